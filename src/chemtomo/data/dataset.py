@@ -1,0 +1,112 @@
+"""Several signals of one sample."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from chemtomo.data.tilt_series import TiltSeries
+from chemtomo.errors import DataError, ParameterError
+
+__all__ = ["Dataset"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Named signals in one frame of the sample.
+
+    Attributes
+    ----------
+    series : tuple of TiltSeries
+        The signals, with different names.
+
+    Raises
+    ------
+    DataError
+        When there is no series, or two have the same name.
+    """
+
+    series: tuple[TiltSeries, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "series", tuple(self.series))
+        if not self.series:
+            raise DataError("a dataset needs at least one tilt series; found none")
+        seen: dict[str, TiltSeries] = {}
+        for one in self.series:
+            if one.name in seen:
+                raise DataError(
+                    f"two tilt series are named {one.name!r} "
+                    f"(from {seen[one.name].source or 'memory'} and {one.source or 'memory'}); "
+                    "expected different names"
+                )
+            seen[one.name] = one
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the signals, in order."""
+        return tuple(one.name for one in self.series)
+
+    def __iter__(self) -> Iterator[TiltSeries]:
+        return iter(self.series)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def __getitem__(self, name: str) -> TiltSeries:
+        return self.series[self.names.index(self.resolve(name))]
+
+    def resolve(self, name: str) -> str:
+        """Return the full name of the channel that `name`, or a unique prefix of it, means.
+
+        Raises
+        ------
+        ParameterError
+            When no channel, or more than one, starts with `name`.
+        """
+        if name in self.names:
+            return name
+        found = [full for full in self.names if full.startswith(name)]
+        if len(found) == 1:
+            return found[0]
+        what = f"fits {', '.join(found)}" if found else "fits none"
+        raise ParameterError(
+            f"channel {name!r} {what}; expected one of {', '.join(self.names)} or a unique prefix"
+        )
+
+    def require_common_geometry(self) -> None:
+        """Raise `DataError` unless all series have the same shape, tilts, pixel size and tilt axis."""
+        first = self.series[0]
+        for other in self.series[1:]:
+            pair = f"tilt series {first.name!r} and {other.name!r}"
+            if first.shape != other.shape:
+                raise DataError(
+                    f"{pair} have shapes {first.shape} and {other.shape}; expected the same shape"
+                )
+            apart = float(np.abs(first.tilts_deg - other.tilts_deg).max())
+            if apart > 0.01:
+                at = int(np.abs(first.tilts_deg - other.tilts_deg).argmax())
+                raise DataError(
+                    f"{pair} differ in tilt {at}: {first.tilts_deg[at]:g} and "
+                    f"{other.tilts_deg[at]:g} degrees; expected the same tilts"
+                )
+            if not np.isclose(first.pixel_size_nm, other.pixel_size_nm, rtol=1e-3):
+                raise DataError(
+                    f"{pair} have pixels of {first.pixel_size_nm:g} and "
+                    f"{other.pixel_size_nm:g} nm; expected the same pixel size"
+                )
+            if not np.isclose(first.axis_position, other.axis_position, rtol=0, atol=1e-3):
+                raise DataError(
+                    f"{pair} have the tilt axis at x = {first.axis_position:g} and "
+                    f"{other.axis_position:g}; expected the same position"
+                )
+
+    def map(self, function: Callable[[TiltSeries], TiltSeries]) -> Dataset:
+        """Return a dataset with `function` applied to every series."""
+        return Dataset(tuple(function(one) for one in self.series))
+
+    def select(self, names: Sequence[str]) -> Dataset:
+        """Return a dataset of the named channels (full names or unique prefixes), in that order."""
+        return Dataset(tuple(self[name] for name in names))

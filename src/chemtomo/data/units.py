@@ -1,0 +1,41 @@
+"""Lengths: nanometres inside, anything at the door."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pint
+
+from chemtomo.errors import DataError
+
+__all__ = ["to_nanometre"]
+
+# "A" is ampere to pint and an angstrom to microscopes.
+_SPELLINGS = {"A": "angstrom", "Å": "angstrom", "Å": "angstrom", "µm": "micrometer", "um": "micrometer"}
+
+
+@cache
+def _registry() -> pint.UnitRegistry[float]:
+    return pint.UnitRegistry()
+
+
+def to_nanometre(value: float, unit: str) -> float:
+    """Convert a length to nanometres.
+
+    Parameters
+    ----------
+    value : float
+        The length.
+    unit : str
+        Its unit as files spell it, for example ``"A"`` (an angstrom), ``"µm"`` or ``"m"``.
+
+    Raises
+    ------
+    DataError
+        When `unit` is no length.
+    """
+    try:
+        quantity = _registry().Quantity(value, _SPELLINGS.get(unit.strip(), unit.strip()))
+        return float(quantity.to("nanometer").magnitude)
+    except (pint.PintError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"found the unit {unit!r}; expected a length such as 'nm' or 'A'") from error

@@ -1,0 +1,70 @@
+"""A reconstruction of one or several signals."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.errors import DataError
+
+__all__ = ["Volume"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Volume:
+    """A reconstructed multichannel volume.
+
+    Attributes
+    ----------
+    data : numpy.ndarray, shape (channel, z, y, x)
+        ``y`` and ``x`` are those of the projection at 0 degrees, ``z`` is the direction of the beam there.
+    names : tuple of str
+        One name a channel.
+    voxel_size_nm : float
+        Edge of a voxel in nanometres.
+    origin_px : tuple of float
+        Index ``(z, y, x)`` of the first voxel in the volume of the whole, uncropped tilt series.
+    provenance : dict
+        The recipe: input names, steps with their parameters, version, device.
+
+    Raises
+    ------
+    DataError
+        When shape, names or voxel size do not fit together.
+    """
+
+    data: npt.NDArray[np.float32]
+    names: tuple[str, ...]
+    voxel_size_nm: float = 1.0
+    origin_px: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
+        if self.data.ndim != 4 or 0 in self.data.shape:
+            raise DataError(
+                f"the volume has shape {self.data.shape}; expected four axes (channel, z, y, x), none empty"
+            )
+        if len(self.names) != self.data.shape[0]:
+            raise DataError(
+                f"the volume has {self.data.shape[0]} channels and {len(self.names)} names; expected one each"
+            )
+        if len(set(self.names)) != len(self.names):
+            raise DataError(f"the channels are named {', '.join(self.names)}; expected different names")
+        if not (np.isfinite(self.voxel_size_nm) and self.voxel_size_nm > 0):
+            raise DataError(
+                f"the voxel size is {self.voxel_size_nm} nm; expected a positive number"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels along ``(z, y, x)``."""
+        return self.data.shape[1], self.data.shape[2], self.data.shape[3]
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
+        if name not in self.names:
+            raise DataError(f"no channel {name!r}; expected one of {', '.join(self.names)}")
+        return self.data[self.names.index(name)]

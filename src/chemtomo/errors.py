@@ -1,0 +1,49 @@
+"""The exceptions that ChemTomo raises on purpose.
+
+Each message gives both sides: what was found and what was expected, and where.
+They are classes of our own because a builtin ``RuntimeError`` that is raised inside a
+napari worker disappears.
+"""
+
+__all__ = [
+    "ChemTomoError",
+    "DataError",
+    "DeviceError",
+    "DeviceMemoryError",
+    "ParameterError",
+    "ReadError",
+    "SolverError",
+    "WriteError",
+]
+
+
+class ChemTomoError(Exception):
+    """Base of every error that ChemTomo raises on purpose."""
+
+
+class DataError(ChemTomoError, ValueError):
+    """Arrays, names, tilts or sizes that do not fit together."""
+
+
+class ParameterError(ChemTomoError, ValueError):
+    """A parameter that is out of bounds or names something that is not there."""
+
+
+class ReadError(ChemTomoError, OSError):
+    """A file that cannot be read as what it claims to be."""
+
+
+class WriteError(ChemTomoError, OSError):
+    """A result that cannot be written where it was asked for."""
+
+
+class DeviceError(ChemTomoError):
+    """No usable compute device, or one that failed."""
+
+
+class DeviceMemoryError(DeviceError):
+    """A compute device without enough memory for what was asked."""
+
+
+class SolverError(ChemTomoError):
+    """An iteration that cannot go on."""
