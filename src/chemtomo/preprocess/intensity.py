@@ -1,0 +1,156 @@
+"""Steps that change the values of projections, and none of their positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import Dataset, TiltSeries
+from chemtomo.errors import DataError, ParameterError
+
+__all__ = ["clip_negative", "equalise_brightness", "paper", "scale_percentiles", "threshold"]
+
+
+def clip_negative(series: TiltSeries) -> TiltSeries:
+    """Set negative values to zero.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        Any tilt series. Its data type and kind are kept.
+    """
+    series.require_finite()
+    return _with_data(series, np.maximum(series.data, 0), "clip_negative")
+
+
+def equalise_brightness(series: TiltSeries) -> TiltSeries:
+    """Scale every projection to the mean of the projection means.
+
+    The mass of the sample is the same at every tilt, and so is the mean of a projection that
+    shows all of it.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        Any tilt series.
+
+    Returns
+    -------
+    TiltSeries
+        In float32, of the kind ``"intensity"``: scaled counts are no counts.
+
+    Raises
+    ------
+    DataError
+        When values are not finite, or a projection has a mean that is not positive.
+    """
+    series.require_finite()
+    means = np.array([projection.mean(dtype=np.float64) for projection in series.data])
+    if not (means > 0).all():
+        worst = int(means.argmin())
+        raise DataError(
+            f"tilt series {series.name!r}: projection {worst} (tilt {series.tilts_deg[worst]:g} degrees) "
+            f"has the mean {means[worst]:g}; expected a positive mean, to scale it to that of the others"
+        )
+    factors = means.mean() / means
+    scaled = np.empty(series.shape, dtype=np.float32)
+    for target, projection, factor in zip(scaled, series.data, factors, strict=True):
+        target[...] = projection * factor
+    return _with_data(series, scaled, "equalise_brightness", kind="intensity")
+
+
+def scale_percentiles(series: TiltSeries, low: float, high: float) -> TiltSeries:
+    """Shift and scale the values of the whole stack: percentile `low` to 0, percentile `high` to 1.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        Any tilt series.
+    low, high : float
+        Percentiles, ``0 <= low < high <= 100``. Between two values they are interpolated linearly.
+
+    Returns
+    -------
+    TiltSeries
+        In float32, of the kind ``"intensity"``. Values below the low percentile are negative, and
+        those above the high one exceed 1: nothing is clipped.
+
+    Raises
+    ------
+    ParameterError
+        When the percentiles are out of bounds.
+    DataError
+        When values are not finite, or both percentiles fall on the same value.
+    """
+    if not 0 <= low < high <= 100:
+        raise ParameterError(f"found the percentiles {low} and {high}; expected 0 <= low < high <= 100")
+    series.require_finite()
+    zero, one = (float(value) for value in np.percentile(series.data, [low, high]))
+    if one <= zero:
+        raise DataError(
+            f"tilt series {series.name!r}: the percentiles {low:g} and {high:g} are both {zero:g}; "
+            "expected different values. For a sparse map, raise the high percentile"
+        )
+    scaled = np.empty(series.shape, dtype=np.float32)
+    for target, projection in zip(scaled, series.data, strict=True):
+        target[...] = (projection.astype(np.float64) - zero) / (one - zero)
+    return _with_data(
+        series, scaled, "scale_percentiles", kind="intensity", low=low, high=high, values=[zero, one]
+    )
+
+
+def threshold(series: TiltSeries, level: float) -> TiltSeries:
+    """Set values below `level` to zero and keep the others as they are.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        Any tilt series. Its data type and kind are kept.
+    level : float
+        The smallest value that is kept, in the units of the data.
+    """
+    series.require_finite()
+    kept = np.where(series.data < level, series.data.dtype.type(0), series.data)
+    return _with_data(series, kept, "threshold", level=level)
+
+
+def paper(
+    dataset: Dataset, *, percentile_low: float, percentile_high: float, threshold_level: float
+) -> Dataset:
+    """Preprocess every signal as in the example published with Huber et al. 2019.
+
+    On the whole stack of a signal: each projection to the mean of the projection means,
+    percentiles to 0 and 1, values below the threshold to 0.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Aligned tilt series.
+    percentile_low, percentile_high : float
+        See `scale_percentiles`.
+    threshold_level : float
+        See `threshold`; on the scale where the percentiles are 0 and 1.
+
+    Returns
+    -------
+    Dataset
+        In float32, of the kind ``"intensity"``.
+
+    References
+    ----------
+    R. Huber, G. Haberfehlner, M. Holler, G. Kothleitner, K. Bredies, Nanoscale 11 (2019) 5617.
+    """
+
+    def apply(series: TiltSeries) -> TiltSeries:
+        scaled = scale_percentiles(equalise_brightness(series), percentile_low, percentile_high)
+        return threshold(scaled, threshold_level)
+
+    return dataset.map(apply)
+
+
+def _with_data(series: TiltSeries, data: npt.NDArray[Any], step: str, **changes: Any) -> TiltSeries:
+    kind = changes.pop("kind", series.kind)
+    entry = {"step": step, **changes}
+    return series.replace(data=data, kind=kind, provenance=(*series.provenance, entry))
