@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from chemtomo.errors import DataError
 
-__all__ = ["FloatArray", "LinearOperator", "require_shape"]
+__all__ = ["FloatArray", "LinearOperator", "float64_of_shape", "require_shape"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -19,6 +19,16 @@ def require_shape(where: str, array: npt.NDArray[Any], expected: tuple[int, ...]
     """Raise `DataError`, naming both sides, unless `array` has the shape `expected`."""
     if array.shape != expected:
         raise DataError(f"{where}: found an array of shape {array.shape}; expected {expected}")
+
+
+def float64_of_shape(
+    where: str, array: npt.NDArray[Any] | None, expected: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    """Copy `array` to float64, or raise `DataError` where it is missing or has another shape."""
+    if array is None:
+        raise DataError(f"{where}: found no array; expected one of shape {expected}")
+    require_shape(where, array, expected)
+    return array.astype(np.float64)
 
 
 class LinearOperator(abc.ABC):

@@ -1,0 +1,19 @@
+"""Data terms, regularisers and the problem made of them, in NumPy: the specification."""
+
+from chemtomo.functionals.data_terms import DataTerm, KullbackLeibler, SquaredL2
+from chemtomo.functionals.gap import DualityGap, duality_gap
+from chemtomo.functionals.norms import FrobeniusNorm
+from chemtomo.functionals.problem import Problem
+from chemtomo.functionals.total_variation import TotalGeneralizedVariation, TotalVariation
+
+__all__ = [
+    "DataTerm",
+    "DualityGap",
+    "FrobeniusNorm",
+    "KullbackLeibler",
+    "Problem",
+    "SquaredL2",
+    "TotalGeneralizedVariation",
+    "TotalVariation",
+    "duality_gap",
+]

@@ -1,0 +1,168 @@
+"""The reconstruction problem: everything that defines the answer, and nothing of how to find it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.errors import DataError, ParameterError
+from chemtomo.functionals.data_terms import DataTerm, KullbackLeibler, SquaredL2
+from chemtomo.functionals.total_variation import TotalGeneralizedVariation, TotalVariation
+from chemtomo.geometry import ParallelBeam
+from chemtomo.operators import Projector
+from chemtomo.operators.base import FloatArray, float64_of_shape
+
+__all__ = ["Problem"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Problem:
+    """Joint reconstruction of all channels (Huber et al. 2019, equation 13, with ``mu = m``).
+
+    Minimise over ``u >= 0`` and ``w``
+
+    ``sum_c m_c D(T' u_c, f_c) + alpha1 ||grad u - w|| + alpha0 ||sym w||``
+
+    with the normalised projector ``T' = T / n``: ``u`` is ``n`` times the density. Without the
+    second order, ``w = 0`` and the last term is left out (total variation).
+
+    Attributes
+    ----------
+    geometry : ParallelBeam
+        Geometry of one slice.
+    data : numpy.ndarray, shape (channel, tilt, y, detector)
+        The scaled projections ``f``, float32; not negative for the Kullback-Leibler divergence.
+    weights : numpy.ndarray, shape (channel,)
+        The weights ``m_c``, float64, positive.
+    alpha0, alpha1 : float
+        Weights of the second-order and the first-order term, positive.
+    dims : {2, 3}
+        3 with the derivatives across slices, 2 for every slice by itself.
+    data_term : {"kl", "l2"}
+        ``D``: Kullback-Leibler divergence or half the sum of squares.
+    coupled : bool
+        Whether the norms run over the channels too, so that they share their edges.
+    second_order : bool
+        True for total generalised variation, False for total variation.
+    operator_norm : float
+        ``n``, positive: see `Projector.norm`.
+
+    Raises
+    ------
+    DataError
+        When data, weights and geometry do not fit together or hold values that they may not.
+    ParameterError
+        When a number or a choice is out of bounds.
+    """
+
+    geometry: ParallelBeam
+    data: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float64]
+    alpha0: float
+    alpha1: float
+    dims: Literal[2, 3]
+    data_term: Literal["kl", "l2"]
+    coupled: bool
+    second_order: bool
+    operator_norm: float
+
+    def __post_init__(self) -> None:
+        data = np.asarray(self.data)
+        weights = np.array(self.weights, dtype=np.float64)
+        weights.setflags(write=False)
+        object.__setattr__(self, "data", data)
+        object.__setattr__(self, "weights", weights)
+        expected = self.geometry.sinogram_shape
+        if data.ndim != 4 or 0 in data.shape or (data.shape[1], data.shape[3]) != expected:
+            raise DataError(
+                f"problem: the data has shape {data.shape}; expected (channel, tilt, y, detector) with "
+                f"{expected[0]} tilts and {expected[1]} detector pixels, as in the geometry"
+            )
+        if data.dtype != np.float32:
+            raise DataError(f"problem: the data has type {data.dtype}; expected float32")
+        if self.dims not in (2, 3):
+            raise ParameterError(f"problem: found {self.dims} dimensions; expected 2 or 3")
+        if self.data_term not in ("kl", "l2"):
+            raise ParameterError(f"problem: the data term is {self.data_term!r}; expected 'kl' or 'l2'")
+        for name in ("alpha0", "alpha1", "operator_norm"):
+            number = getattr(self, name)
+            if not (math.isfinite(number) and number > 0):
+                raise ParameterError(f"problem: {name} is {number}; expected a positive number")
+        self.discrepancy  # noqa: B018  checks the values of data and weights
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return len(self.data)
+
+    @property
+    def slices(self) -> int:
+        """Number of slices ``y``."""
+        return int(self.data.shape[2])
+
+    @property
+    def volume_shape(self) -> tuple[int, int, int, int]:
+        """Shape of ``u``: (channel, z, y, x)."""
+        nz, nx = self.geometry.volume_shape
+        return self.channels, nz, self.slices, nx
+
+    @property
+    def vector_shape(self) -> tuple[int, ...]:
+        """Shape of ``w`` and ``p``: (component, channel, z, y, x)."""
+        return self.total_generalized_variation.gradient.range_shape
+
+    @property
+    def tensor_shape(self) -> tuple[int, ...]:
+        """Shape of ``q``: (pair, channel, z, y, x)."""
+        return self.total_generalized_variation.symmetrized_gradient.range_shape
+
+    @functools.cached_property
+    def projector(self) -> Projector:
+        """The projector ``T`` in NumPy, not normalised."""
+        return Projector(self.geometry, self.channels, self.slices)
+
+    @functools.cached_property
+    def discrepancy(self) -> DataTerm:
+        """The data term with its weights, of the projections ``T' u``."""
+        kind = KullbackLeibler if self.data_term == "kl" else SquaredL2
+        return kind(self.data, self.weights)
+
+    @functools.cached_property
+    def total_variation(self) -> TotalVariation:
+        """The regulariser without the second order."""
+        return TotalVariation(self.volume_shape, self.dims, self.alpha1, self.coupled)
+
+    @functools.cached_property
+    def total_generalized_variation(self) -> TotalGeneralizedVariation:
+        """The regulariser with the second order."""
+        return TotalGeneralizedVariation(self.volume_shape, self.dims, self.alpha0, self.alpha1, self.coupled)
+
+    def data_terms(self, u: FloatArray) -> npt.NDArray[np.float64]:
+        """``D(T' u_c, f_c)`` of every channel at ``max(u, 0)``, without its weight, shape (channel,)."""
+        projections = self.projector.forward(self.feasible(u)) / self.operator_norm
+        return self.discrepancy.value(projections)
+
+    def regulariser_terms(self, u: FloatArray, w: FloatArray | None = None) -> tuple[float, float]:
+        """First-order and second-order term at ``max(u, 0)``, with their weights.
+
+        ``w`` is needed, and used, with the second order only; else the second term is 0.
+        """
+        u = self.feasible(u)
+        if not self.second_order:
+            return self.total_variation.value(u), 0.0
+        w64 = float64_of_shape("problem, w", w, self.vector_shape)
+        return self.total_generalized_variation.terms(u, w64)
+
+    def objective(self, u: FloatArray, w: FloatArray | None = None) -> float:
+        """Evaluate the function to be minimised at ``max(u, 0)`` and ``w``, in float64."""
+        data = float(self.weights @ self.data_terms(u))
+        return data + sum(self.regulariser_terms(u, w))
+
+    def feasible(self, u: FloatArray) -> npt.NDArray[np.float64]:
+        """``max(u, 0)`` in float64, with its shape checked."""
+        return np.maximum(float64_of_shape("problem, u", u, self.volume_shape), 0)
