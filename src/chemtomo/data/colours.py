@@ -14,7 +14,7 @@ PALETTE = ("#ff5a1f", "#19d36b", "#3c7dff", "#f24bd0", "#ffd21f", "#21d9e6", "#a
 lightness as well as in hue, which those with a colour vision deficiency can tell apart."""
 
 # Names of signals of the whole sample: HAADF, ADF, BF, survey..., alone or as a part of a name.
-_STRUCTURAL = re.compile(r"(?:^|[^a-z])(?:ha+df|[hlm]?a?adf|abf|bf|df|stem|survey)(?:[^a-z]|$)", re.IGNORECASE)
+_STRUCTURAL = re.compile(r"(?:^|[^a-z])(?:[hlm]?a?adf|abf|bf|df|stem|survey)(?:[^a-z]|$)", re.IGNORECASE)
 
 
 def is_structural(name: str) -> bool:

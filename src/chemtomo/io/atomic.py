@@ -1,0 +1,82 @@
+"""Write beside the target and move into place: a failed write leaves what was there before."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from chemtomo.errors import WriteError
+
+__all__ = ["replacing"]
+
+
+@contextlib.contextmanager
+def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
+    """Give temporary neighbours to write to; move all into place when the block ends well.
+
+    Files and folders alike. When the block or a move fails, the targets are as they were before
+    and the temporary files are gone.
+
+    Parameters
+    ----------
+    targets : sequence of pathlib.Path
+        What to write or replace. The folders that hold them must exist.
+
+    Yields
+    ------
+    list of pathlib.Path
+        One path a target, which does not exist yet.
+
+    Raises
+    ------
+    WriteError
+        When the operating system refuses; the message names the target.
+    """
+    for target in targets:
+        if not target.parent.is_dir():
+            raise WriteError(f"{target}: there is no folder {target.parent}; expected one to write to")
+    token = uuid.uuid4().hex[:8]
+    temporaries = [target.with_name(f".{target.name}.{token}.part") for target in targets]
+    try:
+        yield temporaries
+        _move_into_place(temporaries, targets, token)
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(
+            f"{', '.join(map(str, targets))}: cannot be written ({error.strerror or error})"
+        ) from error
+    finally:
+        for temporary in temporaries:
+            _remove(temporary)
+
+
+def _move_into_place(temporaries: Sequence[Path], targets: Sequence[Path], token: str) -> None:
+    asides: list[tuple[Path, Path]] = []
+    placed: list[Path] = []
+    try:
+        for temporary, target in zip(temporaries, targets, strict=True):
+            if target.exists():
+                aside = target.with_name(f".{target.name}.{token}.old")
+                target.rename(aside)
+                asides.append((aside, target))
+            temporary.rename(target)
+            placed.append(target)
+    except BaseException:
+        for target in placed:
+            _remove(target)
+        for aside, target in asides:
+            aside.rename(target)
+        raise
+    for aside, _ in asides:
+        _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,282 @@
+"""MRC files: tilt series with an angle file beside them, and volumes.
+
+Format: Cheng et al., J. Struct. Biol. 192 (2015) 146 (MRC2014). Tilt series of IMOD
+(``.st``, ``.ali``) are of the same format.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import mrcfile
+import numpy as np
+import numpy.typing as npt
+from mrcfile.dtypes import HEADER_DTYPE
+
+from chemtomo.data import TiltSeries, to_nanometre
+from chemtomo.errors import ReadError, WriteError
+from chemtomo.io.angles import find_angle_files, read_angles
+from chemtomo.io.signal_kind import guess_kind, summarise
+
+__all__ = ["read_tilt_series", "recognises", "write_stack"]
+
+_ByteOrder = Literal["<", ">"]
+_BYTE_ORDERS: tuple[_ByteOrder, ...] = ("<", ">")
+_HEADER_BYTES = 1024
+_MAP_AT = slice(208, 211)
+_REAL_MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
+_OTHER_MODES = {3: "complex 16-bit integers", 4: "complex 32-bit floats", 101: "4-bit integers"}
+_LARGEST_AXIS = 1 << 20
+# Larger files are mapped: their values are read when they are needed.
+_MAP_FROM_BYTES = 512 << 20
+_IMOD_STAMP = 1146047817
+_LABEL = "chemtomo series"
+
+
+def recognises(head: bytes) -> bool:
+    """Tell whether the first 1024 bytes of a file are an MRC header."""
+    return len(head) >= _HEADER_BYTES and head[_MAP_AT] == b"MAP"
+
+
+def read_tilt_series(path: Path) -> list[TiltSeries]:
+    """Read the tilt series in an MRC file.
+
+    The sections of the file are the projections. The tilts, in degrees, are read from the file of
+    the same stem beside it: ``.rawtlt`` (as recorded), or else ``.tlt`` (as refined by an
+    alignment). Where both are there and differ, a note says so.
+
+    The header gives the pixel size in angstrom; where it gives none, 1 nm is assumed. Files written
+    by `chemtomo.io.write_dataset` say whether the values are counts; for others it is guessed, see
+    `chemtomo.io.signal_kind.guess_kind`. The notes of the series tell what was assumed.
+
+    Files of 512 MiB and more are memory-mapped.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file. The name of the series is its stem.
+
+    Raises
+    ------
+    ReadError
+        When the file is no MRC file, truncated, of complex numbers, or holds values that are not
+        finite; when the angle file is missing, unreadable or of another length.
+    """
+    header = _read_header(path)
+    angle_files = find_angle_files(path)
+    tilts = read_angles(angle_files[0])
+    projections = header.shape[0]
+    if tilts.size != projections:
+        raise ReadError(
+            f"{angle_files[0]}: found {tilts.size} tilts; "
+            f"expected {projections}, one for each projection in {path.name}"
+        )
+    notes = [*header.notes]
+    for other in angle_files[1:]:
+        refined = read_angles(other)
+        if refined.size != tilts.size or np.abs(refined - tilts).max() > 0.01:
+            notes.append(f"tilts from {angle_files[0].name}; those in {other.name} differ and are not used")
+    data = _read_data(path, header)
+    values = summarise(data, path)
+    name = path.stem
+    said = _parse_label(header.labels)
+    if said.get("kind") in ("counts", "intensity"):
+        kind: Any = said["kind"]
+    else:
+        kind, note = guess_kind(name, values)
+        notes.append(note)
+    series = TiltSeries(
+        name=name,
+        data=data,
+        tilts_deg=tilts,
+        pixel_size_nm=header.pixel_size_nm,
+        kind=kind,
+        axis_position_px=float(said["axis_position_px"]) if "axis_position_px" in said else None,
+        source=str(path),
+        notes=tuple(notes),
+    )
+    return [series]
+
+
+def write_stack(
+    path: Path,
+    data: npt.NDArray[Any],
+    voxel_size_nm: float,
+    *,
+    label: str = "",
+    volume: bool = False,
+    origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> None:
+    """Write an array ``(section, y, x)`` with its voxel size in angstrom.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file that does not exist yet.
+    data : numpy.ndarray
+        Real numbers. Those that MRC does not have are stored in the smallest type that holds them
+        exactly, except float64, which is rounded to float32.
+    voxel_size_nm : float
+        Edge of a voxel in nanometres.
+    label : str
+        Text for the header, at most 80 ASCII characters.
+    volume : bool
+        Mark the sections as a volume, not a stack of images.
+    origin_nm : tuple of float
+        Place ``(z, y, x)`` of the first voxel.
+
+    Raises
+    ------
+    WriteError
+        When no type of MRC holds the values.
+    """
+    stored = _storable(data, path)
+    with mrcfile.new(str(path), overwrite=True) as file:
+        file.set_data(stored)
+        if volume:
+            file.set_volume()
+        else:
+            file.set_image_stack()
+        file.voxel_size = voxel_size_nm * 10
+        for axis, place in zip("zyx", origin_nm, strict=True):
+            file.header.origin[axis] = place * 10
+        if label:
+            file.add_label(label)
+
+
+def series_label(series: TiltSeries) -> str:
+    """Return the label with what the header of an MRC file has no place for."""
+    label = f"{_LABEL} kind={series.kind}"
+    if series.axis_position_px is not None:
+        label += f" axis_position_px={series.axis_position_px!r}"
+    return label
+
+
+@dataclasses.dataclass(frozen=True)
+class _Header:
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    offset: int
+    pixel_size_nm: float
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def _read_header(path: Path) -> _Header:
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+    size = path.stat().st_size
+    if len(head) < _HEADER_BYTES:
+        raise ReadError(
+            f"{path}: found {size} bytes; expected an MRC file, which starts with a header of 1024 bytes"
+        )
+    raw, order = _plausible(head)
+    if raw is None:
+        what = "text" if _is_text(head) else "no sizes and data mode of an MRC file in the first 16 bytes"
+        raise ReadError(f"{path}: found {what}; expected an MRC file")
+    mode = int(raw["mode"])
+    if mode in _OTHER_MODES:
+        raise ReadError(f"{path}: found {_OTHER_MODES[mode]} (MRC mode {mode}); expected real numbers")
+    dtype = np.dtype(_REAL_MODES[mode]).newbyteorder(order)
+    if mode == 0 and _imod_unsigned(raw, order):
+        dtype = np.dtype("u1")
+    shape = (int(raw["nz"]), int(raw["ny"]), int(raw["nx"]))
+    offset = _HEADER_BYTES + int(raw["nsymbt"])
+    expected = offset + math.prod(shape) * dtype.itemsize
+    marked = recognises(head)
+    if not marked and size != expected:
+        raise ReadError(f"{path}: found no 'MAP' at byte 208; expected the mark of an MRC file")
+    if size < expected:
+        raise ReadError(
+            f"{path}: truncated: found {size} bytes; expected {expected} for "
+            f"{shape[0]} projections of {shape[1]} x {shape[2]} pixels ({dtype.name})"
+        )
+    notes = []
+    if not marked:
+        notes.append("no 'MAP' mark in the header; read as MRC because the sizes agree")
+    if size > expected:
+        notes.append(f"{size - expected} bytes after the data are not used")
+    pixel_size, pixel_notes = _pixel_size(raw)
+    labels = tuple(
+        bytes(text).decode("ascii", "replace").strip("\0 ")
+        for text in raw["label"][: max(0, min(10, int(raw["nlabl"])))]
+    )
+    return _Header(shape, dtype, offset, pixel_size, labels, (*notes, *pixel_notes))
+
+
+def _plausible(head: bytes) -> tuple[Any, _ByteOrder]:
+    """Read the header in the byte order in which it makes sense, little-endian first."""
+    for order in _BYTE_ORDERS:
+        raw = np.frombuffer(head, dtype=HEADER_DTYPE.newbyteorder(order))[0]
+        sizes = [int(raw[name]) for name in ("nx", "ny", "nz")]
+        if (
+            all(1 <= size <= _LARGEST_AXIS for size in sizes)
+            and (int(raw["mode"]) in _REAL_MODES or int(raw["mode"]) in _OTHER_MODES)
+            and int(raw["nsymbt"]) >= 0
+        ):
+            return raw, order
+    return None, "<"
+
+
+def _is_text(head: bytes) -> bool:
+    return all(byte in b"\t\n\r\f" or byte >= 32 for byte in head)
+
+
+def _imod_unsigned(raw: Any, order: _ByteOrder) -> bool:
+    """Tell whether IMOD wrote bytes without a sign, which it did before it followed MRC2014."""
+    stamp, flags = np.frombuffer(bytes(raw["extra2"])[40:48], dtype=np.dtype("i4").newbyteorder(order))
+    return int(stamp) == _IMOD_STAMP and not int(flags) & 1
+
+
+def _pixel_size(raw: Any) -> tuple[float, list[str]]:
+    """Return the pixel size in nanometres, and what had to be assumed."""
+    sizes = []
+    for axis, count in (("x", "mx"), ("y", "my")):
+        length, pixels = float(raw["cella"][axis]), int(raw[count])
+        sizes.append(length / pixels if pixels > 0 and math.isfinite(length) else 0.0)
+    if sizes[0] <= 0:
+        return 1.0, ["no pixel size in the header; 1 nm is assumed"]
+    # The header holds float32: six digits give back the number that was meant.
+    found = float(f"{to_nanometre(sizes[0], 'angstrom'):.6g}")
+    if abs(sizes[1] / sizes[0] - 1) > 1e-3:
+        other = to_nanometre(sizes[1], "angstrom")
+        return found, [f"pixels of {found:g} x {other:.6g} nm (x, y) in the header; {found:g} nm is used"]
+    return found, []
+
+
+def _read_data(path: Path, header: _Header) -> npt.NDArray[Any]:
+    count = math.prod(header.shape)
+    native = header.dtype.newbyteorder("=")
+    if count * header.dtype.itemsize >= _MAP_FROM_BYTES and header.dtype == native:
+        return np.memmap(path, header.dtype, "r", header.offset, header.shape)
+    data = np.fromfile(path, header.dtype, count, offset=header.offset)
+    return data.reshape(header.shape).astype(native, copy=False)
+
+
+def _parse_label(labels: tuple[str, ...]) -> dict[str, str]:
+    """Find ``key=value`` pairs in the label that `series_label` wrote."""
+    for label in labels:
+        if label.startswith(_LABEL):
+            return dict(word.split("=", 1) for word in label.split() if "=" in word)
+    return {}
+
+
+def _storable(data: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:
+    if data.dtype.kind == "f":
+        return data if data.dtype.itemsize in (2, 4) else data.astype(np.float32)
+    if data.dtype.name in ("int8", "int16", "uint16"):
+        return data
+    smallest, largest = int(data.min()), int(data.max())
+    for dtype in (np.uint16, np.int16):
+        bounds = np.iinfo(dtype)
+        if bounds.min <= smallest and largest <= bounds.max:
+            return data.astype(dtype)
+    if max(-smallest, largest) <= 1 << 24:
+        return data.astype(np.float32)
+    raise WriteError(
+        f"{path.name}: found integers from {smallest} to {largest}; expected at most {1 << 24}, "
+        "the largest that MRC holds exactly"
+    )
