@@ -1,0 +1,68 @@
+"""What the project promises about itself as a whole."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import entry_points, version
+from pathlib import Path
+
+import pytest
+
+import chemtomo
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_the_version_is_said_once(project):
+    assert chemtomo.__version__ == version("napari-chemtomo") == project["version"]
+
+
+def test_the_changelog_knows_this_version(project):
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[0] == project["version"]
+
+
+def test_napari_finds_the_manifest():
+    (found,) = [one for one in entry_points(group="napari.manifest") if one.name == "napari-chemtomo"]
+    package, _, file = found.value.partition(":")
+    manifest = ROOT / "src" / package / file
+    assert manifest.is_file()
+    assert (ROOT / "napari.yaml").resolve() == manifest
+
+
+def test_the_base_dependencies_hold_no_qt_binding(project):
+    names = {re.match(r"[\w-]+", line).group().lower() for line in project["dependencies"]}
+    assert not names & {"napari", "pyqt5", "pyqt6", "pyside2", "pyside6"}
+
+
+def test_the_core_imports_neither_napari_nor_qt_nor_a_device():
+    """In a process of its own, because other tests have imported them by now."""
+    code = (
+        "import sys, chemtomo, chemtomo.cli;"
+        "heavy = {'napari', 'napari_chemtomo', 'qtpy', 'magicgui', 'PyQt6', 'pyopencl'} & set(sys.modules);"
+        "sys.exit(', '.join(sorted(heavy)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"import chemtomo also imports {done.stderr}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_has_two_subjects(path):
+    """About 400 lines are enough for one."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 450
+
+
+def test_the_readme_shows_files_that_are_there():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", text)
+    local = [one or other for one, other in targets if "://" not in (one or other)]
+    assert local
+    for target in local:
+        assert (ROOT / target).exists(), target
