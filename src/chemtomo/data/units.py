@@ -11,7 +11,13 @@ from chemtomo.errors import DataError
 __all__ = ["to_nanometre"]
 
 # "A" is ampere to pint and an angstrom to microscopes.
-_SPELLINGS = {"A": "angstrom", "Å": "angstrom", "Å": "angstrom", "µm": "micrometer", "um": "micrometer"}
+_SPELLINGS = {
+    "A": "angstrom",
+    "\u00c5": "angstrom",  # the letter A with a ring
+    "\u212b": "angstrom",  # the sign of the unit, which looks the same
+    "µm": "micrometer",
+    "um": "micrometer",
+}
 
 
 @cache

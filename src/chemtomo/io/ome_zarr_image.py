@@ -141,18 +141,18 @@ def _omero(volume: Volume) -> dict[str, Any]:
                 "coefficient": 1,
                 "family": "linear",
                 "inverted": False,
-                "window": {"min": low, "max": high, "start": min(low, 0.0), "end": end},
+                "window": {"min": low, "max": high, "start": low, "end": end},
             }
         )
     return {"name": "ChemTomo", "version": "0.4", "channels": channels, "rdefs": {"model": "color"}}
 
 
 def _contrast(data: npt.NDArray[np.float32]) -> tuple[float, float, float]:
-    """Return the smallest and largest value, and the upper contrast limit."""
-    low, high = float(data.min()), float(data.max())
+    """Return the smallest value or zero, the largest one, and the upper contrast limit."""
+    low, high = min(0.0, float(data.min())), float(data.max())
     end = float(np.percentile(data, 99.9))
-    if end <= min(low, 0.0):
-        end = high if high > min(low, 0.0) else min(low, 0.0) + 1.0
+    if end <= low:
+        end = high if high > low else low + 1.0
     return low, max(high, end), end
 
 
