@@ -64,9 +64,7 @@ class TiltSeries:
         where = f"tilt series {self.name!r}"
         data = np.asarray(self.data)
         if data.ndim != 3:
-            raise DataError(
-                f"{where}: the data has shape {data.shape}; expected three axes (tilt, y, x)"
-            )
+            raise DataError(f"{where}: the data has shape {data.shape}; expected three axes (tilt, y, x)")
         if 0 in data.shape:
             raise DataError(f"{where}: the data has shape {data.shape}; expected no empty axis")
         if data.dtype.kind not in "uif":
@@ -80,9 +78,7 @@ class TiltSeries:
             bad = np.flatnonzero(~np.isfinite(tilts)).tolist()
             raise DataError(f"{where}: the tilts at {bad} are not finite; expected degrees")
         if not (np.isfinite(self.pixel_size_nm) and self.pixel_size_nm > 0):
-            raise DataError(
-                f"{where}: the pixel size is {self.pixel_size_nm} nm; expected a positive number"
-            )
+            raise DataError(f"{where}: the pixel size is {self.pixel_size_nm} nm; expected a positive number")
         if self.kind not in ("intensity", "counts"):
             raise DataError(f"{where}: the kind is {self.kind!r}; expected 'intensity' or 'counts'")
         if self.axis_position_px is not None and not np.isfinite(self.axis_position_px):
@@ -102,7 +98,8 @@ class TiltSeries:
     def axis_position(self) -> float:
         """Detector coordinate of the tilt axis in pixels."""
         if self.axis_position_px is None:
-            return (self.data.shape[2] - 1) / 2
+            centre: float = (self.data.shape[2] - 1) / 2
+            return centre
         return self.axis_position_px
 
     def replace(self, **changes: Any) -> TiltSeries:

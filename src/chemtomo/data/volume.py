@@ -55,9 +55,7 @@ class Volume:
         if len(set(self.names)) != len(self.names):
             raise DataError(f"the channels are named {', '.join(self.names)}; expected different names")
         if not (np.isfinite(self.voxel_size_nm) and self.voxel_size_nm > 0):
-            raise DataError(
-                f"the voxel size is {self.voxel_size_nm} nm; expected a positive number"
-            )
+            raise DataError(f"the voxel size is {self.voxel_size_nm} nm; expected a positive number")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -67,4 +65,5 @@ class Volume:
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         if name not in self.names:
             raise DataError(f"no channel {name!r}; expected one of {', '.join(self.names)}")
-        return self.data[self.names.index(name)]
+        channel: npt.NDArray[np.float32] = self.data[self.names.index(name)]
+        return channel
