@@ -201,6 +201,19 @@ def test_lower_bound_is_the_minimum_of_the_lagrange_function(any_problem: Proble
     assert gap.dual == pytest.approx(lagrange(corner_u, corner_w))
 
 
+def test_duals_are_made_feasible_first(any_problem: Problem) -> None:
+    u, w = np.abs(random(any_problem.volume_shape, 1)), random(any_problem.vector_shape, 2)
+    duals = random_duals(any_problem, 3, 10.0)
+    regulariser = any_problem.total_generalized_variation
+    feasible = {
+        "p": regulariser.norm1.project_dual(duals["p"]),
+        "q": regulariser.norm0.project_dual(duals["q"]),
+        "r": any_problem.discrepancy.project_domain(duals["r"]),
+    }
+    expected = duality_gap(any_problem, u, w, **feasible).dual
+    assert duality_gap(any_problem, u, w, **duals).dual == pytest.approx(expected)
+
+
 def test_gap_closes_at_the_solution() -> None:
     """A problem of one pixel and one tilt, u = f: all duals 0 prove it."""
     one = Problem(
