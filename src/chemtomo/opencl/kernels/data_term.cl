@@ -1,0 +1,74 @@
+/* The dual of the data term, and the ratios of SIRT. Sinograms are (block, tilt, detector, lane).
+ *
+ * Global size: (BLOCK / WIDTH, tilts * detectors, blocks): one work item has WIDTH slices of one channel.
+ */
+inline int channel_of(size_t block, int lane, int chunks)
+{
+    const int channel = (block / chunks) * PER_BLOCK + lane / CHUNK;
+    return channel < CHANNELS ? channel : CHANNELS - 1; /* padding lanes hold zeros whatever the weight */
+}
+
+/* r <- r + relaxation * (prox of the conjugate at r + sigma T u  -  r)
+ *
+ * Kullback-Leibler (Huber et al. 2019): prox(b) = b - (b - m + sqrt((b - m)^2 + 4 sigma m f)) / 2,
+ * rearranged so that nothing large is subtracted from something equally large.
+ * Squares: prox(b) = (b - sigma f) / (1 + sigma / m).
+ * constants: sigma, then m, of every channel. */
+__kernel void data_dual_update(
+    __global float *r, __global const float *projected, __global const float *data, __global const float *constants,
+    const int rays, const int chunks, const float relaxation)
+{
+    const int lane = get_global_id(0) * WIDTH;
+    const int ray = get_global_id(1);
+    const size_t block = get_global_id(2);
+    if (ray >= rays || lane >= BLOCK)
+        return;
+    const size_t at = (block * rays + ray) * BLOCK + lane;
+    const int c = channel_of(block, lane, chunks);
+    const float sigma = constants[c];
+    const float weight = constants[CHANNELS + c];
+    const slices_t old = LOAD(r, at);
+    const slices_t f = LOAD(data, at);
+    const slices_t argument = old + sigma * LOAD(projected, at);
+#if KULLBACK_LEIBLER
+    const slices_t b = argument - weight;
+    const slices_t product = 4.0f * sigma * weight * f;
+    const slices_t root = sqrt(b * b + product);
+    const slices_t sum = b + root;
+    const slices_t large = sum > 0.0f ? -product / (2.0f * sum) : ZERO;
+    const slices_t next = weight + (b > 0.0f ? large : 0.5f * (b - root));
+#else
+    const slices_t next = (argument - sigma * f) / (1.0f + sigma / weight);
+#endif
+    STORE(old + relaxation * (next - old), r, at);
+}
+
+/* residual <- (data - projected) * inverse_row_sums */
+__kernel void weighted_residual(
+    __global float *residual, __global const float *projected, __global const float *data,
+    __global const float *inverse_row_sums, const int rays)
+{
+    const int lane = get_global_id(0) * WIDTH;
+    const int ray = get_global_id(1);
+    const size_t block = get_global_id(2);
+    if (ray >= rays || lane >= BLOCK)
+        return;
+    const size_t at = (block * rays + ray) * BLOCK + lane;
+    STORE((LOAD(data, at) - LOAD(projected, at)) * inverse_row_sums[ray], residual, at);
+}
+
+/* volume <- volume + inverse_column_sums * correction, kept at or above zero if asked.
+   Global size: (BLOCK / WIDTH, pixels, blocks). */
+__kernel void weighted_correction(
+    __global float *volume, __global const float *correction, __global const float *inverse_column_sums,
+    const int pixels, const int nonnegative)
+{
+    const int lane = get_global_id(0) * WIDTH;
+    const int pixel = get_global_id(1);
+    const size_t block = get_global_id(2);
+    if (pixel >= pixels || lane >= BLOCK)
+        return;
+    const size_t at = (block * pixels + pixel) * BLOCK + lane;
+    const slices_t moved = LOAD(volume, at) + inverse_column_sums[pixel] * LOAD(correction, at);
+    STORE(nonnegative ? (moved > 0.0f ? moved : ZERO) : moved, volume, at);
+}

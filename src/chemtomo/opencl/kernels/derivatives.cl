@@ -1,0 +1,139 @@
+/* The derivatives that the regularisers use, at one place, and their exact transposes.
+ *
+ * Components of a gradient field: (z, y, x) with DIMS 3, (z, x) with DIMS 2.
+ * Pairs of a symmetrised gradient: diagonals first, then (zy, zx, yx) or (zx); off-diagonal entries
+ * are scaled by sqrt 2, so that the Euclidean norm of the pairs is the Frobenius norm of the matrix.
+ *
+ * Gradient: forward differences, 0 at the last index. Symmetrised gradient: backward differences,
+ * 0 at the first index.
+ */
+#if DIMS == 3
+#define PAIRS 6
+#define Z 0
+#define Y 1
+#define X 2
+#else
+#define PAIRS 3
+#define Z 0
+#define X 1
+#endif
+#define HALF_ROOT 0.70710678f
+
+inline slices_t forward_z(__global const float *v, size_t at, const place_t here)
+{
+    return here.z + 1 < here.nz ? LOAD(v, at + STEP_Z) - LOAD(v, at) : ZERO;
+}
+inline slices_t forward_x(__global const float *v, size_t at, const place_t here)
+{
+    return here.x + 1 < here.nx ? LOAD(v, at + STEP_X) - LOAD(v, at) : ZERO;
+}
+inline slices_t backward_z(__global const float *v, size_t at, const place_t here)
+{
+    return here.z > 0 ? LOAD(v, at) - LOAD(v, at - STEP_Z) : ZERO;
+}
+inline slices_t backward_x(__global const float *v, size_t at, const place_t here)
+{
+    return here.x > 0 ? LOAD(v, at) - LOAD(v, at - STEP_X) : ZERO;
+}
+inline slices_t forward_z_transposed(__global const float *v, size_t at, const place_t here)
+{
+    return (here.z > 0 ? LOAD(v, at - STEP_Z) : ZERO) - (here.z + 1 < here.nz ? LOAD(v, at) : ZERO);
+}
+inline slices_t forward_x_transposed(__global const float *v, size_t at, const place_t here)
+{
+    return (here.x > 0 ? LOAD(v, at - STEP_X) : ZERO) - (here.x + 1 < here.nx ? LOAD(v, at) : ZERO);
+}
+inline slices_t backward_z_transposed(__global const float *v, size_t at, const place_t here)
+{
+    return (here.z > 0 ? LOAD(v, at) : ZERO) - (here.z + 1 < here.nz ? LOAD(v, at + STEP_Z) : ZERO);
+}
+inline slices_t backward_x_transposed(__global const float *v, size_t at, const place_t here)
+{
+    return (here.x > 0 ? LOAD(v, at) : ZERO) - (here.x + 1 < here.nx ? LOAD(v, at + STEP_X) : ZERO);
+}
+
+#if DIMS == 3
+inline slices_t forward_y(__global const float *v, size_t at, const place_t here)
+{
+    return here.y + LANES < here.slices - 1 ? one_slice_further(v, at, here) - LOAD(v, at) : ZERO;
+}
+inline slices_t backward_y(__global const float *v, size_t at, const place_t here)
+{
+    const lanes_t y = here.y + LANES;
+    const slices_t difference = y < here.slices ? LOAD(v, at) - one_slice_back(v, at, here) : ZERO;
+    return y > 0 ? difference : ZERO;
+}
+inline slices_t forward_y_transposed(__global const float *v, size_t at, const place_t here)
+{
+    const lanes_t y = here.y + LANES;
+    const slices_t before = y > 0 ? one_slice_back(v, at, here) : ZERO;
+    const slices_t own = y < here.slices - 1 ? LOAD(v, at) : ZERO;
+    return y < here.slices ? before - own : ZERO;
+}
+inline slices_t backward_y_transposed(__global const float *v, size_t at, const place_t here)
+{
+    const lanes_t y = here.y + LANES;
+    const slices_t own = y > 0 ? LOAD(v, at) : ZERO;
+    const slices_t after = y < here.slices - 1 ? one_slice_further(v, at, here) : ZERO;
+    return own - after;
+}
+#endif
+
+/* grad u of channel c, component by component */
+inline void gradient_at(__global const float *u, size_t at, const place_t here, slices_t result[DIMS])
+{
+    result[Z] = forward_z(u, at, here);
+    result[X] = forward_x(u, at, here);
+#if DIMS == 3
+    result[Y] = forward_y(u, at, here);
+#endif
+}
+
+/* grad^T p */
+inline slices_t gradient_transposed_at(__global const float *p, size_t at, const place_t here)
+{
+    slices_t result = forward_z_transposed(p + Z * COMPONENT, at, here) + forward_x_transposed(p + X * COMPONENT, at, here);
+#if DIMS == 3
+    result += forward_y_transposed(p + Y * COMPONENT, at, here);
+#endif
+    return result;
+}
+
+/* sym w */
+inline void symmetrised_gradient_at(__global const float *w, size_t at, const place_t here, slices_t result[PAIRS])
+{
+    __global const float *wz = w + Z * COMPONENT;
+    __global const float *wx = w + X * COMPONENT;
+    result[Z] = backward_z(wz, at, here);
+    result[X] = backward_x(wx, at, here);
+#if DIMS == 3
+    __global const float *wy = w + Y * COMPONENT;
+    result[Y] = backward_y(wy, at, here);
+    result[3] = HALF_ROOT * (backward_z(wy, at, here) + backward_y(wz, at, here));
+    result[4] = HALF_ROOT * (backward_z(wx, at, here) + backward_x(wz, at, here));
+    result[5] = HALF_ROOT * (backward_y(wx, at, here) + backward_x(wy, at, here));
+#else
+    result[2] = HALF_ROOT * (backward_z(wx, at, here) + backward_x(wz, at, here));
+#endif
+}
+
+/* sym^T q */
+inline void symmetrised_gradient_transposed_at(
+    __global const float *q, size_t at, const place_t here, slices_t result[DIMS])
+{
+#if DIMS == 3
+    __global const float *zy = q + 3 * COMPONENT;
+    __global const float *zx = q + 4 * COMPONENT;
+    __global const float *yx = q + 5 * COMPONENT;
+    result[Z] = backward_z_transposed(q + Z * COMPONENT, at, here)
+        + HALF_ROOT * (backward_y_transposed(zy, at, here) + backward_x_transposed(zx, at, here));
+    result[Y] = backward_y_transposed(q + Y * COMPONENT, at, here)
+        + HALF_ROOT * (backward_z_transposed(zy, at, here) + backward_x_transposed(yx, at, here));
+    result[X] = backward_x_transposed(q + X * COMPONENT, at, here)
+        + HALF_ROOT * (backward_z_transposed(zx, at, here) + backward_y_transposed(yx, at, here));
+#else
+    __global const float *zx = q + 2 * COMPONENT;
+    result[Z] = backward_z_transposed(q + Z * COMPONENT, at, here) + HALF_ROOT * backward_x_transposed(zx, at, here);
+    result[X] = backward_x_transposed(q + X * COMPONENT, at, here) + HALF_ROOT * backward_z_transposed(zx, at, here);
+#endif
+}

@@ -1,0 +1,143 @@
+/* Parallel-beam projection and its exact transpose.
+ *
+ * s = (x - cx) cos t + (z - cz) sin t + cs; the weight of a pixel on detector pixel i is
+ * max(0, 1 - |s - i|) (Huber et al. 2019, eq. 8). Both kernels take the weight from the same
+ * expression, so that one is the transpose of the other.
+ *
+ * One work item holds VECTORS vectors of K_WIDTH lanes, so that the scalar index arithmetic is
+ * shared by many slices and channels. Global size: (BLOCK / (K_WIDTH * VECTORS), detectors or nx,
+ * blocks * (tilts or nz)).
+ *
+ * directions: (cos, sin) of every tilt; axis: (cx, cz, cs, unused).
+ */
+#ifndef K_WIDTH
+#define K_WIDTH 4
+#endif
+#ifndef VECTORS
+#define VECTORS 1
+#endif
+
+#if K_WIDTH == 1
+typedef float block_t;
+#define LOAD_BLOCK(pointer, index) ((pointer)[index])
+#define STORE_BLOCK(value, pointer, index) ((pointer)[index] = (value))
+#else
+typedef CONCATENATE(float, K_WIDTH) block_t;
+/* aligned: BLOCK is a multiple of K_WIDTH */
+#define LOAD_BLOCK(pointer, index) (*(__global const block_t *)((pointer) + (index)))
+#define STORE_BLOCK(value, pointer, index) (*(__global block_t *)((pointer) + (index)) = (value))
+#endif
+#define LANES_PER_ITEM (K_WIDTH * VECTORS)
+
+
+inline int round_down(float value)
+{
+    const int towards_zero = (int)value;
+    return towards_zero - (value < (float)towards_zero ? 1 : 0);
+}
+
+inline float magnitude(float value) { return value < 0.0f ? -value : value; }
+
+inline float offset_from(float x, float z, int i, float2 direction, float4 axis)
+{
+    return (x - axis.x) * direction.x + ((z - axis.y) * direction.y + (axis.z - (float)i));
+}
+
+__kernel void forward_project(
+    __global const float *volume, __global float *sinogram, __global const float2 *directions,
+    const float4 axis, const int nz, const int nx, const int detectors, const int tilts,
+    const float scale)
+{
+    const int i = get_global_id(1);
+    const int tilt = get_global_id(2) % tilts;
+    const size_t block = get_global_id(2) / tilts;
+    const int lane = get_global_id(0) * LANES_PER_ITEM;
+    if (i >= detectors || lane >= BLOCK)
+        return;
+    volume += block * nz * nx * BLOCK + lane;
+    const float2 direction = directions[tilt];
+    block_t sums[VECTORS];
+#pragma unroll
+    for (int v = 0; v < VECTORS; ++v)
+        sums[v] = (block_t)(0.0f);
+
+    /* March along the axis that is closer to the beam: there each row meets the ray in 1 to 3 pixels. */
+    const int march_z = magnitude(direction.x) >= magnitude(direction.y);
+    const int rows = march_z ? nz : nx;
+    const int columns = march_z ? nx : nz;
+    const int row_stride = march_z ? nx * BLOCK : BLOCK;
+    const int column_stride = march_z ? BLOCK : nx * BLOCK;
+    const float slope = march_z ? direction.x : direction.y;
+    const float inverse = 1.0f / slope;
+    const float reach = magnitude(inverse);
+    for (int row = 0; row < rows; ++row) {
+        const float at_zero =
+            march_z ? offset_from(0.0f, (float)row, i, direction, axis) : offset_from((float)row, 0.0f, i, direction, axis);
+        const float middle = -at_zero * inverse;
+        /* a hair wider than the support: weights outside are zero */
+        int first = round_down(middle - reach + 0.999f);
+        int last = round_down(middle + reach + 1e-3f);
+        first = first < 0 ? 0 : first;
+        last = last < columns ? last : columns - 1;
+        __global const float *source = volume + (size_t)row * row_stride;
+        for (int column = first; column <= last; ++column) {
+            const float away = march_z ? offset_from((float)column, (float)row, i, direction, axis)
+                                       : offset_from((float)row, (float)column, i, direction, axis);
+            const float weight = 1.0f - magnitude(away);
+            if (weight > 0.0f) {
+                __global const float *here = source + (size_t)column * column_stride;
+#pragma unroll
+                for (int v = 0; v < VECTORS; ++v)
+                    sums[v] += weight * LOAD_BLOCK(here, v * K_WIDTH);
+            }
+        }
+    }
+    __global float *target = sinogram + ((block * tilts + tilt) * detectors + i) * BLOCK + lane;
+#pragma unroll
+    for (int v = 0; v < VECTORS; ++v)
+        STORE_BLOCK(sums[v] * scale, target, v * K_WIDTH);
+}
+
+__kernel void back_project(
+    __global const float *sinogram, __global float *volume, __global const float2 *directions,
+    const float4 axis, const int nz, const int nx, const int detectors, const int tilts,
+    const float scale)
+{
+    const int x = get_global_id(1);
+    const int z = get_global_id(2) % nz;
+    const size_t block = get_global_id(2) / nz;
+    const int lane = get_global_id(0) * LANES_PER_ITEM;
+    if (x >= nx || lane >= BLOCK)
+        return;
+    sinogram += block * tilts * detectors * BLOCK + lane;
+    block_t sums[VECTORS];
+#pragma unroll
+    for (int v = 0; v < VECTORS; ++v)
+        sums[v] = (block_t)(0.0f);
+    for (int tilt = 0; tilt < tilts; ++tilt) {
+        const float2 direction = directions[tilt];
+        const int i = round_down(offset_from((float)x, (float)z, 0, direction, axis));
+        if (i < -1 || i >= detectors)
+            continue;
+        __global const float *source = sinogram + ((size_t)tilt * detectors + i) * BLOCK;
+        const float left = 1.0f - magnitude(offset_from((float)x, (float)z, i, direction, axis));
+        const float right = 1.0f - magnitude(offset_from((float)x, (float)z, i + 1, direction, axis));
+        if (i >= 0 && i + 1 < detectors) {
+            const float w0 = left > 0.0f ? left : 0.0f, w1 = right > 0.0f ? right : 0.0f;
+#pragma unroll
+            for (int v = 0; v < VECTORS; ++v)
+                sums[v] += w0 * LOAD_BLOCK(source, v * K_WIDTH) + w1 * LOAD_BLOCK(source, BLOCK + v * K_WIDTH);
+        } else {
+            const float inside = i >= 0 ? left : right;
+            const float w = inside > 0.0f ? inside : 0.0f;
+            __global const float *edge = i >= 0 ? source : source + BLOCK;
+#pragma unroll
+            for (int v = 0; v < VECTORS; ++v)
+                sums[v] += w * LOAD_BLOCK(edge, v * K_WIDTH);
+        }
+    }
+    __global float *target = volume + ((block * nz + z) * nx + x) * BLOCK + lane;
+#pragma unroll
+    for (int v = 0; v < VECTORS; ++v)
+        STORE_BLOCK(sums[v] * scale, target, v * K_WIDTH);
+}

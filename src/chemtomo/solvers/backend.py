@@ -1,0 +1,102 @@
+"""What a device has to offer to the primal-dual steps.
+
+The variables live on the device in normalised units, see `chemtomo.functionals.Problem`:
+
+- primal: the image ``u`` and the vector field ``w``, with their extrapolations;
+- dual: ``p`` of ``grad u - w``, ``q`` of ``sym w``, ``r`` of the projections ``T' u``, and ``s <= 0``
+  of the constraint ``u >= 0`` where that is not kept by a projection.
+
+All start from zero. The NumPy backend (`chemtomo.recon.numpy_backend`) says what each method
+means; the OpenCL backend does the same in two passes over memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.functionals import Problem
+from chemtomo.solvers.loop import Objective
+from chemtomo.solvers.metric import FourierMetric
+
+__all__ = ["Backend", "DualSteps", "PrimalSteps"]
+
+
+@dataclasses.dataclass(frozen=True)
+class DualSteps:
+    """Step sizes of the dual variables.
+
+    Attributes
+    ----------
+    first : float
+        Of ``p``, the same for all channels, so that the projection on the coupled ball is exact.
+    second : float
+        Of ``q``.
+    data : tuple of float
+        Of ``r``, one a channel.
+    positivity : tuple of float, optional
+        Of ``s``, one a channel; ``None`` where ``u >= 0`` is kept by a projection.
+    """
+
+    first: float
+    second: float
+    data: tuple[float, ...]
+    positivity: tuple[float, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PrimalSteps:
+    """Step sizes of the primal variables: of ``u`` and of ``w``, one a channel."""
+
+    image: tuple[float, ...]
+    field: tuple[float, ...]
+
+
+class Backend(Protocol):
+    """The variables of one problem on one device, and the updates of a primal-dual iteration."""
+
+    @property
+    def problem(self) -> Problem:
+        """What is minimised."""
+
+    def reset(self) -> None:
+        """Set every variable to zero."""
+
+    def dual_update(self, steps: DualSteps, relaxation: float) -> None:
+        """Update the dual variables from the extrapolated primal ones.
+
+        With ``U, W`` the extrapolations, ``m`` the weights and ``z <- z + relaxation (z+ - z)``:
+
+        - ``p+ = proj_alpha1(p + first (grad U - W))``
+        - ``q+ = proj_alpha0(q + second sym W)``
+        - ``r+ = prox_{data (m D)*}(r + data T' U)``
+        - ``s+ = min(0, s + positivity U)``, if there are such steps.
+        """
+
+    def primal_update(self, steps: PrimalSteps, relaxation: float) -> None:
+        """Update the primal variables by a step along the gradient, and extrapolate.
+
+        - ``u+ = max(0, u - image (grad' p + T'' r))``, ``U = 2 u+ - u``
+        - ``w+ = w - field (sym' q - p)``, ``W = 2 w+ - w``
+        - ``u <- u + relaxation (u+ - u)``, the same for ``w``.
+        """
+
+    def metric_update(self, metric: FourierMetric, relaxation: float) -> None:
+        """Update the primal variables by a step in a metric, and extrapolate.
+
+        - ``(du, dw) = M^-1 (grad' p + T'' r + s, sym' q - p)``
+        - ``U = u - 2 du``, ``W = w - 2 dw``
+        - ``u <- u - relaxation du``, ``w <- w - relaxation dw``.
+        """
+
+    def objective(self) -> Objective:
+        """Evaluate the objective and the duality gap at ``max(u, 0)`` and ``w``, in normalised units."""
+
+    def slice(self, y: int) -> npt.NDArray[np.float32]:
+        """Return the slice ``y`` of ``max(u, 0)``, shape (channel, z, x)."""
+
+    def volume(self) -> npt.NDArray[np.float32]:
+        """Return ``max(u, 0)``, shape (channel, z, y, x)."""
