@@ -1,0 +1,127 @@
+"""The list of channels: the viewer's tilt series, with a check mark and a weight each."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from chemtomo.pipeline.parameters import ReconstructParameters
+from napari_chemtomo.forms import FloatEditor
+from napari_chemtomo.layers import is_tilt_series
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Layer
+
+__all__ = ["ChannelList"]
+
+_SWATCH = 12
+
+
+@dataclasses.dataclass
+class _Row:
+    layer: Image
+    check: QCheckBox
+    weight: FloatEditor
+
+
+class ChannelList(QWidget):
+    """The tilt series among the viewer's layers, as they come, go and are renamed.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+
+    changed = Signal()
+    """Emitted when the list, a check mark or a weight has changed."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._rows: list[_Row] = []
+        # Check marks and weights of layers that are listed, or were: a layer may come back.
+        self._kept: dict[Any, tuple[bool, float | None]] = {}
+        self._grid = QGridLayout()
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setColumnStretch(0, 1)
+        self._empty = QLabel(
+            "No tilt series in the viewer. Drop MRC files on it, or try\n"
+            "File > Open Sample > ChemTomo."
+        )
+        self._empty.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._empty)
+        layout.addLayout(self._grid)
+        for event in ("inserted", "removed", "reordered"):
+            getattr(viewer.layers.events, event).connect(self._list_layers)
+        self._watched: list[Layer] = []
+        self._list_layers()
+
+    def layers(self) -> list[Image]:
+        """Return the checked layers, in the viewer's order."""
+        return [row.layer for row in self._rows if row.check.isChecked()]
+
+    def weights(self) -> dict[str, float]:
+        """Return the weights that were given, by the names of the checked layers."""
+        found = {row.layer.name: row.weight.get() for row in self._rows if row.check.isChecked()}
+        return {name: weight for name, weight in found.items() if weight is not None}
+
+    def reset(self) -> None:
+        """Check all channels, without weights."""
+        for row in self._rows:
+            row.check.setChecked(True)
+            row.weight.set(None)
+
+    def disconnect_viewer(self) -> None:
+        """Listen to the viewer no more: the list is about to go."""
+        for event in ("inserted", "removed", "reordered"):
+            getattr(self._viewer.layers.events, event).disconnect(self._list_layers)
+        self._watch([])
+
+    def _list_layers(self, event: Any = None) -> None:
+        self._watch(list(self._viewer.layers))
+        for row in self._rows:
+            self._kept[row.layer.unique_id] = (row.check.isChecked(), row.weight.get())
+        while (item := self._grid.takeAt(0)) is not None:
+            item.widget().deleteLater()
+        listed = [layer for layer in self._viewer.layers if is_tilt_series(layer)]
+        self._rows = [self._row(layer) for layer in listed]
+        self._empty.setVisible(not self._rows)
+        if self._rows:
+            self._grid.addWidget(QLabel("Channel"), 0, 0)
+            self._grid.addWidget(QLabel("Weight"), 0, 1)
+        for index, row in enumerate(self._rows, start=1):
+            self._grid.addWidget(row.check, index, 0)
+            self._grid.addWidget(row.weight, index, 1)
+        self.changed.emit()
+
+    def _row(self, layer: Image) -> _Row:
+        checked, weight = self._kept.get(layer.unique_id, (True, None))
+        check = QCheckBox(layer.name)
+        swatch = QPixmap(_SWATCH, _SWATCH)
+        swatch.fill(QColor.fromRgbF(*(float(part) for part in layer.colormap.colors[-1])))
+        check.setIcon(QIcon(swatch))
+        check.setChecked(checked)
+        check.toggled.connect(lambda checked: self.changed.emit())
+        editor = FloatEditor(1e-7, 1e9, absent="auto")
+        editor.setToolTip(ReconstructParameters.model_fields["mu"].description or "")
+        editor.set(weight)
+        editor.changed.connect(self.changed)
+        return _Row(layer, check, editor)
+
+    def _watch(self, layers: list[Layer]) -> None:
+        """Follow the names, the colours and the metadata of these layers, and of no others."""
+        for layer in self._watched:
+            layer.events.name.disconnect(self._list_layers)
+            layer.events.metadata.disconnect(self._list_layers)
+        for layer in layers:
+            layer.events.name.connect(self._list_layers)
+            layer.events.metadata.connect(self._list_layers)
+        self._watched = layers

@@ -1,0 +1,194 @@
+"""The only place with threads: reconstructions and device queries beside napari's event loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import Dataset
+from chemtomo.errors import ChemTomoError
+from chemtomo.pipeline import runner
+from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
+from chemtomo.solvers import IterationRecord
+
+__all__ = ["Control", "Job", "ReconstructionError", "Update", "find_devices", "start"]
+
+# One run at a time on a device: two would share its memory, and each would be slower.
+_locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+_LOCK_POLL_SECONDS = 0.1
+
+
+class ReconstructionError(ChemTomoError):
+    """A reconstruction that failed for a reason of which the program did not think.
+
+    It wraps builtin errors, because napari drops a ``RuntimeError`` of a worker without a word.
+    """
+
+
+@dataclasses.dataclass
+class Control:
+    """What the viewer tells a running reconstruction; it may be changed at any time.
+
+    Attributes
+    ----------
+    cancelled : threading.Event
+        Set to stop with the last iterate.
+    y : int or None
+        Slice to show, counted in the volume that is being made; ``None`` for no slice.
+    interval : float
+        Seconds between two slices at least.
+    """
+
+    cancelled: threading.Event = dataclasses.field(default_factory=threading.Event)
+    y: int | None = None
+    interval: float = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class Update:
+    """What the viewer learns after an iteration.
+
+    Attributes
+    ----------
+    iteration, iterations : int
+        Iterations done, and the limit.
+    seconds : float
+        Since the first iteration began.
+    record : IterationRecord, optional
+        The objective, after the iterations that were evaluated.
+    y : int, optional
+        The slice that `image` is.
+    image : numpy.ndarray, optional
+        The slice, shape (channel, z, x).
+    """
+
+    iteration: int
+    iterations: int
+    seconds: float
+    record: IterationRecord | None = None
+    y: int | None = None
+    image: npt.NDArray[np.float32] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A reconstruction in its thread."""
+
+    control: Control
+    worker: Any
+
+    def cancel(self) -> None:
+        """Ask it to stop after the present iteration, with the last iterate as its result."""
+        self.control.cancelled.set()
+
+
+def start(
+    dataset: Dataset,
+    parameters: ReconstructParameters,
+    preprocess: PreprocessParameters,
+    control: Control,
+    *,
+    on_update: Callable[[Update], None],
+    on_result: Callable[[runner.Result | None], None],
+    on_error: Callable[[Exception], None],
+    on_finished: Callable[[], None],
+) -> Job:
+    """Start a reconstruction in a thread; the callbacks run in the viewer's thread.
+
+    `on_result` is called with ``None`` when there is nothing to keep: it was cancelled before it began.
+    `on_finished` is the last call in any case.
+    """
+    from napari.qt.threading import create_worker
+    from napari.utils.notifications import notification_manager
+
+    def show_error(error: Exception) -> None:
+        notification_manager.receive_error(type(error), error, error.__traceback__)
+        on_error(error)
+
+    worker = create_worker(
+        reconstruct,
+        dataset,
+        parameters,
+        preprocess,
+        control,
+        _connect={
+            "yielded": on_update,
+            "returned": on_result,
+            "errored": show_error,
+            "finished": on_finished,
+        },
+    )
+    return Job(control, worker)
+
+
+def reconstruct(
+    dataset: Dataset,
+    parameters: ReconstructParameters,
+    preprocess: PreprocessParameters,
+    control: Control,
+) -> Generator[Update, None, runner.Result | None]:
+    """Run a reconstruction, one yield an iteration; see `start`.
+
+    Raises
+    ------
+    ChemTomoError
+        Whatever goes wrong: a `ReconstructionError` when it is no error of our own.
+    """
+    lock = _locks[parameters.device]
+    while not lock.acquire(timeout=_LOCK_POLL_SECONDS):
+        if control.cancelled.is_set():
+            return None
+        yield Update(0, parameters.iterations, 0.0)
+    try:
+        return (yield from _updates(dataset, parameters, preprocess, control))
+    except ChemTomoError:
+        raise
+    except Exception as error:
+        raise ReconstructionError(
+            f"the reconstruction failed: {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        lock.release()
+
+
+def _updates(
+    dataset: Dataset,
+    parameters: ReconstructParameters,
+    preprocess: PreprocessParameters,
+    control: Control,
+) -> Generator[Update, None, runner.Result]:
+    running = runner.run(dataset, parameters, preprocess, should_stop=control.cancelled.is_set)
+    shown = -np.inf
+    while True:
+        try:
+            progress = next(running)
+        except StopIteration as end:
+            return end.value
+        y = control.y
+        image = None
+        if y is not None and time.monotonic() - shown >= control.interval:
+            image = np.array(progress.slice(y), dtype=np.float32)
+            shown = time.monotonic()
+        yield Update(
+            progress.iteration, progress.iterations, progress.seconds, progress.record, y, image
+        )
+
+
+def find_devices(on_found: Callable[[list[str]], None]) -> None:
+    """Look for compute devices in a thread, and call `on_found` with their names in the viewer's."""
+    from napari.qt.threading import create_worker
+
+    create_worker(_device_names, _connect={"returned": on_found, "errored": lambda error: on_found([])})
+
+
+def _device_names() -> list[str]:
+    from chemtomo.opencl.device import list_devices
+
+    return [one.name for one in list_devices()]
