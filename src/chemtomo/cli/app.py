@@ -1,0 +1,94 @@
+"""The commands together, and what happens to errors."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from chemtomo.cli import listing, reconstruct, simulated
+from chemtomo.errors import ChemTomoError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="chemtomo",
+    help="Joint multi-channel (chemical) electron tomography.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+app.command("info")(listing.info)
+app.command("devices")(listing.devices)
+app.command("phantom")(simulated.phantom)
+app.command("demo")(simulated.demo)
+app.command("reconstruct")(reconstruct.reconstruct)
+
+# All errors in what the user typed. Which module this class is in depends on the version of typer.
+_UsageError: Any = typer.BadParameter.__base__
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(importlib.metadata.version("napari-chemtomo"))
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where in the program an error happened. In any place.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Arguments without the name of the program; those of the process by default.
+
+    Returns
+    -------
+    int
+        0, or 1 after an error, 2 when an argument is wrong, 130 after an interrupt. An error is one
+        line on stderr; with ``--debug`` its traceback comes first.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [one for one in given if one != "--debug"]
+    try:
+        status = app(given, prog_name="chemtomo", standalone_mode=False)
+    except _UsageError as error:
+        message = error.format_message().replace("Value error, ", "")
+        if message:
+            _report(message, debug)
+        return 2
+    except ChemTomoError as error:
+        _report(str(error), debug)
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        _report("interrupted", debug)
+        return 130
+    except Exception as error:  # noqa: BLE001 - the last resort: say what it was, and how to see more
+        hint = "" if debug else " (--debug shows where)"
+        _report(f"{type(error).__name__}: {error}{hint}", debug)
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _report(message: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    typer.echo(f"Error: {' '.join(message.split())}", err=True)

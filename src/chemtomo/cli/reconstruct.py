@@ -1,0 +1,86 @@
+"""The command that makes a volume from tilt series."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chemtomo.cli.options import with_model_options
+from chemtomo.cli.progress import interruptible, progress_bar
+from chemtomo.data import Dataset
+from chemtomo.errors import ParameterError, WriteError
+from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
+
+__all__ = ["reconstruct"]
+
+
+@with_model_options
+def reconstruct(
+    files: Annotated[list[Path], typer.Argument(help="Aligned tilt series of one sample.", metavar="FILES")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="NAME.zarr: one multichannel OME-Zarr image. NAME.mrc: one file a channel.",
+        ),
+    ],
+    preprocess: PreprocessParameters,
+    parameters: ReconstructParameters,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="FILE", help="Write time, device and the history of the objective as JSON."
+        ),
+    ] = None,
+) -> None:
+    """Reconstruct tilt series of one sample, all channels together, into one volume.
+
+    Ctrl-C stops the iteration and writes the last iterate; a second Ctrl-C aborts.
+    """
+    from chemtomo.io import check_output, read, write
+    from chemtomo.pipeline.runner import execute
+
+    check_output(output)
+    if report is not None and not report.parent.is_dir():
+        raise WriteError(f"{report}: there is no folder {report.parent}; expected one to write to")
+    dataset = read(files)
+    parameters = parameters.model_copy(update={"mu": _full_names(dataset, parameters.mu)})
+    with interruptible(_say) as should_stop, progress_bar(parameters.iterations) as show:
+        result = execute(dataset, parameters, preprocess, on_progress=show, should_stop=should_stop)
+    for path in write(result.volume, output):
+        typer.echo(f"Wrote {path}")
+    if report is not None:
+        _write_report(result.report, report)
+        typer.echo(f"Wrote {report}")
+    made = result.report
+    typer.echo(
+        f"{made['method']} on {made['device']}: {made['iterations']} iterations "
+        f"in {made['seconds']:.1f} s; {made['stopped']}"
+    )
+
+
+def _full_names(dataset: Dataset, weights: dict[str, float]) -> dict[str, float]:
+    """Resolve prefixes of channel names, before any work is done."""
+    full: dict[str, float] = {}
+    for name, weight in weights.items():
+        channel = dataset.resolve(name)
+        if channel in full:
+            raise ParameterError(f"--mu: found two weights for channel {channel!r}; expected one")
+        full[channel] = weight
+    return full
+
+
+def _write_report(report: dict[str, Any], path: Path) -> None:
+    from chemtomo.io.atomic import replacing
+
+    with replacing([path]) as (temporary,):
+        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def _say(message: str) -> None:
+    typer.echo(message, err=True)

@@ -1,0 +1,136 @@
+"""Commands that need no data: they simulate an acquisition."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from chemtomo.cli.progress import interruptible, progress_bar
+from chemtomo.data import Dataset, Volume
+from chemtomo.pipeline.parameters import ReconstructParameters
+
+__all__ = ["demo", "phantom"]
+
+_DEMO_SHAPE = (64, 96)
+_DEMO_ITERATIONS = 150
+_DEMO_SIRT_ITERATIONS = 30
+_DEMO_SECONDS = 40.0
+
+
+def phantom(
+    folder: Annotated[Path, typer.Argument(help="Folder to write to.", metavar="OUTDIR")],
+) -> None:
+    """Write a simulated acquisition of four signals: MRC files with their tilts in .rawtlt files."""
+    from chemtomo.io import write_dataset
+    from chemtomo.samples import phantom as simulate
+
+    for path in write_dataset(simulate(), folder):
+        typer.echo(f"Wrote {path}")
+
+
+def demo(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="DIR",
+            help="Write the volume and a picture there instead of opening a window.",
+        ),
+    ] = None,
+) -> None:
+    """Simulate an acquisition of four signals, reconstruct them jointly and show the result.
+
+    Without a display the volume and a picture are written to the folder demo-output.
+    """
+    from chemtomo.samples import phantom as simulate
+    from chemtomo.samples import phantom_volume
+
+    typer.echo("Simulating tilt series of four signals: HAADF, and EDX maps of Yb, Si and Al.")
+    dataset = simulate(_DEMO_SHAPE)
+    truth = phantom_volume(_DEMO_SHAPE)
+    typer.echo("Reconstructing each signal alone (SIRT), for comparison, and then all jointly (TGV).")
+    alone = _reconstruct(
+        dataset, ReconstructParameters(method="sirt", iterations=_DEMO_SIRT_ITERATIONS, crop="none")
+    )
+    joint = _reconstruct(dataset, ReconstructParameters(method="tgv", iterations=_DEMO_ITERATIONS))
+    _print_gain(truth, alone, joint)
+    if output is None and _has_display() and _show_in_napari(joint):
+        return
+    _write(joint, Path("demo-output") if output is None else output, dataset)
+
+
+def _reconstruct(dataset: Dataset, parameters: ReconstructParameters) -> Volume:
+    from chemtomo.pipeline.runner import execute
+
+    end = time.monotonic() + _DEMO_SECONDS
+
+    def say(message: str) -> None:
+        typer.echo(message, err=True)
+
+    with interruptible(say) as interrupted, progress_bar(parameters.iterations) as show:
+        return execute(
+            dataset,
+            parameters,
+            on_progress=show,
+            should_stop=lambda: interrupted() or time.monotonic() > end,
+        ).volume
+
+
+def _print_gain(truth: Volume, alone: Volume, joint: Volume) -> None:
+    """Print how far the reconstructions are from the specimen, which is known here."""
+    table = Table("Signal", "Error alone (SIRT)", "Error jointly (TGV)", box=None)
+    for name in truth.names:
+        errors = [_relative_error(one[name], truth[name]) for one in (alone, joint)]
+        table.add_row(name, *(f"{error:.0%}" for error in errors))
+    Console().print(table)
+
+
+def _relative_error(found: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.linalg.norm(found - truth) / np.linalg.norm(truth))
+
+
+def _has_display() -> bool:
+    if os.environ.get("QT_QPA_PLATFORM", "") in ("offscreen", "minimal"):
+        return False
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _show_in_napari(volume: Volume) -> bool:
+    """Open the viewer and wait until it is closed; tell whether there was one."""
+    # The core does not depend on the viewer: it is looked up by name, here only.
+    try:
+        show: Callable[[Volume], None] = importlib.import_module("napari_chemtomo.demo").show
+    except ImportError as error:
+        typer.echo(f"No viewer: {error}", err=True)
+        return False
+    show(volume)
+    return True
+
+
+def _write(volume: Volume, folder: Path, dataset: Dataset) -> None:
+    from chemtomo.errors import WriteError
+    from chemtomo.figure import draw
+    from chemtomo.io import write
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"{folder}: cannot be made ({error.strerror or error})") from error
+    caption = (
+        f"{len(dataset)} signals, {dataset.series[0].shape[0]} projections,\nreconstructed jointly (TGV)"
+    )
+    picture = draw(volume, folder / "demo.png", title="Simulated needle", caption=caption)
+    for path in (*write(volume, folder / "demo.zarr"), picture):
+        typer.echo(f"Wrote {path}")
