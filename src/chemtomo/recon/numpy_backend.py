@@ -1,0 +1,144 @@
+"""The updates of the primal-dual iteration in NumPy: slow, and the specification of the fast ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.errors import DataError
+from chemtomo.functionals import Problem, duality_gap
+from chemtomo.operators import FloatArray
+from chemtomo.solvers.backend import DualSteps, PrimalSteps
+from chemtomo.solvers.loop import Objective
+from chemtomo.solvers.metric import FourierMetric
+
+__all__ = ["NumpyBackend"]
+
+
+class NumpyBackend:
+    """The variables of one problem in main memory, float32: see `chemtomo.solvers.backend.Backend`.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is minimised.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._regulariser = problem.total_generalized_variation
+        self.reset()
+
+    @property
+    def problem(self) -> Problem:
+        """What is minimised."""
+        return self._problem
+
+    def reset(self) -> None:
+        """Set every variable to zero."""
+        problem = self.problem
+        self._u = _zeros(problem.volume_shape)
+        self._w = _zeros(problem.vector_shape)
+        self._u_extrapolated = _zeros(problem.volume_shape)
+        self._w_extrapolated = _zeros(problem.vector_shape)
+        self._p = _zeros(problem.vector_shape)
+        self._q = _zeros(problem.tensor_shape)
+        self._r = _zeros(problem.data.shape)
+        self._s = _zeros(problem.volume_shape)
+
+    def dual_update(self, steps: DualSteps, relaxation: float) -> None:
+        """Update the dual variables from the extrapolated primal ones: see `Backend.dual_update`."""
+        U, W = self._u_extrapolated, self._w_extrapolated
+        regulariser = self._regulariser
+
+        p = self._p + np.float32(steps.first) * (regulariser.gradient.forward(U) - W)
+        self._p = _relaxed(self._p, regulariser.norm1.project_dual(p), relaxation)
+
+        if self.problem.second_order:
+            q = self._q + np.float32(steps.second) * regulariser.symmetrized_gradient.forward(W)
+            self._q = _relaxed(self._q, regulariser.norm0.project_dual(q), relaxation)
+
+        r = self._r + self._per_channel(steps.data) * self._project(U)
+        proximal = self.problem.discrepancy.prox_conjugate(r, steps.data)
+        self._r = _relaxed(self._r, proximal, relaxation)
+
+        if steps.positivity is not None:
+            s = np.minimum(0, self._s + self._per_channel(steps.positivity) * U)
+            self._s = _relaxed(self._s, s, relaxation)
+
+    def primal_update(self, steps: PrimalSteps, relaxation: float) -> None:
+        """Update the primal variables by a step along the gradient: see `Backend.primal_update`."""
+        u = np.maximum(0, self._u - self._per_channel(steps.image) * self._slope_u())
+        self._u_extrapolated = (2 * u - self._u).astype(np.float32)
+        self._u = _relaxed(self._u, u, relaxation)
+
+        if self.problem.second_order:
+            w = self._w - self._per_channel(steps.field) * self._slope_w()
+            self._w_extrapolated = (2 * w - self._w).astype(np.float32)
+            self._w = _relaxed(self._w, w, relaxation)
+
+    def metric_update(self, metric: FourierMetric, relaxation: float) -> None:
+        """Update the primal variables by a step in a metric: see `Backend.metric_update`."""
+        slope_w = self._slope_w() if self.problem.second_order else None
+        du, dw = metric.solve(self._slope_u() + self._s, slope_w)
+
+        self._u_extrapolated = (self._u - 2 * du).astype(np.float32)
+        self._u = (self._u - relaxation * du).astype(np.float32)
+
+        if dw is not None:
+            self._w_extrapolated = (self._w - 2 * dw).astype(np.float32)
+            self._w = (self._w - relaxation * dw).astype(np.float32)
+
+    def objective(self) -> Objective:
+        """Evaluate the objective and the duality gap at ``max(u, 0)`` and ``w``, in normalised units."""
+        problem = self.problem
+        gap = duality_gap(problem, self._u, self._w, self._p, self._q, self._r)
+        data = problem.data_terms(self._u)
+        return Objective(
+            total=gap.primal,
+            data=tuple(data.tolist()),
+            regulariser=gap.primal - float(problem.weights @ data),
+            gap=gap.relative,
+        )
+
+    def slice(self, y: int) -> npt.NDArray[np.float32]:
+        """Return the slice ``y`` of ``max(u, 0)``, shape (channel, z, x)."""
+        if not 0 <= y < self.problem.slices:
+            raise DataError(f"slice: found y = {y}; expected 0 to {self.problem.slices - 1}")
+        return np.maximum(self._u[:, :, y], 0)
+
+    def volume(self) -> npt.NDArray[np.float32]:
+        """Return ``max(u, 0)``, shape (channel, z, y, x)."""
+        return np.maximum(self._u, 0)
+
+    def _project(self, u: FloatArray) -> FloatArray:
+        """``T' u``."""
+        return self.problem.projector.forward(u) / np.float32(self.problem.operator_norm)
+
+    def _slope_u(self) -> FloatArray:
+        """``grad' p + T'' r``."""
+        back_projection = self.problem.projector.adjoint(self._r) / np.float32(self.problem.operator_norm)
+        return self._regulariser.gradient.adjoint(self._p) + back_projection
+
+    def _slope_w(self) -> FloatArray:
+        """``sym' q - p``."""
+        return self._regulariser.symmetrized_gradient.adjoint(self._q) - self._p
+
+    def _per_channel(self, numbers: tuple[float, ...]) -> npt.NDArray[np.float32]:
+        """One number a channel, against the axes (..., channel, *, *, *)."""
+        if len(numbers) != self.problem.channels:
+            raise DataError(
+                f"steps: found {len(numbers)} for {self.problem.channels} channels; expected one each"
+            )
+        return np.array(numbers, np.float32).reshape(-1, 1, 1, 1)
+
+
+def _zeros(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    return np.zeros(shape, np.float32)
+
+
+def _relaxed(old: FloatArray, new: FloatArray, relaxation: float) -> npt.NDArray[np.float32]:
+    """``old + relaxation (new - old)``, and exactly `new` without relaxation."""
+    if relaxation == 1:
+        return new.astype(np.float32, copy=False)
+    return (old + np.float32(relaxation) * (new - old)).astype(np.float32, copy=False)

@@ -1,0 +1,203 @@
+"""The NumPy backend: each update by its formula, and iterations by where they end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chemtomo.errors import DataError
+from chemtomo.functionals import Problem
+from chemtomo.geometry import ParallelBeam
+from chemtomo.operators import Projector
+from chemtomo.recon.numpy_backend import NumpyBackend
+from chemtomo.solvers.backend import DualSteps, PrimalSteps
+from chemtomo.solvers.metric import FourierMetric
+
+GEOMETRY = ParallelBeam([-60, -25, 0, 20, 55, 80], 13, (9, 10))
+NORM = Projector(GEOMETRY, 1, 1).norm()
+DUAL = DualSteps(first=0.3, second=0.4, data=(0.2, 0.5))
+PRIMAL = PrimalSteps(image=(0.3, 0.2), field=(0.4, 0.1))
+
+CASES = [
+    {"data_term": data_term, "coupled": coupled, "second_order": second_order, "dims": dims}
+    for data_term, coupled in (("kl", True), ("l2", False))
+    for second_order in (False, True)
+    for dims in (2, 3)
+]
+
+
+def phantom() -> np.ndarray:
+    """Two channels with a common edge, and a ramp in one of them, (channel, z, y, x)."""
+    z, y, x = np.indices((9, 3, 10))
+    inside = ((z - 4) ** 2 + (x - 5) ** 2 < 9).astype(np.float64)
+    return np.stack([inside * (1 + 0.1 * x), inside * (1 + 0.2 * y)])
+
+
+def problem(**changes: Any) -> Problem:
+    projections = Projector(GEOMETRY, 2, 3).forward(phantom())
+    arguments: dict[str, Any] = {
+        "geometry": GEOMETRY,
+        "data": np.random.default_rng(0).poisson(20 * projections).astype(np.float32) / 20,
+        "weights": [3.0, 2.0],
+        "alpha0": 0.4,
+        "alpha1": 0.2,
+        "dims": 3,
+        "data_term": "kl",
+        "coupled": True,
+        "second_order": True,
+        "operator_norm": NORM,
+    }
+    return Problem(**(arguments | changes))
+
+
+@pytest.fixture(params=CASES, ids=lambda case: "-".join(str(value) for value in case.values()))
+def any_problem(request: pytest.FixtureRequest) -> Problem:
+    return problem(**request.param)
+
+
+def diagonal_steps(some: Problem) -> tuple[DualSteps, PrimalSteps]:
+    """Steps that converge: each primal step is 1 over a bound on its column of K' Sigma K."""
+    first, second, data = 0.1, 0.4, (0.5, 0.5)
+    bound = 4 * some.dims * first
+    image = tuple(0.9 / (bound + size) for size in data)
+    field = (0.9 / (first + 4 * some.dims * second),) * 2
+    return DualSteps(first, second, data), PrimalSteps(image, field)
+
+
+def test_everything_starts_from_zero_and_returns_there(any_problem: Problem) -> None:
+    backend = NumpyBackend(any_problem)
+    assert not backend.volume().any()
+    start = backend.objective()
+    assert start.regulariser == pytest.approx(0, abs=1e-9 * start.total)
+    for _ in range(3):
+        backend.primal_update(PRIMAL, 1.0)
+        backend.dual_update(DUAL, 1.0)
+    assert backend.volume().any()
+    assert backend.objective() != start
+    backend.reset()
+    assert not backend.volume().any()
+    assert backend.objective() == start
+
+
+def test_two_iterations_by_their_formulas(any_problem: Problem) -> None:
+    """Written again with dense variables, dual first, relaxed by 1.5."""
+    some, rho = any_problem, 1.5
+    regulariser, projector = some.total_generalized_variation, some.projector
+    gradient, strain = regulariser.gradient, regulariser.symmetrized_gradient
+    tau_u, tau_w, sigma = (np.reshape(n, (-1, 1, 1, 1)) for n in (PRIMAL.image, PRIMAL.field, DUAL.data))
+    second_order = some.second_order
+    u = U = np.full(some.volume_shape, 0.0)
+    w = W = np.zeros(some.vector_shape)
+    p, q, r = np.zeros(some.vector_shape), np.zeros(some.tensor_shape), np.zeros(some.data.shape)
+    backend = NumpyBackend(some)
+    for _ in range(2):
+        backend.dual_update(DUAL, rho)
+        backend.primal_update(PRIMAL, rho)
+        p = p + rho * (regulariser.norm1.project_dual(p + 0.3 * (gradient.forward(U) - W)) - p)
+        q = q + rho * (regulariser.norm0.project_dual(q + 0.4 * strain.forward(W)) - q)
+        argument = r + sigma * projector.forward(U) / NORM
+        r = r + rho * (some.discrepancy.prox_conjugate(argument, DUAL.data) - r)
+        u_new = np.maximum(0, u - tau_u * (gradient.adjoint(p) + projector.adjoint(r) / NORM))
+        w_new = w - tau_w * (strain.adjoint(q) - p) if second_order else w
+        U, W = 2 * u_new - u, 2 * w_new - w
+        u, w = u + rho * (u_new - u), w + rho * (w_new - w)
+    assert u.max() > 0
+    np.testing.assert_allclose(backend.volume(), np.maximum(u, 0), atol=1e-5 * u.max())
+    assert backend.objective().total == pytest.approx(some.objective(u, w), rel=1e-5)
+
+
+def test_slices_are_those_of_the_volume_and_may_be_kept() -> None:
+    backend = NumpyBackend(problem())
+    backend.dual_update(DUAL, 1.0)
+    backend.primal_update(PRIMAL, 1.0)
+    volume, middle = backend.volume(), backend.slice(1)
+    assert volume.shape == (2, 9, 3, 10)
+    assert volume.dtype == middle.dtype == np.float32
+    np.testing.assert_array_equal(middle, volume[:, :, 1])
+    before = middle.copy()
+    backend.dual_update(DUAL, 1.0)
+    backend.primal_update(PRIMAL, 1.0)
+    np.testing.assert_array_equal(middle, before)
+    with pytest.raises(DataError, match="found y = 3; expected 0 to 2"):
+        backend.slice(3)
+
+
+def test_objective_has_the_terms_of_the_problem(any_problem: Problem) -> None:
+    backend = NumpyBackend(any_problem)
+    for _ in range(20):
+        backend.dual_update(DUAL, 1.0)
+        backend.primal_update(PRIMAL, 1.0)
+    found = backend.objective()
+    assert found.data == pytest.approx(any_problem.data_terms(backend.volume()))
+    assert found.total == pytest.approx(np.dot(found.data, any_problem.weights) + found.regulariser)
+    assert found.gap is not None
+    assert 0 < found.gap < np.inf
+
+
+def test_diagonal_steps_close_the_gap(any_problem: Problem) -> None:
+    backend = NumpyBackend(any_problem)
+    dual, primal = diagonal_steps(any_problem)
+    for _ in range(400):
+        backend.primal_update(primal, 1.8)
+        backend.dual_update(dual, 1.8)
+    assert backend.objective().gap == pytest.approx(0, abs=3e-3)
+
+
+def test_metric_steps_reach_the_same_minimum(any_problem: Problem) -> None:
+    """Another iteration, with the constraint as a dual variable, ends where the diagonal one does."""
+    backend, other = NumpyBackend(any_problem), NumpyBackend(any_problem)
+    dual, primal = diagonal_steps(any_problem)
+    positivity = tuple(2 * np.sqrt(dual.first * size) for size in dual.data)
+    metric = FourierMetric.of_problem(any_problem, dual.first, dual.second, dual.data, positivity)
+    metric = metric.with_norm(2.0)  # more than enough for these few pixels
+    with_positivity = DualSteps(dual.first, dual.second, dual.data, positivity)
+    for _ in range(400):
+        backend.primal_update(primal, 1.8)
+        backend.dual_update(dual, 1.8)
+        other.metric_update(metric, 1.8)
+        other.dual_update(with_positivity, 1.8)
+    found, expected = other.objective(), backend.objective()
+    assert found.total == pytest.approx(expected.total, rel=2e-3)
+    assert found.gap == pytest.approx(0, abs=3e-3)
+
+
+def test_steps_for_another_number_of_channels() -> None:
+    backend = NumpyBackend(problem())
+    with pytest.raises(DataError, match="steps: found 3 for 2 channels; expected one each"):
+        backend.dual_update(DualSteps(0.1, 0.1, (0.1, 0.1, 0.1)), 1.0)
+
+
+def test_ten_published_iterations(data_folder: Path) -> None:
+    """The published iteration on its own data, mirrored as it is stored: its objective.
+
+    In normalised units its steps 1 / sqrt(17) are n / sqrt(17) for the dual and 1 / (n sqrt(17))
+    for the primal variables, and its objective is ours divided by n squared.
+    """
+    folder = data_folder / "reference"
+    norm, mu = 102.17180639615766, np.array([0.2, 0.0005, 0.004, 0.0005])
+    some = Problem(
+        geometry=ParallelBeam(-np.load(folder / "C_tilt_deg.npy"), 303, (303, 303)),
+        data=np.load(folder / "C_sino_CAZX_f32.npy"),
+        weights=mu * norm**2,
+        alpha0=4.0,
+        alpha1=1.0,
+        dims=2,
+        data_term="kl",
+        coupled=True,
+        second_order=True,
+        operator_norm=norm,
+    )
+    sigma, tau = norm / np.sqrt(17), 1 / (norm * np.sqrt(17))
+    backend = NumpyBackend(some)
+    table = np.load(folder / "C_objs.npy")
+    for iteration in range(1, 11):
+        backend.dual_update(DualSteps(sigma, sigma, (sigma,) * 4), 1.0)
+        backend.primal_update(PrimalSteps((tau,) * 4, (tau,) * 4), 1.0)
+        if iteration in (1, 10):
+            expected = table[table[:, 0] == iteration][0]
+            found = backend.objective()
+            np.testing.assert_allclose(mu * found.data, expected[2:6], rtol=1e-4)
+            assert found.regulariser / norm**2 == pytest.approx(expected[6:].sum(), rel=1e-4)
