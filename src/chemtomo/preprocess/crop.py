@@ -117,12 +117,15 @@ def _occupied_by_counts(series: TiltSeries) -> npt.NDArray[np.bool_]:
     if stray == 0 or stray > _STRAY_FRACTION * rates.max():
         return _nonzero(data)
     # With one test a pixel, the odds of a false alarm in any of them add up to at most _FALSE_ALARM.
-    most = stats.poisson.isf(_FALSE_ALARM / data.size, stray * _WINDOW * np.array([_WINDOW, data.shape[1]]))
+    most_window, most_strip = (
+        float(stats.poisson.isf(_FALSE_ALARM / data.size, stray * _WINDOW * rows))
+        for rows in (_WINDOW, data.shape[1])
+    )
     found = np.zeros(data.shape[2], dtype=bool)
     for projection in data:
         strip = ndimage.convolve1d(projection.astype(np.float64), np.ones(_WINDOW), axis=1, mode="constant")
         window = ndimage.convolve1d(strip, np.ones(_WINDOW), axis=0, mode="constant")
-        found |= (window > most[0] + 0.5).any(axis=0) | (strip.sum(axis=0) > most[1] + 0.5)
+        found |= (window > most_window + 0.5).any(axis=0) | (strip.sum(axis=0) > most_strip + 0.5)
     return found
 
 

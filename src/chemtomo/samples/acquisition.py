@@ -9,11 +9,10 @@ from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import ParameterError
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
-from chemtomo.samples.specimen import phantom_volume
+from chemtomo.samples.specimen import HAADF_GAIN, phantom_volume
 
 __all__ = ["phantom"]
 
-_GAIN = 0.37
 _FINER = 2
 
 
@@ -56,12 +55,13 @@ def phantom(shape: tuple[int, int] = (32, 96), tilts: int = 36, seed: int = 0) -
     rng = np.random.default_rng(seed)
     series = []
     for name, signal in zip(fine.names, expected, strict=True):
-        noisy = rng.poisson(signal)
         counts = name != "HAADF"
+        gain = 1.0 if counts else HAADF_GAIN
+        noisy = rng.poisson(signal / gain) * gain
         series.append(
             TiltSeries(
                 name=name,
-                data=noisy.astype(np.uint16) if counts else (_GAIN * noisy).astype(np.float32),
+                data=noisy.astype(np.uint16 if counts else np.float32),
                 tilts_deg=tilts_deg,
                 pixel_size_nm=fine.voxel_size_nm * _FINER,
                 kind="counts" if counts else "intensity",

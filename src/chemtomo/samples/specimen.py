@@ -14,10 +14,13 @@ import numpy.typing as npt
 from chemtomo.data import Volume
 from chemtomo.errors import ParameterError
 
-__all__ = ["CHANNELS", "phantom_volume"]
+__all__ = ["CHANNELS", "HAADF_GAIN", "phantom_volume"]
 
 CHANNELS = ("HAADF", "Yb", "Si", "Al")
 """Names of the simulated signals."""
+
+HAADF_GAIN = 0.37
+"""Value of one detected electron in the HAADF signal."""
 
 _Array = npt.NDArray[np.float64]
 
@@ -82,7 +85,7 @@ def phantom_volume(shape: tuple[int, int] = (32, 96)) -> Volume:
     -------
     Volume
         Shape ``(channel, x, y, x)``, channels `CHANNELS`. A voxel holds what it adds, at each tilt, to
-        the expected signal in a detector pixel: counts, or for HAADF detected electrons.
+        the expected signal in a detector pixel: counts, or for HAADF the intensity.
 
     Raises
     ------
@@ -109,7 +112,7 @@ def phantom_volume(shape: tuple[int, int] = (32, 96)) -> Volume:
     fractions = _fractions(zt, y, xt, step)
     weight = inside / (2 * _RADIUS / step)
     channels = {name: weight * fractions[name] * counts for name, counts in _COUNTS.items()}
-    channels["HAADF"] = weight * np.sum([fractions[name] * n for name, n in _ELECTRONS.items()], axis=0)
+    channels["HAADF"] = weight * sum(fractions[name] * n * HAADF_GAIN for name, n in _ELECTRONS.items())
     return Volume(
         data=np.stack([channels[name] for name in CHANNELS]).astype(np.float32),
         names=CHANNELS,
