@@ -109,6 +109,26 @@ def test_two_iterations_by_their_formulas(any_problem: Problem) -> None:
     assert backend.objective().total == pytest.approx(some.objective(u, w), rel=1e-5)
 
 
+def test_two_metric_updates_by_their_formulas(any_problem: Problem) -> None:
+    """From the dual variables of a first update, with no other step in between."""
+    some, rho = any_problem, 1.5
+    positivity = (0.3, 0.7)
+    metric = FourierMetric.of_problem(some, DUAL.first, DUAL.second, DUAL.data, positivity)
+    backend = NumpyBackend(some)
+    # Zero extrapolations leave p, q and s at zero, so r alone drives the image, and the image the field.
+    backend.dual_update(DUAL, 1.0)
+    r = some.discrepancy.prox_conjugate(np.zeros(some.data.shape), DUAL.data)
+    field = np.zeros(some.vector_shape) if some.second_order else None
+    du, dw = metric.solve(some.projector.adjoint(r) / NORM, field)
+    backend.metric_update(metric, rho)
+    backend.metric_update(metric, rho)
+    u = -2 * rho * du
+    w = np.zeros(some.vector_shape) if dw is None else -2 * rho * dw
+    assert u.max() > 0
+    np.testing.assert_allclose(backend.volume(), np.maximum(u, 0), atol=1e-5 * u.max())
+    assert backend.objective().regulariser == pytest.approx(sum(some.regulariser_terms(u, w)), rel=1e-4)
+
+
 def test_slices_are_those_of_the_volume_and_may_be_kept() -> None:
     backend = NumpyBackend(problem())
     backend.dual_update(DUAL, 1.0)
