@@ -9,7 +9,7 @@ from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import ParameterError
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
-from chemtomo.samples.specimen import HAADF_GAIN, phantom_volume
+from chemtomo.samples.specimen import HAADF_GAIN, phantom_volume, require_large_enough
 
 __all__ = ["phantom"]
 
@@ -44,6 +44,7 @@ def phantom(shape: tuple[int, int] = (32, 96), tilts: int = 36, seed: int = 0) -
     """
     if tilts < 1:
         raise ParameterError(f"phantom: found {tilts} tilts; expected at least 1")
+    require_large_enough(shape)
     slices, pixels = shape
     tilts_deg: npt.NDArray[np.float64] = -90 + 180 / tilts * np.arange(tilts, dtype=np.float64)
     # The sample is not made of the voxels of its reconstruction: it is projected on a finer grid.

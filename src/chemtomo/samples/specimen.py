@@ -14,7 +14,7 @@ import numpy.typing as npt
 from chemtomo.data import Volume
 from chemtomo.errors import ParameterError
 
-__all__ = ["CHANNELS", "HAADF_GAIN", "phantom_volume"]
+__all__ = ["CHANNELS", "HAADF_GAIN", "phantom_volume", "require_large_enough"]
 
 CHANNELS = ("HAADF", "Yb", "Si", "Al")
 """Names of the simulated signals."""
@@ -92,12 +92,8 @@ def phantom_volume(shape: tuple[int, int] = (32, 96)) -> Volume:
     ParameterError
         When there are fewer than 4 slices or 16 detector pixels.
     """
+    require_large_enough(shape)
     slices, pixels = shape
-    if slices < _SMALLEST[0] or pixels < _SMALLEST[1]:
-        raise ParameterError(
-            f"phantom: found the projection shape {slices} x {pixels}; "
-            f"expected at least {_SMALLEST[0]} slices and {_SMALLEST[1]} detector pixels"
-        )
     step = 2 / pixels
     x = (np.arange(pixels) - (pixels - 1) / 2) * step
     z = x[:, np.newaxis, np.newaxis]
@@ -119,6 +115,16 @@ def phantom_volume(shape: tuple[int, int] = (32, 96)) -> Volume:
         voxel_size_nm=_FIELD_NM / pixels,
         provenance={"simulated": "phantom", "shape": [slices, pixels]},
     )
+
+
+def require_large_enough(shape: tuple[int, int]) -> None:
+    """Raise `ParameterError` when a projection is too small to show the specimen."""
+    slices, pixels = shape
+    if slices < _SMALLEST[0] or pixels < _SMALLEST[1]:
+        raise ParameterError(
+            f"phantom: found the projection shape {slices} x {pixels}; "
+            f"expected at least {_SMALLEST[0]} slices and {_SMALLEST[1]} detector pixels"
+        )
 
 
 def _fractions(z: _Array, y: _Array, x: _Array, step: float) -> dict[str, _Array]:
