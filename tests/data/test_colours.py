@@ -7,7 +7,9 @@ import pytest
 from chemtomo.data.colours import GREY, PALETTE, channel_colours, is_structural
 
 
-@pytest.mark.parametrize("name", ["HAADF", "haadf", "HAADF_lrsino", "STEM-HAADF 2", "ADF", "BF", "LAADF", "x DF"])
+@pytest.mark.parametrize(
+    "name", ["HAADF", "haadf", "HAADF_lrsino", "STEM-HAADF 2", "ADF", "BF", "LAADF", "x DF"]
+)
 def test_detector_images_are_known_by_name(name):
     assert is_structural(name)
 

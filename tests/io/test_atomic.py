@@ -1,0 +1,63 @@
+import pytest
+
+from chemtomo.errors import WriteError
+from chemtomo.io.atomic import replacing
+
+
+def content(folder):
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def targets(tmp_path):
+    """Two files and a folder, as an earlier run left them."""
+    (tmp_path / "a").write_text("old a")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "inside").write_text("old inside")
+    return [tmp_path / "a", tmp_path / "b", tmp_path / "folder"]
+
+
+def fill(temporaries):
+    first, second, folder = temporaries
+    first.write_text("new a")
+    second.write_text("new b")
+    folder.mkdir()
+    (folder / "other").write_text("new other")
+
+
+def test_all_is_replaced_and_nothing_else_is_left(targets, tmp_path):
+    with replacing(targets) as temporaries:
+        fill(temporaries)
+        assert content(tmp_path)["a"] == "old a"
+    assert content(tmp_path) == {"a": "new a", "b": "new b", "folder/other": "new other"}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_what_was_there(targets, tmp_path, error):
+    before = content(tmp_path)
+    with pytest.raises(error), replacing(targets) as temporaries:
+        fill(temporaries)
+        raise error
+    assert content(tmp_path) == before
+
+
+def test_a_failure_of_the_system_names_the_target(targets, tmp_path):
+    before = content(tmp_path)
+    with pytest.raises(WriteError, match=r"cannot be written \(No space left on device\)"):
+        with replacing(targets):
+            raise OSError(28, "No space left on device")
+    assert content(tmp_path) == before
+
+
+def test_a_move_that_fails_half_way_is_undone(targets, tmp_path):
+    before = content(tmp_path)
+    with pytest.raises(WriteError, match="cannot be written"), replacing(targets) as temporaries:
+        fill(temporaries)
+        (temporaries[2] / "other").unlink()
+        temporaries[2].rmdir()  # the third target cannot be moved: there is nothing to move
+    assert content(tmp_path) == before
+
+
+def test_a_missing_folder_is_told_before_the_work(tmp_path):
+    with pytest.raises(WriteError, match="there is no folder"), replacing([tmp_path / "no" / "a"]):
+        pytest.fail("the block ran")
