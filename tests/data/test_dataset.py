@@ -29,7 +29,7 @@ def test_a_prefix_names_a_channel_when_it_is_unique():
     assert dataset["Ag"].name == "Ag_EDX"
     with pytest.raises(ParameterError, match="fits Al_EDX, Ag_EDX, Al"):
         dataset.resolve("A")
-    with pytest.raises(ParameterError, match="fits none.*Al_EDX, Ag_EDX, Al"):
+    with pytest.raises(ParameterError, match=r"fits none.*Al_EDX, Ag_EDX, Al"):
         dataset.resolve("Si")
 
 

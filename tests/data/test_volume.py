@@ -11,7 +11,7 @@ def test_channels_by_name():
     assert volume.shape == (3, 4, 5)
     assert np.shares_memory(volume["B"], data)
     assert (volume["B"] == data[1]).all()
-    with pytest.raises(DataError, match="'C'.*A, B"):
+    with pytest.raises(DataError, match=r"'C'.*A, B"):
         volume["C"]
 
 

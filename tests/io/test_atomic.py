@@ -25,6 +25,19 @@ def fill(temporaries):
     (folder / "other").write_text("new other")
 
 
+def replace_with_failure(targets, error):
+    with replacing(targets) as temporaries:
+        fill(temporaries)
+        raise error
+
+
+def replace_two_of_three(targets):
+    with replacing(targets) as temporaries:
+        fill(temporaries)
+        (temporaries[2] / "other").unlink()
+        temporaries[2].rmdir()  # the third target cannot be moved: there is nothing to move
+
+
 def test_all_is_replaced_and_nothing_else_is_left(targets, tmp_path):
     with replacing(targets) as temporaries:
         fill(temporaries)
@@ -35,26 +48,22 @@ def test_all_is_replaced_and_nothing_else_is_left(targets, tmp_path):
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_failure_leaves_what_was_there(targets, tmp_path, error):
     before = content(tmp_path)
-    with pytest.raises(error), replacing(targets) as temporaries:
-        fill(temporaries)
-        raise error
+    with pytest.raises(error):
+        replace_with_failure(targets, error)
     assert content(tmp_path) == before
 
 
 def test_a_failure_of_the_system_names_the_target(targets, tmp_path):
     before = content(tmp_path)
     with pytest.raises(WriteError, match=r"cannot be written \(No space left on device\)"):
-        with replacing(targets):
-            raise OSError(28, "No space left on device")
+        replace_with_failure(targets, OSError(28, "No space left on device"))
     assert content(tmp_path) == before
 
 
 def test_a_move_that_fails_half_way_is_undone(targets, tmp_path):
     before = content(tmp_path)
-    with pytest.raises(WriteError, match="cannot be written"), replacing(targets) as temporaries:
-        fill(temporaries)
-        (temporaries[2] / "other").unlink()
-        temporaries[2].rmdir()  # the third target cannot be moved: there is nothing to move
+    with pytest.raises(WriteError, match="cannot be written"):
+        replace_two_of_three(targets)
     assert content(tmp_path) == before
 
 

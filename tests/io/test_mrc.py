@@ -93,7 +93,7 @@ def test_types_that_mrc_does_not_have_keep_their_values(tmp_path, dtype):
 def test_integers_that_mrc_would_round_are_refused(tmp_path):
     data = stack(np.int64)
     data[0, 0, 0] = (1 << 24) + 1
-    with pytest.raises(WriteError, match="16777217.*16777216"):
+    with pytest.raises(WriteError, match=r"16777217.*16777216"):
         write_dataset(Dataset((TiltSeries("A", data, [0, 1, 2]),)), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
