@@ -237,7 +237,8 @@ class RangeEditor(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.choice)
         layout.addWidget(self.slider, stretch=1)
-        self.set_bounds(1)
+        self.slider.setRange(0, 1)
+        self.slider.setValue((0, 1))
         self.choice.changed.connect(self._show_slider)
         self.choice.changed.connect(self.changed)
         self.slider.valueChanged.connect(lambda value: self.changed.emit())
@@ -337,7 +338,10 @@ class ParameterForm(QObject):
     def reset(self) -> None:
         """Show the defaults of the model."""
         self.set_values(
-            {name: field.get_default(call_default_factory=True) for name, field in self.model.model_fields.items()}
+            {
+                name: field.get_default(call_default_factory=True)
+                for name, field in self.model.model_fields.items()
+            }
         )
 
     def parameters(self, **others: Any) -> Any:

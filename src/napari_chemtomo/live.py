@@ -98,7 +98,7 @@ class ResultLayers:
         )
         if not self._layers:
             self._layers = _add(self._viewer, tuples)
-            self._viewer.fit_to_view(layers=self._layers)
+            self._viewer.fit_to_view()
             return
         for layer, (data, attributes, _) in zip(self._layers, tuples, strict=True):
             if layer in self._viewer.layers:

@@ -107,7 +107,9 @@ class ReconstructionRun(QObject):
         self._layers.finish(result)
         self._succeeded = True
         report = result.report
-        self._sentence = f"{report['iterations']} iterations in {report['seconds']:.1f} s: {report['stopped']}"
+        self._sentence = (
+            f"{report['iterations']} iterations in {report['seconds']:.1f} s: {report['stopped']}"
+        )
 
     def _fail(self, error: Exception) -> None:
         self._sentence = str(error)

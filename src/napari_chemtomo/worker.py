@@ -151,9 +151,7 @@ def reconstruct(
     except ChemTomoError:
         raise
     except Exception as error:
-        raise ReconstructionError(
-            f"the reconstruction failed: {type(error).__name__}: {error}"
-        ) from error
+        raise ReconstructionError(f"the reconstruction failed: {type(error).__name__}: {error}") from error
     finally:
         lock.release()
 
@@ -176,9 +174,7 @@ def _updates(
         if y is not None and time.monotonic() - shown >= control.interval:
             image = np.array(progress.slice(y), dtype=np.float32)
             shown = time.monotonic()
-        yield Update(
-            progress.iteration, progress.iterations, progress.seconds, progress.record, y, image
-        )
+        yield Update(progress.iteration, progress.iterations, progress.seconds, progress.record, y, image)
 
 
 def find_devices(on_found: Callable[[list[str]], None]) -> None:

@@ -44,15 +44,14 @@ class ChannelList(QWidget):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._rows: list[_Row] = []
+        self.rows: list[_Row] = []
         # Check marks and weights of layers that are listed, or were: a layer may come back.
         self._kept: dict[Any, tuple[bool, float | None]] = {}
         self._grid = QGridLayout()
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setColumnStretch(0, 1)
         self._empty = QLabel(
-            "No tilt series in the viewer. Drop MRC files on it, or try\n"
-            "File > Open Sample > ChemTomo."
+            "No tilt series in the viewer. Drop MRC files on it, or try\nFile > Open Sample > ChemTomo."
         )
         self._empty.setWordWrap(True)
         layout = QVBoxLayout(self)
@@ -66,16 +65,16 @@ class ChannelList(QWidget):
 
     def layers(self) -> list[Image]:
         """Return the checked layers, in the viewer's order."""
-        return [row.layer for row in self._rows if row.check.isChecked()]
+        return [row.layer for row in self.rows if row.check.isChecked()]
 
     def weights(self) -> dict[str, float]:
         """Return the weights that were given, by the names of the checked layers."""
-        found = {row.layer.name: row.weight.get() for row in self._rows if row.check.isChecked()}
+        found = {row.layer.name: row.weight.get() for row in self.rows if row.check.isChecked()}
         return {name: weight for name, weight in found.items() if weight is not None}
 
     def reset(self) -> None:
         """Check all channels, without weights."""
-        for row in self._rows:
+        for row in self.rows:
             row.check.setChecked(True)
             row.weight.set(None)
 
@@ -87,17 +86,17 @@ class ChannelList(QWidget):
 
     def _list_layers(self, event: Any = None) -> None:
         self._watch(list(self._viewer.layers))
-        for row in self._rows:
+        for row in self.rows:
             self._kept[row.layer.unique_id] = (row.check.isChecked(), row.weight.get())
         while (item := self._grid.takeAt(0)) is not None:
             item.widget().deleteLater()
         listed = [layer for layer in self._viewer.layers if is_tilt_series(layer)]
-        self._rows = [self._row(layer) for layer in listed]
-        self._empty.setVisible(not self._rows)
-        if self._rows:
+        self.rows = [self._row(layer) for layer in listed]
+        self._empty.setVisible(not self.rows)
+        if self.rows:
             self._grid.addWidget(QLabel("Channel"), 0, 0)
             self._grid.addWidget(QLabel("Weight"), 0, 1)
-        for index, row in enumerate(self._rows, start=1):
+        for index, row in enumerate(self.rows, start=1):
             self._grid.addWidget(row.check, index, 0)
             self._grid.addWidget(row.weight, index, 1)
         self.changed.emit()

@@ -1,0 +1,79 @@
+"""The manifest: npe2's own check lets unknown keys and menus that do not exist pass."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import pytest
+import yaml
+from napari._app_model.constants._menus import MenuId
+from npe2 import PluginManifest
+from npe2.manifest import contributions
+
+from chemtomo.io import readable_suffixes
+from chemtomo.pipeline.parameters import ReconstructParameters
+
+
+@pytest.fixture(scope="module")
+def source():
+    return yaml.safe_load(resources.files("napari_chemtomo").joinpath("napari.yaml").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def manifest(source):
+    return PluginManifest(**source)
+
+
+def test_the_manifest_is_found_by_its_entry_point():
+    assert PluginManifest.from_distribution("napari-chemtomo").display_name == "ChemTomo"
+
+
+def test_contributions_can_be_imported(manifest):
+    manifest.validate_imports()
+
+
+def test_there_are_no_unknown_keys(source):
+    kinds = {
+        "commands": contributions.CommandContribution,
+        "readers": contributions.ReaderContribution,
+        "sample_data": contributions.SampleDataGenerator,
+        "widgets": contributions.WidgetContribution,
+    }
+    assert set(source) <= set(PluginManifest.model_fields)
+    assert set(source["contributions"]) == {*kinds, "menus", "configurations"}
+    for name, kind in kinds.items():
+        for entry in source["contributions"][name]:
+            assert set(entry) <= set(kind.model_fields), entry
+    for section in source["contributions"]["configurations"].values():
+        assert set(section) <= set(contributions.ConfigurationContribution.model_fields)
+        for entry in section["properties"].values():
+            assert set(entry) == {"type", "default", "title", "description"}
+
+
+def test_menus_exist_and_take_contributions(source):
+    assert set(source["contributions"]["menus"]) <= {str(one) for one in MenuId.contributables()}
+
+
+def test_commands_are_declared_and_used(source):
+    declared = [one["id"] for one in source["contributions"]["commands"]]
+    lists = [source["contributions"][name] for name in ("readers", "sample_data", "widgets")]
+    used = {
+        entry["command"]
+        for entries in (*lists, *source["contributions"]["menus"].values())
+        for entry in entries
+    }
+    assert len(set(declared)) == len(declared)
+    assert set(declared) == used
+
+
+def test_the_reader_takes_what_the_core_reads(source):
+    (reader,) = source["contributions"]["readers"]
+    assert sorted(reader["filename_patterns"]) == sorted(f"*{suffix}" for suffix in readable_suffixes())
+
+
+def test_the_device_setting_says_what_the_model_says(source):
+    setting = source["contributions"]["configurations"]["compute"]["properties"]["device"]
+    field = ReconstructParameters.model_fields["device"]
+    assert setting["default"] == field.default
+    assert setting["title"] == field.title
+    assert field.description in setting["description"]
