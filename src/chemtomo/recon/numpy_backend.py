@@ -89,6 +89,27 @@ class NumpyBackend:
             self._w_extrapolated = (self._w - 2 * dw).astype(np.float32)
             self._w = (self._w - relaxation * dw).astype(np.float32)
 
+    def linear_round(
+        self,
+        metric: FourierMetric,
+        steps: DualSteps,
+        u: npt.NDArray[np.float32],
+        w: npt.NDArray[np.float32] | None,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        """Apply ``M^-1 K' Sigma K``: see `Backend.linear_round`."""
+        regulariser = self._regulariser
+        field = np.zeros(self.problem.vector_shape, np.float32) if w is None else w
+        self._p = (np.float32(steps.first) * (regulariser.gradient.forward(u) - field)).astype(np.float32)
+        self._q = np.float32(steps.second) * regulariser.symmetrized_gradient.forward(field)
+        self._r = self._per_channel(steps.data) * self._project(u)
+        slope_u = self._slope_u() + self._per_channel(steps.positivity or (0.0,) * len(u)) * u
+        image, moved = metric.solve(slope_u, None if w is None else self._slope_w())
+        self.reset()
+        return image.astype(np.float32), None if moved is None else moved.astype(np.float32)
+
+    def finish(self) -> None:
+        """Do nothing: all is done when a method returns."""
+
     def objective(self) -> Objective:
         """Evaluate the objective and the duality gap at ``max(u, 0)`` and ``w``, in normalised units."""
         problem = self.problem

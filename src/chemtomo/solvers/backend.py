@@ -92,8 +92,24 @@ class Backend(Protocol):
         - ``u <- u - relaxation du``, ``w <- w - relaxation dw``.
         """
 
+    def linear_round(
+        self,
+        metric: FourierMetric,
+        steps: DualSteps,
+        u: npt.NDArray[np.float32],
+        w: npt.NDArray[np.float32] | None,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        """Apply ``M^-1 K' Sigma K`` to ``(u, w)``; all variables are lost.
+
+        That is a primal update after a dual one, without the projections and the data. Its largest
+        eigenvalue is what `metric` must be multiplied by, to bound ``K' Sigma K``.
+        """
+
     def objective(self) -> Objective:
         """Evaluate the objective and the duality gap at ``max(u, 0)`` and ``w``, in normalised units."""
+
+    def finish(self) -> None:
+        """Wait until everything asked for is done."""
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
         """Return the slice ``y`` of ``max(u, 0)``, shape (channel, z, x)."""

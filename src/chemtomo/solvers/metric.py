@@ -41,7 +41,8 @@ class FourierMetric:
     Attributes
     ----------
     grid : tuple of int
-        Periodic grid ``(z, y, x)``, larger than the image; ``y`` is 1 without derivatives across slices.
+        Periodic grid ``(z, y, x)``, larger than the image, with no prime factors but 2, 3 and 5, and ``x``
+        even; ``y`` is 1 without derivatives across slices.
     dims : int
         3 with derivatives across slices, else 2.
     second_order : bool
@@ -82,7 +83,7 @@ class FourierMetric:
             scipy.fft.next_fast_len(problem.slices + 1, real=True)
             if problem.dims == 3 and problem.slices > 1
             else 1,
-            scipy.fft.next_fast_len(nx + _MARGIN, real=True),
+            2 * scipy.fft.next_fast_len(-(-(nx + _MARGIN) // 2), real=True),
         )
         spectrum = _projection_spectrum(problem.geometry, problem.operator_norm, grid[0], grid[2])
         return cls(grid, problem.dims, problem.second_order, spectrum, first, second, data, positivity)

@@ -43,6 +43,19 @@ __kernel void data_dual_update(
     STORE(old + relaxation * (next - old), r, at);
 }
 
+/* r <- sigma T u, the linear part. constants: sigma of every channel. */
+__kernel void scaled_projection(
+    __global float *r, __global const float *projected, __global const float *constants, const int rays, const int chunks)
+{
+    const int lane = get_global_id(0) * WIDTH;
+    const int ray = get_global_id(1);
+    const size_t block = get_global_id(2);
+    if (ray >= rays || lane >= BLOCK)
+        return;
+    const size_t at = (block * rays + ray) * BLOCK + lane;
+    STORE(constants[channel_of(block, lane, chunks)] * LOAD(projected, at), r, at);
+}
+
 /* residual <- (data - projected) * inverse_row_sums */
 __kernel void weighted_residual(
     __global float *residual, __global const float *projected, __global const float *data,

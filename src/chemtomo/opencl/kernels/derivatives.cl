@@ -19,6 +19,21 @@
 #endif
 #define HALF_ROOT 0.70710678f
 
+/* A dual field at a place. With SCALED_DUALS it is multiplied there by a scale, one a channel and
+   place, so that a feasible field need not be stored; `scale` is a null pointer otherwise. */
+#ifndef SCALED_DUALS
+#define SCALED_DUALS 0
+#endif
+#if SCALED_DUALS
+#define DUAL(v, at) (LOAD(v, at) * LOAD(scale, at))
+#define DUAL_FURTHER(v, at) (one_slice_further(v, at, here) * one_slice_further(scale, at, here))
+#define DUAL_BACK(v, at) (one_slice_back(v, at, here) * one_slice_back(scale, at, here))
+#else
+#define DUAL(v, at) LOAD(v, at)
+#define DUAL_FURTHER(v, at) one_slice_further(v, at, here)
+#define DUAL_BACK(v, at) one_slice_back(v, at, here)
+#endif
+
 inline slices_t forward_z(__global const float *v, size_t at, const place_t here)
 {
     return here.z + 1 < here.nz ? LOAD(v, at + STEP_Z) - LOAD(v, at) : ZERO;
@@ -35,21 +50,21 @@ inline slices_t backward_x(__global const float *v, size_t at, const place_t her
 {
     return here.x > 0 ? LOAD(v, at) - LOAD(v, at - STEP_X) : ZERO;
 }
-inline slices_t forward_z_transposed(__global const float *v, size_t at, const place_t here)
+inline slices_t forward_z_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
 {
-    return (here.z > 0 ? LOAD(v, at - STEP_Z) : ZERO) - (here.z + 1 < here.nz ? LOAD(v, at) : ZERO);
+    return (here.z > 0 ? DUAL(v, at - STEP_Z) : ZERO) - (here.z + 1 < here.nz ? DUAL(v, at) : ZERO);
 }
-inline slices_t forward_x_transposed(__global const float *v, size_t at, const place_t here)
+inline slices_t forward_x_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
 {
-    return (here.x > 0 ? LOAD(v, at - STEP_X) : ZERO) - (here.x + 1 < here.nx ? LOAD(v, at) : ZERO);
+    return (here.x > 0 ? DUAL(v, at - STEP_X) : ZERO) - (here.x + 1 < here.nx ? DUAL(v, at) : ZERO);
 }
-inline slices_t backward_z_transposed(__global const float *v, size_t at, const place_t here)
+inline slices_t backward_z_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
 {
-    return (here.z > 0 ? LOAD(v, at) : ZERO) - (here.z + 1 < here.nz ? LOAD(v, at + STEP_Z) : ZERO);
+    return (here.z > 0 ? DUAL(v, at) : ZERO) - (here.z + 1 < here.nz ? DUAL(v, at + STEP_Z) : ZERO);
 }
-inline slices_t backward_x_transposed(__global const float *v, size_t at, const place_t here)
+inline slices_t backward_x_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
 {
-    return (here.x > 0 ? LOAD(v, at) : ZERO) - (here.x + 1 < here.nx ? LOAD(v, at + STEP_X) : ZERO);
+    return (here.x > 0 ? DUAL(v, at) : ZERO) - (here.x + 1 < here.nx ? DUAL(v, at + STEP_X) : ZERO);
 }
 
 #if DIMS == 3
@@ -63,18 +78,18 @@ inline slices_t backward_y(__global const float *v, size_t at, const place_t her
     const slices_t difference = y < here.slices ? LOAD(v, at) - one_slice_back(v, at, here) : ZERO;
     return y > 0 ? difference : ZERO;
 }
-inline slices_t forward_y_transposed(__global const float *v, size_t at, const place_t here)
+inline slices_t forward_y_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
 {
     const lanes_t y = here.y + LANES;
-    const slices_t before = y > 0 ? one_slice_back(v, at, here) : ZERO;
-    const slices_t own = y < here.slices - 1 ? LOAD(v, at) : ZERO;
+    const slices_t before = y > 0 ? DUAL_BACK(v, at) : ZERO;
+    const slices_t own = y < here.slices - 1 ? DUAL(v, at) : ZERO;
     return y < here.slices ? before - own : ZERO;
 }
-inline slices_t backward_y_transposed(__global const float *v, size_t at, const place_t here)
+inline slices_t backward_y_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
 {
     const lanes_t y = here.y + LANES;
-    const slices_t own = y > 0 ? LOAD(v, at) : ZERO;
-    const slices_t after = y < here.slices - 1 ? one_slice_further(v, at, here) : ZERO;
+    const slices_t own = y > 0 ? DUAL(v, at) : ZERO;
+    const slices_t after = y < here.slices - 1 ? DUAL_FURTHER(v, at) : ZERO;
     return own - after;
 }
 #endif
@@ -90,11 +105,12 @@ inline void gradient_at(__global const float *u, size_t at, const place_t here, 
 }
 
 /* grad^T p */
-inline slices_t gradient_transposed_at(__global const float *p, size_t at, const place_t here)
+inline slices_t gradient_transposed_at(
+    __global const float *p, __global const float *scale, size_t at, const place_t here)
 {
-    slices_t result = forward_z_transposed(p + Z * COMPONENT, at, here) + forward_x_transposed(p + X * COMPONENT, at, here);
+    slices_t result = forward_z_transposed(p + Z * COMPONENT, scale, at, here) + forward_x_transposed(p + X * COMPONENT, scale, at, here);
 #if DIMS == 3
-    result += forward_y_transposed(p + Y * COMPONENT, at, here);
+    result += forward_y_transposed(p + Y * COMPONENT, scale, at, here);
 #endif
     return result;
 }
@@ -119,21 +135,21 @@ inline void symmetrised_gradient_at(__global const float *w, size_t at, const pl
 
 /* sym^T q */
 inline void symmetrised_gradient_transposed_at(
-    __global const float *q, size_t at, const place_t here, slices_t result[DIMS])
+    __global const float *q, __global const float *scale, size_t at, const place_t here, slices_t result[DIMS])
 {
 #if DIMS == 3
     __global const float *zy = q + 3 * COMPONENT;
     __global const float *zx = q + 4 * COMPONENT;
     __global const float *yx = q + 5 * COMPONENT;
-    result[Z] = backward_z_transposed(q + Z * COMPONENT, at, here)
-        + HALF_ROOT * (backward_y_transposed(zy, at, here) + backward_x_transposed(zx, at, here));
-    result[Y] = backward_y_transposed(q + Y * COMPONENT, at, here)
-        + HALF_ROOT * (backward_z_transposed(zy, at, here) + backward_x_transposed(yx, at, here));
-    result[X] = backward_x_transposed(q + X * COMPONENT, at, here)
-        + HALF_ROOT * (backward_z_transposed(zx, at, here) + backward_y_transposed(yx, at, here));
+    result[Z] = backward_z_transposed(q + Z * COMPONENT, scale, at, here)
+        + HALF_ROOT * (backward_y_transposed(zy, scale, at, here) + backward_x_transposed(zx, scale, at, here));
+    result[Y] = backward_y_transposed(q + Y * COMPONENT, scale, at, here)
+        + HALF_ROOT * (backward_z_transposed(zy, scale, at, here) + backward_x_transposed(yx, scale, at, here));
+    result[X] = backward_x_transposed(q + X * COMPONENT, scale, at, here)
+        + HALF_ROOT * (backward_z_transposed(zx, scale, at, here) + backward_y_transposed(yx, scale, at, here));
 #else
     __global const float *zx = q + 2 * COMPONENT;
-    result[Z] = backward_z_transposed(q + Z * COMPONENT, at, here) + HALF_ROOT * backward_x_transposed(zx, at, here);
-    result[X] = backward_x_transposed(q + X * COMPONENT, at, here) + HALF_ROOT * backward_z_transposed(zx, at, here);
+    result[Z] = backward_z_transposed(q + Z * COMPONENT, scale, at, here) + HALF_ROOT * backward_x_transposed(zx, scale, at, here);
+    result[X] = backward_x_transposed(q + X * COMPONENT, scale, at, here) + HALF_ROOT * backward_z_transposed(zx, scale, at, here);
 #endif
 }

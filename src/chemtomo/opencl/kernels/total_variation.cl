@@ -48,11 +48,13 @@ inline void relaxed_projection(
     }
 }
 
-/* p <- proj(p + sigma1 (grad u - w)); q <- proj(q + sigma0 sym w); s <- min(0, s + positivity u) */
+/* p <- proj(p + sigma1 (grad u - w)); q <- proj(q + sigma0 sym w); s <- min(limit, s + positivity u), limit 0.
+   Infinite alphas and limit leave the linear part. */
 __kernel void dual_update(
     __global const float *u, __global const float *w, __global float *p, __global float *q, __global float *s,
     __global const float *positivity, const int nz, const int slices, const int nx, const int chunks,
-    const float sigma1, const float sigma0, const float alpha1, const float alpha0, const float relaxation)
+    const float sigma1, const float sigma0, const float alpha1, const float alpha0, const float relaxation,
+    const float limit)
 {
     const place_t here = place(nz, slices, nx, chunks);
     if (here.x >= nx || here.lane >= CHUNK)
@@ -72,7 +74,7 @@ __kernel void dual_update(
 #if POSITIVITY_DUAL
         const slices_t old = LOAD(s, at);
         const slices_t raised = old + positivity[c] * LOAD(u, at);
-        STORE((1.0f - relaxation) * old + relaxation * (raised < 0.0f ? raised : ZERO), s, at);
+        STORE((1.0f - relaxation) * old + relaxation * (raised < limit ? raised : (slices_t)(limit)), s, at);
 #endif
     }
     relaxed_projection(p, here, first, DIMS, alpha1, relaxation);
@@ -105,13 +107,13 @@ __kernel void primal_update(
         const size_t at = here.index + CHANNEL(c);
         const slices_t old = LOAD(u, at);
         const slices_t moved =
-            old - steps[c] * (gradient_transposed_at(p, at, here) + LOAD(back_projection, at));
+            old - steps[c] * (gradient_transposed_at(p, 0, at, here) + LOAD(back_projection, at));
         const slices_t next = moved > 0.0f ? moved : ZERO;
         STORE(2.0f * next - old, extrapolated_u, at);
         STORE(old + relaxation * (next - old), u, at);
 #if SECOND_ORDER
         slices_t gradient[DIMS];
-        symmetrised_gradient_transposed_at(q, at, here, gradient);
+        symmetrised_gradient_transposed_at(q, 0, at, here, gradient);
 #pragma unroll
         for (int d = 0; d < DIMS; ++d) {
             const size_t component = at + d * COMPONENT;

@@ -1,0 +1,514 @@
+/* A primal step in the Fourier-domain metric (chemtomo.solvers.metric), fused with the gradient
+ * before it and the update after it.
+ *
+ *     rows_to_spectrum      gradient of the saddle function, real transform along x
+ *     columns               transform along z, solve, and back       (without derivatives across slices)
+ *     columns_forward, across_slices, columns_backward               (with them)
+ *     spectrum_to_rows      inverse transform along x, update of u and w
+ *
+ * The spectrum is (field, block, frequency along x, z, real and imaginary part, lane); field 0 is u,
+ * then the components of w. All slices of a vector are transformed together, so no lane ever waits
+ * for another; only `across_slices` has neighbouring frequencies along z in its lanes.
+ *
+ * GRID_X is even; GRID_X / 2, GRID_Y and GRID_Z have no prime factors but 2, 3 and 5.
+ * roots_n[k] = exp(-2 pi i k / n).
+ */
+#ifndef GRID_X
+#define GRID_X 12
+#define GRID_Y 1
+#define GRID_Z 12
+#endif
+#if SECOND_ORDER
+#define FIELDS (DIMS + 1)
+#else
+#define FIELDS 1
+#endif
+#define HALF_X (GRID_X / 2)
+#define FREQUENCIES_X (HALF_X + 1)
+
+typedef struct {
+    slices_t re, im;
+} complex_t;
+
+inline complex_t sum_of(complex_t a, complex_t b)
+{
+    complex_t r = { a.re + b.re, a.im + b.im };
+    return r;
+}
+inline complex_t difference_of(complex_t a, complex_t b)
+{
+    complex_t r = { a.re - b.re, a.im - b.im };
+    return r;
+}
+/* a * w */
+inline complex_t turned(complex_t a, float2 w)
+{
+    complex_t r = { a.re * w.x - a.im * w.y, a.re * w.y + a.im * w.x };
+    return r;
+}
+
+/* One stage of a Stockham transform: n points in transforms of length `length`, `stride` interleaved. */
+inline void radix_2(const complex_t *in, complex_t *out, int length, int stride, __global const float2 *roots, float sign)
+{
+    const int m = length / 2;
+    for (int p = 0; p < m; ++p) {
+        const float2 root = roots[p * stride];
+        const float2 w = (float2)(root.x, sign * root.y);
+        for (int q = 0; q < stride; ++q) {
+            const complex_t a = in[q + stride * p], b = in[q + stride * (p + m)];
+            out[q + stride * 2 * p] = sum_of(a, b);
+            out[q + stride * (2 * p + 1)] = turned(difference_of(a, b), w);
+        }
+    }
+}
+
+inline void radix_3(const complex_t *in, complex_t *out, int length, int stride, __global const float2 *roots, float sign)
+{
+    const int m = length / 3;
+    const float height = sign * 0.86602540f;
+    for (int p = 0; p < m; ++p) {
+        const float2 r1 = roots[p * stride], r2 = roots[2 * p * stride];
+        const float2 w1 = (float2)(r1.x, sign * r1.y), w2 = (float2)(r2.x, sign * r2.y);
+        for (int q = 0; q < stride; ++q) {
+            const complex_t a = in[q + stride * p], b = in[q + stride * (p + m)], c = in[q + stride * (p + 2 * m)];
+            const complex_t s = sum_of(b, c), d = difference_of(b, c);
+            const complex_t middle = { a.re - 0.5f * s.re, a.im - 0.5f * s.im };
+            const complex_t side = { height * d.im, -height * d.re };
+            out[q + stride * 3 * p] = sum_of(a, s);
+            out[q + stride * (3 * p + 1)] = turned(sum_of(middle, side), w1);
+            out[q + stride * (3 * p + 2)] = turned(difference_of(middle, side), w2);
+        }
+    }
+}
+
+inline void radix_4(const complex_t *in, complex_t *out, int length, int stride, __global const float2 *roots, float sign)
+{
+    const int m = length / 4;
+    for (int p = 0; p < m; ++p) {
+        const float2 r1 = roots[p * stride], r2 = roots[2 * p * stride], r3 = roots[3 * p * stride];
+        const float2 w1 = (float2)(r1.x, sign * r1.y), w2 = (float2)(r2.x, sign * r2.y), w3 = (float2)(r3.x, sign * r3.y);
+        for (int q = 0; q < stride; ++q) {
+            const complex_t a = in[q + stride * p], b = in[q + stride * (p + m)];
+            const complex_t c = in[q + stride * (p + 2 * m)], d = in[q + stride * (p + 3 * m)];
+            const complex_t ac = sum_of(a, c), bd = sum_of(b, d);
+            const complex_t a_c = difference_of(a, c), b_d = difference_of(b, d);
+            const complex_t turned_b_d = { sign * b_d.im, -sign * b_d.re }; /* -i (b - d) forward */
+            out[q + stride * 4 * p] = sum_of(ac, bd);
+            out[q + stride * (4 * p + 1)] = turned(sum_of(a_c, turned_b_d), w1);
+            out[q + stride * (4 * p + 2)] = turned(difference_of(ac, bd), w2);
+            out[q + stride * (4 * p + 3)] = turned(difference_of(a_c, turned_b_d), w3);
+        }
+    }
+}
+
+inline void radix_5(const complex_t *in, complex_t *out, int length, int stride, __global const float2 *roots, float sign)
+{
+    const int m = length / 5;
+    const float c1 = 0.30901699f, c2 = -0.80901699f, s1 = sign * 0.95105652f, s2 = sign * 0.58778525f;
+    for (int p = 0; p < m; ++p) {
+        float2 w[4];
+        for (int k = 0; k < 4; ++k) {
+            const float2 root = roots[(k + 1) * p * stride];
+            w[k] = (float2)(root.x, sign * root.y);
+        }
+        for (int q = 0; q < stride; ++q) {
+            const complex_t a = in[q + stride * p];
+            const complex_t b = in[q + stride * (p + m)], e = in[q + stride * (p + 4 * m)];
+            const complex_t c = in[q + stride * (p + 2 * m)], d = in[q + stride * (p + 3 * m)];
+            const complex_t be = sum_of(b, e), cd = sum_of(c, d);
+            const complex_t b_e = difference_of(b, e), c_d = difference_of(c, d);
+            const complex_t near = { a.re + c1 * be.re + c2 * cd.re, a.im + c1 * be.im + c2 * cd.im };
+            const complex_t far = { a.re + c2 * be.re + c1 * cd.re, a.im + c2 * be.im + c1 * cd.im };
+            const complex_t near_side = { s1 * b_e.im + s2 * c_d.im, -s1 * b_e.re - s2 * c_d.re };
+            const complex_t far_side = { s2 * b_e.im - s1 * c_d.im, -s2 * b_e.re + s1 * c_d.re };
+            out[q + stride * 5 * p] = sum_of(a, sum_of(be, cd));
+            out[q + stride * (5 * p + 1)] = turned(sum_of(near, near_side), w[0]);
+            out[q + stride * (5 * p + 2)] = turned(sum_of(far, far_side), w[1]);
+            out[q + stride * (5 * p + 3)] = turned(difference_of(far, far_side), w[2]);
+            out[q + stride * (5 * p + 4)] = turned(difference_of(near, near_side), w[3]);
+        }
+    }
+}
+
+/* Transform n points between two workspaces; sign 1 forward, -1 backward, not normalised.
+   Returns the workspace with the result. */
+inline complex_t *transform(complex_t *data, complex_t *other, const int n, __global const float2 *roots, const float sign)
+{
+    int length = n, stride = 1;
+    while (length > 1) {
+        int radix;
+        if (length % 4 == 0) {
+            radix = 4;
+            radix_4(data, other, length, stride, roots, sign);
+        } else if (length % 2 == 0) {
+            radix = 2;
+            radix_2(data, other, length, stride, roots, sign);
+        } else if (length % 3 == 0) {
+            radix = 3;
+            radix_3(data, other, length, stride, roots, sign);
+        } else {
+            radix = 5;
+            radix_5(data, other, length, stride, roots, sign);
+        }
+        complex_t *swap = data;
+        data = other;
+        other = swap;
+        length /= radix;
+        stride *= radix;
+    }
+    return data;
+}
+
+/* Floats from a field's first frequency to the frequency (kx, z) of channel c and this work item's lanes. */
+inline size_t spectrum_index(size_t block, int kx, int z, int lane)
+{
+    return (((block * FREQUENCIES_X + kx) * GRID_Z + z) * 2) * BLOCK + lane;
+}
+#define SPECTRUM_FIELD ((size_t)((CHANNELS + PER_BLOCK - 1) / PER_BLOCK) * chunks * FREQUENCIES_X * GRID_Z * 2 * BLOCK)
+
+/* Global size: (CHUNK / WIDTH, channels, nz * chunks) */
+__kernel void rows_to_spectrum(
+    __global const float *p, __global const float *q, __global const float *s, __global const float *back_projection,
+    __global float *spectrum, __global const float2 *roots_half, __global const float2 *roots_x,
+    const int nz, const int slices, const int nx, const int chunks)
+{
+    place_t here = place(nz, slices, nx, chunks);
+    const int c = here.x;
+    if (c >= CHANNELS || here.lane >= CHUNK)
+        return;
+    here.index -= (size_t)c * BLOCK;
+    slices_t rows[FIELDS][GRID_X];
+    for (here.x = 0; here.x < nx; ++here.x, here.index += BLOCK) {
+        const size_t at = here.index + CHANNEL(c);
+        slices_t slope = gradient_transposed_at(p, 0, at, here) + LOAD(back_projection, at);
+#if POSITIVITY_DUAL
+        slope += LOAD(s, at);
+#endif
+        rows[0][here.x] = slope;
+#if SECOND_ORDER
+        slices_t gradient[DIMS];
+        symmetrised_gradient_transposed_at(q, 0, at, here, gradient);
+#pragma unroll
+        for (int d = 0; d < DIMS; ++d)
+            rows[1 + d][here.x] = gradient[d] - LOAD(p, at + d * COMPONENT);
+#endif
+    }
+    complex_t work[2][HALF_X];
+    const int chunk = get_global_id(2) % chunks;
+    const size_t block = (size_t)(c / PER_BLOCK) * chunks + chunk;
+    const int lane = (c % PER_BLOCK) * CHUNK + here.lane;
+    for (int field = 0; field < FIELDS; ++field) {
+        for (int x = nx; x < GRID_X; ++x)
+            rows[field][x] = ZERO;
+        for (int k = 0; k < HALF_X; ++k) {
+            work[0][k].re = rows[field][2 * k];
+            work[0][k].im = rows[field][2 * k + 1];
+        }
+        const complex_t *found = transform(work[0], work[1], HALF_X, roots_half, 1.0f);
+        /* even and odd samples went in as real and imaginary part */
+        for (int k = 0; k <= HALF_X; ++k) {
+            const complex_t a = found[k == HALF_X ? 0 : k];
+            const complex_t b = found[k == 0 || k == HALF_X ? 0 : HALF_X - k];
+            const complex_t even = { 0.5f * (a.re + b.re), 0.5f * (a.im - b.im) };
+            const complex_t odd = { 0.5f * (a.im + b.im), 0.5f * (b.re - a.re) };
+            const complex_t value = sum_of(even, turned(odd, roots_x[k]));
+            __global float *target = spectrum + field * SPECTRUM_FIELD + spectrum_index(block, k, here.z, lane);
+            STORE(value.re, target, 0);
+            STORE(value.im, target, BLOCK);
+        }
+    }
+}
+
+/* Global size: (CHUNK / WIDTH, channels, nz * chunks); the inverse transform is not normalised: the solve was. */
+__kernel void spectrum_to_rows(
+    __global const float *spectrum, __global float *u, __global float *w, __global float *extrapolated_u,
+    __global float *extrapolated_w, __global const float2 *roots_half, __global const float2 *roots_x,
+    const int nz, const int slices, const int nx, const int chunks, const float relaxation)
+{
+    place_t here = place(nz, slices, nx, chunks);
+    const int c = here.x;
+    if (c >= CHANNELS || here.lane >= CHUNK)
+        return;
+    here.index -= (size_t)c * BLOCK;
+    complex_t work[2][HALF_X];
+    const int chunk = get_global_id(2) % chunks;
+    const size_t block = (size_t)(c / PER_BLOCK) * chunks + chunk;
+    const int lane = (c % PER_BLOCK) * CHUNK + here.lane;
+    for (int field = 0; field < FIELDS; ++field) {
+        for (int k = 0; k < HALF_X; ++k) {
+            __global const float *source = spectrum + field * SPECTRUM_FIELD;
+            const size_t at = spectrum_index(block, k, here.z, lane);
+            const size_t mirrored = spectrum_index(block, HALF_X - k, here.z, lane);
+            const complex_t a = { LOAD(source, at), LOAD(source, at + BLOCK) };
+            const complex_t b = { LOAD(source, mirrored), LOAD(source, mirrored + BLOCK) };
+            const complex_t even = { a.re + b.re, a.im - b.im };
+            const complex_t twisted = { a.re - b.re, a.im + b.im };
+            const complex_t odd = turned(twisted, (float2)(roots_x[k].x, -roots_x[k].y));
+            work[0][k].re = even.re - odd.im;
+            work[0][k].im = even.im + odd.re;
+        }
+        const complex_t *found = transform(work[0], work[1], HALF_X, roots_half, -1.0f);
+        __global float *variable = field == 0 ? u : w + (field - 1) * COMPONENT;
+        __global float *extrapolated = field == 0 ? extrapolated_u : extrapolated_w + (field - 1) * COMPONENT;
+        for (int x = 0; x < nx; ++x) {
+            const size_t at = here.index + (size_t)x * BLOCK + CHANNEL(c);
+            const slices_t step = x % 2 ? found[x / 2].im : found[x / 2].re;
+            const slices_t old = LOAD(variable, at);
+            STORE(old - 2.0f * step, extrapolated, at);
+            STORE(old - relaxation * step, variable, at);
+        }
+    }
+}
+
+#if GRID_Y == 1
+typedef float number_t; /* coefficients at one frequency, the same for all slices of the vector */
+#else
+typedef slices_t number_t; /* frequencies along z in the lanes */
+#endif
+typedef struct {
+    number_t re, im;
+} symbol_t;
+
+inline complex_t times(symbol_t a, complex_t b)
+{
+    complex_t r = { a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re };
+    return r;
+}
+inline complex_t conjugate_times(symbol_t a, complex_t b)
+{
+    complex_t r = { a.re * b.re + a.im * b.im, a.re * b.im - a.im * b.re };
+    return r;
+}
+
+/* Solve M (du, dw) = (fields) in place at one frequency.
+   waves: exp(i w) along every direction of w; constants: first, second / 2, 1 / (norm * grid points),
+   then data of every channel, then positivity. */
+inline void solve(complex_t *fields, const symbol_t *waves, const number_t lambda, __global const float *constants, const int c)
+{
+    const float first = constants[0], half_second = constants[1], scale = constants[2];
+    const float data = constants[3 + c], positivity = constants[3 + CHANNELS + c];
+    symbol_t forward[DIMS];
+    number_t power = (number_t)(0.0f);
+    for (int d = 0; d < DIMS; ++d) {
+        forward[d].re = waves[d].re - 1.0f;
+        forward[d].im = waves[d].im;
+        power += forward[d].re * forward[d].re + forward[d].im * forward[d].im;
+    }
+    number_t schur = first * power + data * lambda + positivity;
+#if SECOND_ORDER
+    const number_t base = first + half_second * power;
+    const number_t inverse_base = 1.0f / base;
+    const number_t rank_one = half_second / (base + half_second * power);
+    symbol_t backward[DIMS], direction[DIMS];
+    symbol_t along = { (number_t)(0.0f), (number_t)(0.0f) };
+    complex_t along_fields = { ZERO, ZERO };
+    for (int d = 0; d < DIMS; ++d) {
+        backward[d].re = 1.0f - waves[d].re;
+        backward[d].im = waves[d].im;
+        /* conj(b) d and conj(b) f */
+        along.re += backward[d].re * forward[d].re + backward[d].im * forward[d].im;
+        along.im += backward[d].re * forward[d].im - backward[d].im * forward[d].re;
+        along_fields = sum_of(along_fields, conjugate_times(backward[d], fields[1 + d]));
+    }
+    number_t removed = (number_t)(0.0f);
+    complex_t from_fields = { ZERO, ZERO };
+    for (int d = 0; d < DIMS; ++d) {
+        direction[d].re = inverse_base * (forward[d].re - rank_one * (backward[d].re * along.re - backward[d].im * along.im));
+        direction[d].im = inverse_base * (forward[d].im - rank_one * (backward[d].re * along.im + backward[d].im * along.re));
+        removed += forward[d].re * direction[d].re + forward[d].im * direction[d].im;
+        const complex_t parallel = times(backward[d], along_fields);
+        fields[1 + d].re = inverse_base * (fields[1 + d].re - rank_one * parallel.re);
+        fields[1 + d].im = inverse_base * (fields[1 + d].im - rank_one * parallel.im);
+        from_fields = sum_of(from_fields, conjugate_times(forward[d], fields[1 + d]));
+    }
+    schur -= first * first * removed;
+    const number_t inverse = 1.0f / schur;
+    const complex_t du = { inverse * (fields[0].re + first * from_fields.re), inverse * (fields[0].im + first * from_fields.im) };
+    for (int d = 0; d < DIMS; ++d) {
+        const complex_t back = times(direction[d], du);
+        fields[1 + d].re = scale * (fields[1 + d].re + first * back.re);
+        fields[1 + d].im = scale * (fields[1 + d].im + first * back.im);
+    }
+    fields[0].re = scale * du.re;
+    fields[0].im = scale * du.im;
+#else
+    const number_t inverse = scale / schur;
+    fields[0].re *= inverse;
+    fields[0].im *= inverse;
+#endif
+}
+
+inline complex_t *column_forward(
+    __global const float *source, const int nz, complex_t *data, complex_t *other, __global const float2 *roots_z)
+{
+    for (int z = 0; z < GRID_Z; ++z) {
+        data[z].re = z < nz ? LOAD(source, (size_t)z * 2 * BLOCK) : ZERO;
+        data[z].im = z < nz ? LOAD(source, (size_t)z * 2 * BLOCK + BLOCK) : ZERO;
+    }
+    return transform(data, other, GRID_Z, roots_z, 1.0f);
+}
+
+inline void store_column(__global float *target, const complex_t *found, const int rows)
+{
+    for (int z = 0; z < rows; ++z) {
+        STORE(found[z].re, target, (size_t)z * 2 * BLOCK);
+        STORE(found[z].im, target, (size_t)z * 2 * BLOCK + BLOCK);
+    }
+}
+
+#if GRID_Y == 1
+/* Global size: (CHUNK / WIDTH, frequencies along x, channels * chunks); lambda: (x, z) */
+__kernel void columns(
+    __global float *spectrum, __global const float *lambda, __global const float2 *roots_z,
+    __global const float2 *roots_x, __global const float *constants, const int nz, const int chunks)
+{
+    const int kx = get_global_id(1);
+    const int in_chunk = get_global_id(0) * WIDTH;
+    const int c = get_global_id(2) / chunks;
+    if (kx >= FREQUENCIES_X || in_chunk >= CHUNK)
+        return;
+    const size_t block = (size_t)(c / PER_BLOCK) * chunks + get_global_id(2) % chunks;
+    const size_t at = spectrum_index(block, kx, 0, (c % PER_BLOCK) * CHUNK + in_chunk);
+    complex_t work[FIELDS + 1][GRID_Z];
+    complex_t *found[FIELDS + 1];
+    complex_t *spare = work[FIELDS];
+    for (int field = 0; field < FIELDS; ++field) {
+        found[field] = column_forward(spectrum + field * SPECTRUM_FIELD + at, nz, work[field], spare, roots_z);
+        spare = found[field] == work[field] ? spare : work[field];
+    }
+    symbol_t waves[DIMS];
+    waves[DIMS - 1].re = roots_x[kx].x;
+    waves[DIMS - 1].im = -roots_x[kx].y;
+#if DIMS == 3
+    waves[1].re = 1.0f;
+    waves[1].im = 0.0f;
+#endif
+    for (int kz = 0; kz < GRID_Z; ++kz) {
+        waves[0].re = roots_z[kz].x;
+        waves[0].im = -roots_z[kz].y;
+        complex_t fields[FIELDS];
+        for (int field = 0; field < FIELDS; ++field)
+            fields[field] = found[field][kz];
+        solve(fields, waves, lambda[kx * GRID_Z + kz], constants, c);
+        for (int field = 0; field < FIELDS; ++field)
+            found[field][kz] = fields[field];
+    }
+    for (int field = 0; field < FIELDS; ++field) {
+        const complex_t *result = transform(found[field], spare, GRID_Z, roots_z, -1.0f);
+        store_column(spectrum + field * SPECTRUM_FIELD + at, result, nz);
+        spare = result == spare ? found[field] : spare;
+    }
+}
+#else
+/* Global size: (CHUNK / WIDTH, frequencies along x, channels * chunks), once for every field */
+__kernel void columns_forward(
+    __global float *spectrum, __global const float2 *roots_z, const int nz, const int chunks, const int field)
+{
+    const int kx = get_global_id(1);
+    const int in_chunk = get_global_id(0) * WIDTH;
+    const int c = get_global_id(2) / chunks;
+    if (kx >= FREQUENCIES_X || in_chunk >= CHUNK)
+        return;
+    const size_t block = (size_t)(c / PER_BLOCK) * chunks + get_global_id(2) % chunks;
+    complex_t work[2][GRID_Z];
+    __global float *column =
+        spectrum + field * SPECTRUM_FIELD + spectrum_index(block, kx, 0, (c % PER_BLOCK) * CHUNK + in_chunk);
+    store_column(column, column_forward(column, nz, work[0], work[1], roots_z), GRID_Z);
+}
+
+__kernel void columns_backward(
+    __global float *spectrum, __global const float2 *roots_z, const int nz, const int chunks, const int field)
+{
+    const int kx = get_global_id(1);
+    const int in_chunk = get_global_id(0) * WIDTH;
+    const int c = get_global_id(2) / chunks;
+    if (kx >= FREQUENCIES_X || in_chunk >= CHUNK)
+        return;
+    const size_t block = (size_t)(c / PER_BLOCK) * chunks + get_global_id(2) % chunks;
+    complex_t work[2][GRID_Z];
+    __global float *column =
+        spectrum + field * SPECTRUM_FIELD + spectrum_index(block, kx, 0, (c % PER_BLOCK) * CHUNK + in_chunk);
+    for (int z = 0; z < GRID_Z; ++z) {
+        work[0][z].re = LOAD(column, (size_t)z * 2 * BLOCK);
+        work[0][z].im = LOAD(column, (size_t)z * 2 * BLOCK + BLOCK);
+    }
+    store_column(column, transform(work[0], work[1], GRID_Z, roots_z, -1.0f), nz);
+}
+
+/* Transform along y, solve, and back, for WIDTH frequencies along z at once.
+   Global size: (ceil(GRID_Z / WIDTH), frequencies along x, channels). */
+__kernel void across_slices(
+    __global float *spectrum, __global const float *lambda, __global const float2 *roots_z,
+    __global const float2 *roots_y, __global const float2 *roots_x, __global const float *constants,
+    const int slices, const int chunks)
+{
+    const int first_kz = get_global_id(0) * WIDTH;
+    const int kx = get_global_id(1);
+    const int c = get_global_id(2);
+    if (kx >= FREQUENCIES_X || first_kz >= GRID_Z)
+        return;
+    const int lanes = GRID_Z - first_kz < WIDTH ? GRID_Z - first_kz : WIDTH;
+    complex_t work[FIELDS + 1][GRID_Y];
+    complex_t *found[FIELDS + 1];
+    complex_t *spare = work[FIELDS];
+    slices_t lambdas = ZERO;
+    symbol_t waves[DIMS];
+    waves[0].re = ZERO;
+    waves[0].im = ZERO;
+    for (int j = 0; j < lanes; ++j) {
+        ((float *)&lambdas)[j] = lambda[kx * GRID_Z + first_kz + j];
+        ((float *)&waves[0].re)[j] = roots_z[first_kz + j].x;
+        ((float *)&waves[0].im)[j] = -roots_z[first_kz + j].y;
+    }
+    waves[DIMS - 1].re = (number_t)(roots_x[kx].x);
+    waves[DIMS - 1].im = (number_t)(-roots_x[kx].y);
+    for (int field = 0; field < FIELDS; ++field) {
+        float *values = (float *)work[field];
+        for (int y = 0; y < GRID_Y; ++y) {
+            work[field][y].re = ZERO;
+            work[field][y].im = ZERO;
+        }
+        for (int j = 0; j < lanes; ++j)
+            for (int chunk = 0; chunk < chunks; ++chunk) {
+                const size_t block = (size_t)(c / PER_BLOCK) * chunks + chunk;
+                __global const float *source = spectrum + field * SPECTRUM_FIELD
+                    + spectrum_index(block, kx, first_kz + j, (c % PER_BLOCK) * CHUNK);
+                const int start = chunk * CHUNK;
+                const int count = slices - start < CHUNK ? slices - start : CHUNK;
+                for (int y = 0; y < count; ++y) {
+                    values[(start + y) * 2 * WIDTH + j] = source[y];
+                    values[(start + y) * 2 * WIDTH + WIDTH + j] = source[BLOCK + y];
+                }
+            }
+        found[field] = transform(work[field], spare, GRID_Y, roots_y, 1.0f);
+        spare = found[field] == work[field] ? spare : work[field];
+    }
+    for (int ky = 0; ky < GRID_Y; ++ky) {
+        waves[1].re = (number_t)(roots_y[ky].x);
+        waves[1].im = (number_t)(-roots_y[ky].y);
+        complex_t fields[FIELDS];
+        for (int field = 0; field < FIELDS; ++field)
+            fields[field] = found[field][ky];
+        solve(fields, waves, lambdas, constants, c);
+        for (int field = 0; field < FIELDS; ++field)
+            found[field][ky] = fields[field];
+    }
+    for (int field = 0; field < FIELDS; ++field) {
+        complex_t *result = transform(found[field], spare, GRID_Y, roots_y, -1.0f);
+        spare = result == spare ? found[field] : spare;
+        const float *values = (const float *)result;
+        for (int j = 0; j < lanes; ++j)
+            for (int chunk = 0; chunk < chunks; ++chunk) {
+                const size_t block = (size_t)(c / PER_BLOCK) * chunks + chunk;
+                __global float *target = spectrum + field * SPECTRUM_FIELD
+                    + spectrum_index(block, kx, first_kz + j, (c % PER_BLOCK) * CHUNK);
+                const int start = chunk * CHUNK;
+                const int count = slices - start < CHUNK ? slices - start : CHUNK;
+                for (int y = 0; y < count; ++y) {
+                    target[y] = values[(start + y) * 2 * WIDTH + j];
+                    target[BLOCK + y] = values[(start + y) * 2 * WIDTH + WIDTH + j];
+                }
+            }
+    }
+}
+#endif

@@ -1,0 +1,137 @@
+"""The primal step in the Fourier-domain metric on a device: see ``kernels/metric.cl``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chemtomo.opencl.layout import Layout
+from chemtomo.opencl.queue import Queue
+from chemtomo.solvers.metric import FourierMetric
+
+__all__ = ["DeviceMetric"]
+
+
+class DeviceMetric:
+    """A `FourierMetric` with its spectrum buffer on a device.
+
+    Parameters
+    ----------
+    variables : Queue
+        The queue on which the variables are, so that everything stays in order.
+    defines : mapping of str to int
+        Constants of the backend's kernels.
+    layout : Layout
+        Order of the variables.
+    metric : FourierMetric
+        What is applied.
+    """
+
+    def __init__(
+        self, variables: Queue, defines: Mapping[str, int], layout: Layout, metric: FourierMetric
+    ) -> None:
+        self.metric = metric
+        self._layout = layout
+        nz, ny, nx = metric.grid
+        grid = {"GRID_X": nx, "GRID_Y": ny, "GRID_Z": nz, "POSITIVITY_DUAL": 1}
+        self._queue = variables.beside(dict(defines) | grid)
+        self._channels = layout.channels
+        fields = metric.dims + 1 if metric.second_order else 1
+        self._fields = fields
+        self._frequencies = nx // 2 + 1
+        self._spectrum = self._queue.zeros((fields, layout.blocks, self._frequencies, nz, 2, layout.block))
+        self._lambda = self._queue.upload(np.ascontiguousarray(metric.spectrum.T, dtype=np.float32))
+        self._roots_half = self._roots(nx // 2)
+        self._roots_x = self._roots(nx)
+        self._roots_y = self._roots(ny)
+        self._roots_z = self._roots(nz)
+        # The inverse real transform along x is of half the length: its factor is 1 / nx.
+        scale = 1 / (metric.norm * nz * ny * nx)
+        constants = (metric.first, metric.second / 2, scale, *metric.data, *metric.positivity)
+        self._constants = self._queue.upload(np.array(constants, dtype=np.float32))
+
+    def _roots(self, n: int) -> Any:
+        angles = -2 * np.pi * np.arange(n + 1) / n
+        return self._queue.upload(np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32))
+
+    def release(self) -> None:
+        """Give the memory back."""
+        for buffer in (
+            self._spectrum,
+            self._lambda,
+            self._constants,
+            self._roots_half,
+            self._roots_x,
+            self._roots_y,
+            self._roots_z,
+        ):
+            self._queue.release(buffer)
+
+    def update(
+        self, primal: Sequence[Any], dual: Sequence[Any], size: Sequence[Any], relaxation: float
+    ) -> None:
+        """Update ``(u, w)`` and their extrapolations from ``(p, q, s, T' r)``."""
+        layout, queue = self._layout, self._queue
+        nz, ny, _ = self.metric.grid
+        rows, _, _, chunks = (int(number) for number in size)
+        items = layout.chunk // layout.width
+        channels = self._channels
+        row_range = (items, channels, rows * chunks), (items, 1, 1)
+        roots_x = (self._roots_half, self._roots_x)
+        queue.run("metric", "rows_to_spectrum", *row_range, *dual, self._spectrum, *roots_x, *size)
+        column_range = (items, self._frequencies, channels * chunks), (items, 1, 1)
+        if ny == 1:
+            queue.run(
+                "metric",
+                "columns",
+                *column_range,
+                self._spectrum,
+                self._lambda,
+                self._roots_z,
+                self._roots_x,
+                self._constants,
+                size[0],
+                size[3],
+            )
+        else:
+            for field in range(self._fields):
+                queue.run(
+                    "metric",
+                    "columns_forward",
+                    *column_range,
+                    self._spectrum,
+                    self._roots_z,
+                    size[0],
+                    size[3],
+                    np.int32(field),
+                )
+            queue.run(
+                "metric",
+                "across_slices",
+                (-(-nz // layout.width), self._frequencies, channels),
+                (1, 1, 1),
+                self._spectrum,
+                self._lambda,
+                self._roots_z,
+                self._roots_y,
+                self._roots_x,
+                self._constants,
+                size[1],
+                size[3],
+            )
+            for field in range(self._fields):
+                queue.run(
+                    "metric",
+                    "columns_backward",
+                    *column_range,
+                    self._spectrum,
+                    self._roots_z,
+                    size[0],
+                    size[3],
+                    np.int32(field),
+                )
+        queue.run(
+            "metric", "spectrum_to_rows", *row_range, self._spectrum, *primal, *roots_x, *size, np.float32(relaxation)
+        )

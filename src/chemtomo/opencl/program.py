@@ -1,0 +1,58 @@
+"""Kernels: their text, and compiled programs that are built once."""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import pyopencl as cl
+
+from chemtomo.errors import DeviceError
+from chemtomo.opencl.device import DeviceInfo, context_of
+
+__all__ = ["KERNEL_FILES", "build", "kernel_source"]
+
+# Every program starts with the shared part; files that need another name it here.
+KERNEL_FILES: dict[str, tuple[str, ...]] = {
+    "projector": ("common", "projector"),
+    "data_term": ("common", "data_term"),
+    "total_variation": ("common", "derivatives", "total_variation"),
+    "objective": ("common", "derivatives", "objective"),
+    "feasible_objective": ("common", "derivatives", "objective"),
+    "metric": ("common", "derivatives", "metric"),
+}
+_OWN_DEFINES = {"feasible_objective": {"SCALED_DUALS": 1}}
+
+
+@functools.cache
+def kernel_source(name: str) -> str:
+    """Return the text of the program `name`, valid OpenCL C as it stands."""
+    folder = importlib.resources.files("chemtomo.opencl") / "kernels"
+    return "\n".join((folder / f"{part}.cl").read_text(encoding="utf-8") for part in KERNEL_FILES[name])
+
+
+def build(name: str, device: DeviceInfo, defines: Mapping[str, int]) -> Any:
+    """Return the program `name`, compiled for a device with constants; built once for each.
+
+    Raises
+    ------
+    DeviceError
+        When the driver's compiler refuses the program: its words.
+    """
+    constants = dict(defines) | _OWN_DEFINES.get(name, {})
+    return _build(name, device, tuple(sorted(constants.items())))
+
+
+@functools.lru_cache(maxsize=256)
+def _build(name: str, device: DeviceInfo, defines: tuple[tuple[str, int], ...]) -> Any:
+    options = [f"-D{key}={value}" for key, value in defines] + ["-cl-std=CL1.2"]
+    program = cl.Program(context_of(device), kernel_source(name))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", cl.CompilerWarning)
+            return program.build(options)
+    except cl.RuntimeError as error:
+        raise DeviceError(f"{device.name} cannot compile the kernels {name!r}: {error}") from error

@@ -1,0 +1,101 @@
+"""The projector and its transpose on a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chemtomo.geometry import ParallelBeam
+from chemtomo.opencl.device import DeviceInfo
+from chemtomo.opencl.layout import Layout
+from chemtomo.opencl.queue import Queue
+from chemtomo.operators import FloatArray, LinearOperator
+
+__all__ = ["DeviceProjection", "OpenCLProjector"]
+
+
+class DeviceProjection:
+    """Projection and back-projection between buffers on a queue.
+
+    Parameters
+    ----------
+    queue : Queue
+        Compiled with the layout's constants.
+    layout : Layout
+        How the buffers are ordered.
+    geometry : ParallelBeam
+        Geometry of a slice.
+    scale : float
+        Factor on both directions, for a normalised projector.
+    """
+
+    def __init__(self, queue: Queue, layout: Layout, geometry: ParallelBeam, scale: float = 1.0) -> None:
+        self.queue = queue
+        self.layout = layout
+        self.geometry = geometry
+        self._directions = queue.upload(np.stack([geometry.cos, geometry.sin], axis=1).astype(np.float32))
+        cz, cx = geometry.volume_axis
+        nz, nx = geometry.volume_shape
+        self._constants = (
+            np.array([cx, cz, geometry.detector_axis, 0], dtype=np.float32),
+            np.int32(nz),
+            np.int32(nx),
+            np.int32(geometry.detector_pixels),
+            np.int32(geometry.tilts),
+            np.float32(scale),
+        )
+        self._items = layout.block // (layout.lanes_per_vector * layout.vectors)
+        self._group = (self._items, max(1, layout.group // self._items), 1)
+
+    def forward(self, volume: Any, sinogram: Any) -> None:
+        """Project a volume."""
+        size = (self._items, self.geometry.detector_pixels, self.layout.blocks * self.geometry.tilts)
+        self.queue.run(
+            "projector", "forward_project", size, self._group, volume, sinogram, self._directions, *self._constants
+        )
+
+    def adjoint(self, sinogram: Any, volume: Any) -> None:
+        """Back-project a sinogram."""
+        nz, nx = self.geometry.volume_shape
+        size = (self._items, nx, self.layout.blocks * nz)
+        self.queue.run(
+            "projector", "back_project", size, self._group, sinogram, volume, self._directions, *self._constants
+        )
+
+
+class OpenCLProjector(LinearOperator):
+    """The parallel-beam projector on an OpenCL device; the same contract as `chemtomo.operators.Projector`.
+
+    Parameters
+    ----------
+    geometry : ParallelBeam
+        Geometry of a slice.
+    channels, slices : int
+        Size of the volumes, (channel, z, y, x).
+    device : DeviceInfo
+        Where to compute, see `chemtomo.opencl.choose_device`.
+    """
+
+    def __init__(self, geometry: ParallelBeam, channels: int, slices: int, device: DeviceInfo) -> None:
+        nz, nx = geometry.volume_shape
+        self.domain_shape = (channels, nz, slices, nx)
+        self.range_shape = (channels, geometry.tilts, slices, geometry.detector_pixels)
+        self.geometry = geometry
+        self._layout = Layout.for_device(channels, slices, device)
+        self._queue = Queue(device, self._layout.defines())
+        self._projection = DeviceProjection(self._queue, self._layout, geometry)
+        self._volume_shape = self._layout.shape(nz, nx)
+        self._sinogram_shape = self._layout.shape(*geometry.sinogram_shape)
+        self._volume = self._queue.zeros(self._volume_shape)
+        self._sinogram = self._queue.zeros(self._sinogram_shape)
+
+    def _forward(self, x: FloatArray, out: FloatArray) -> None:
+        self._queue.write(self._volume, self._layout.pack(x))
+        self._projection.forward(self._volume, self._sinogram)
+        out[...] = self._layout.unpack(self._queue.read(self._sinogram, self._sinogram_shape))
+
+    def _adjoint(self, y: FloatArray, out: FloatArray) -> None:
+        self._queue.write(self._sinogram, self._layout.pack(y))
+        self._projection.adjoint(self._sinogram, self._volume)
+        out[...] = self._layout.unpack(self._queue.read(self._volume, self._volume_shape))

@@ -1,0 +1,131 @@
+"""A device with its queue, and the buffers and kernels of one computation on it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyopencl as cl
+
+from chemtomo.errors import DeviceError, DeviceMemoryError
+from chemtomo.opencl.device import DeviceInfo, context_of
+from chemtomo.opencl.program import build
+
+__all__ = ["Queue"]
+
+
+class Queue:
+    """Buffers, kernels and transfers on one device, in order.
+
+    Parameters
+    ----------
+    device : DeviceInfo
+        Where to compute.
+    defines : mapping of str to int
+        Constants that all kernels are compiled with.
+    """
+
+    def __init__(self, device: DeviceInfo, defines: Mapping[str, int]) -> None:
+        self.device = device
+        self.defines = dict(defines)
+        self.context = context_of(device)
+        self.queue = cl.CommandQueue(self.context)
+        self._account = [0]
+        self._kernels: dict[tuple[str, str], Any] = {}
+
+    @property
+    def allocated_bytes(self) -> int:
+        """Device memory in the buffers of this queue."""
+        return self._account[0]
+
+    def beside(self, defines: Mapping[str, int]) -> Queue:
+        """Return the same queue for kernels that are compiled with other constants."""
+        other = copy.copy(self)  # shares queue and account
+        other.defines = dict(defines)
+        other._kernels = {}
+        return other
+
+    def redefine(self, defines: Mapping[str, int]) -> None:
+        """Compile the kernels with other constants from now on."""
+        self.defines = dict(defines)
+        self._kernels = {}
+
+    def release(self, buffer: Any) -> None:
+        """Give a buffer's memory back."""
+        self._account[0] -= buffer.size
+        buffer.release()
+
+    def kernel(self, program: str, name: str) -> Any:
+        """Return a kernel of a program; the kernel object is this queue's own."""
+        key = program, name
+        if key not in self._kernels:
+            self._kernels[key] = cl.Kernel(build(program, self.device, self.defines), name)
+        return self._kernels[key]
+
+    def run(
+        self, program: str, name: str, size: Sequence[int], group: Sequence[int], *arguments: Any
+    ) -> None:
+        """Enqueue a kernel; the global size is rounded up to whole work groups."""
+        whole = tuple(-(-n // g) * g for n, g in zip(size, group, strict=True))
+        try:
+            self.kernel(program, name)(self.queue, whole, tuple(group), *arguments)
+        except cl.MemoryError as error:
+            raise DeviceMemoryError(f"{self.device.name} ran out of memory: {error}") from error
+        except cl.RuntimeError as error:
+            raise DeviceError(f"{self.device.name} failed in {name}: {error}") from error
+
+    def zeros(self, shape: Sequence[int]) -> Any:
+        """Allocate float32 zeros.
+
+        Raises
+        ------
+        DeviceMemoryError
+            When the device has not got that much: how much was asked, and how much it has.
+        """
+        size = 4 * int(np.prod(shape, dtype=np.int64))
+        try:
+            buffer = cl.Buffer(self.context, cl.mem_flags.READ_WRITE, size)
+            self.fill(buffer, size)
+            self.queue.finish()
+        except (cl.MemoryError, cl.LogicError, cl.RuntimeError) as error:
+            raise DeviceMemoryError(
+                f"{self.device.name} cannot hold {(self.allocated_bytes + size) / 2**20:.0f} MiB: it reports "
+                f"{self.device.memory_bytes / 2**20:.0f} MiB. Choose fewer slices or channels, or crop"
+            ) from error
+        self._account[0] += size
+        return buffer
+
+    def fill(self, buffer: Any, size: int | None = None) -> None:
+        """Set a buffer to zero."""
+        cl.enqueue_fill_buffer(self.queue, buffer, np.float32(0), 0, buffer.size if size is None else size)
+
+    def upload(self, array: npt.NDArray[Any]) -> Any:
+        """Copy an array into a new buffer; its bytes count as allocated."""
+        array = np.ascontiguousarray(array)
+        try:
+            flags = cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR
+            buffer = cl.Buffer(self.context, flags, hostbuf=array)
+        except (cl.MemoryError, cl.LogicError, cl.RuntimeError) as error:
+            raise DeviceMemoryError(f"{self.device.name} cannot hold {array.nbytes / 2**20:.0f} MiB more") from error
+        self._account[0] += array.nbytes
+        return buffer
+
+    def write(self, buffer: Any, array: npt.NDArray[Any]) -> None:
+        """Copy an array into a buffer."""
+        cl.enqueue_copy(self.queue, buffer, np.ascontiguousarray(array))
+
+    def read(self, buffer: Any, shape: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Copy a buffer of float32 back."""
+        result = np.empty(shape, dtype=np.float32)
+        cl.enqueue_copy(self.queue, result, buffer)
+        return result
+
+    def finish(self) -> None:
+        """Wait for everything enqueued."""
+        try:
+            self.queue.finish()
+        except cl.Error as error:
+            raise DeviceError(f"{self.device.name} failed: {error}") from error

@@ -1,0 +1,349 @@
+"""The updates of the primal-dual iteration on a device: see `chemtomo.solvers.backend`.
+
+The same as `chemtomo.recon.numpy_backend`, in two passes over memory besides the projections.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.errors import DataError
+from chemtomo.functionals import KullbackLeibler, Problem
+from chemtomo.opencl.device import DeviceInfo
+from chemtomo.opencl.layout import Layout
+from chemtomo.opencl.metric import DeviceMetric
+from chemtomo.opencl.projector import DeviceProjection
+from chemtomo.opencl.queue import Queue
+from chemtomo.solvers.backend import DualSteps, PrimalSteps
+from chemtomo.solvers.loop import Objective
+from chemtomo.solvers.metric import FourierMetric
+
+__all__ = ["OpenCLBackend"]
+
+_GAP_BOX = 1.2  # see chemtomo.functionals.duality_gap
+_NO_LIMIT = np.float32(1e18)  # its square is still finite
+
+
+class OpenCLBackend:
+    """The variables of one problem on an OpenCL device.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is minimised.
+    device : DeviceInfo
+        Where.
+
+    Raises
+    ------
+    DeviceMemoryError
+        When the device cannot hold the variables.
+    """
+
+    def __init__(self, problem: Problem, device: DeviceInfo) -> None:
+        self._problem = problem
+        channels, nz, slices, nx = problem.volume_shape
+        self._layout = Layout.for_device(channels, slices, device)
+        self._defines = self._layout.defines() | {
+            "DIMS": problem.dims,
+            "COUPLED": int(problem.coupled),
+            "SECOND_ORDER": int(problem.second_order),
+            "KULLBACK_LEIBLER": int(problem.data_term == "kl"),
+        }
+        self._queue = Queue(device, self._defines | {"POSITIVITY_DUAL": 0})
+        self._size = (np.int32(nz), np.int32(slices), np.int32(nx), np.int32(self._layout.chunks))
+        self._allocate(nz, nx)
+        self._projection = DeviceProjection(
+            self._queue, self._layout, problem.geometry, 1 / problem.operator_norm
+        )
+        self._metric: DeviceMetric | None = None
+        self._small: dict[tuple[float, ...], Any] = {}
+
+    def _allocate(self, nz: int, nx: int) -> None:
+        volume = self._layout.shape(nz, nx)
+        rays = self._layout.shape(*self._problem.geometry.sinogram_shape)
+        self._volume_shape, self._sinogram_shape = volume, rays
+        components = self._problem.dims
+        pairs = components * (components + 1) // 2
+        zeros = self._queue.zeros
+        one = (1,)  # stands in for what a method does not have
+        second = self._problem.second_order
+        self._u, self._u_extrapolated = zeros(volume), zeros(volume)
+        self._w = zeros((components, *volume) if second else one)
+        self._w_extrapolated = zeros((components, *volume) if second else one)
+        self._p = zeros((components, *volume))
+        self._q = zeros((pairs, *volume) if second else one)
+        self._s = zeros(one)  # grows when a metric needs it
+        self._scratch = zeros(volume)
+        self._r, self._projected = zeros(rays), zeros(rays)
+        self._data = self._queue.upload(self._layout.pack(self._problem.data))
+
+    @property
+    def problem(self) -> Problem:
+        """What is minimised."""
+        return self._problem
+
+    @property
+    def allocated_bytes(self) -> int:
+        """Device memory in use."""
+        return self._queue.allocated_bytes
+
+    def reset(self) -> None:
+        """Set every variable to zero."""
+        for buffer in (
+            self._u,
+            self._u_extrapolated,
+            self._w,
+            self._w_extrapolated,
+            self._p,
+            self._q,
+            self._s,
+            self._r,
+        ):
+            self._queue.fill(buffer)
+
+    def dual_update(self, steps: DualSteps, relaxation: float) -> None:
+        """Update the dual variables from the extrapolated primal ones: see `Backend.dual_update`."""
+        self._dual_volume_update(steps, relaxation, self._problem.alpha1, self._problem.alpha0, 0.0)
+        self._projection.forward(self._u_extrapolated, self._projected)
+        constants = self._constants((*self._per_channel(steps.data), *self._problem.weights.tolist()))
+        self._queue.run(
+            "data_term",
+            "data_dual_update",
+            *self._ray_range(),
+            self._r,
+            self._projected,
+            self._data,
+            constants,
+            np.int32(self._sinogram_shape[1] * self._sinogram_shape[2]),
+            self._size[3],
+            np.float32(relaxation),
+        )
+
+    def _dual_volume_update(
+        self, steps: DualSteps, relaxation: float, alpha1: float, alpha0: float, limit: float
+    ) -> None:
+        if steps.positivity is not None:
+            self._require_positivity_dual()
+        self._queue.run(
+            "total_variation",
+            "dual_update",
+            *self._voxel_range(),
+            self._u_extrapolated,
+            self._w_extrapolated,
+            self._p,
+            self._q,
+            self._s,
+            self._constants(self._per_channel(steps.positivity or (0.0,) * self._problem.channels)),
+            *self._size,
+            *(np.float32(number) for number in (steps.first, steps.second, alpha1, alpha0, relaxation, limit)),
+        )
+
+    def primal_update(self, steps: PrimalSteps, relaxation: float) -> None:
+        """Update the primal variables by a step along the gradient: see `Backend.primal_update`."""
+        self._projection.adjoint(self._r, self._scratch)
+        self._queue.run(
+            "total_variation",
+            "primal_update",
+            *self._voxel_range(),
+            self._u,
+            self._w,
+            self._u_extrapolated,
+            self._w_extrapolated,
+            self._p,
+            self._q,
+            self._scratch,
+            self._constants((*self._per_channel(steps.image), *self._per_channel(steps.field))),
+            *self._size,
+            np.float32(relaxation),
+        )
+
+    def metric_update(self, metric: FourierMetric, relaxation: float) -> None:
+        """Update the primal variables by a step in a metric: see `Backend.metric_update`."""
+        self._require_positivity_dual()
+        if self._metric is None or self._metric.metric is not metric:
+            if self._metric is not None:
+                self._metric.release()
+            self._metric = DeviceMetric(self._queue, self._defines, self._layout, metric)
+        self._projection.adjoint(self._r, self._scratch)
+        self._metric.update(
+            (self._u, self._w, self._u_extrapolated, self._w_extrapolated),
+            (self._p, self._q, self._s, self._scratch),
+            self._size,
+            relaxation,
+        )
+
+    def linear_round(
+        self,
+        metric: FourierMetric,
+        steps: DualSteps,
+        u: npt.NDArray[np.float32],
+        w: npt.NDArray[np.float32] | None,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        """Apply ``M^-1 K' Sigma K``: see `Backend.linear_round`."""
+        self.reset()
+        self._queue.write(self._u_extrapolated, self._layout.pack(u))
+        if w is not None:
+            packed = np.stack([self._layout.pack(component) for component in w])
+            self._queue.write(self._w_extrapolated, packed)
+        self._dual_volume_update(steps, 1.0, float(_NO_LIMIT), float(_NO_LIMIT), float(_NO_LIMIT))
+        self._projection.forward(self._u_extrapolated, self._projected)
+        self._queue.run(
+            "data_term",
+            "scaled_projection",
+            *self._ray_range(),
+            self._r,
+            self._projected,
+            self._constants(self._per_channel(steps.data)),
+            np.int32(self._sinogram_shape[1] * self._sinogram_shape[2]),
+            self._size[3],
+        )
+        self.metric_update(metric, -1.0)  # from zero: u = + M^-1 (...)
+        image = self._layout.unpack(self._queue.read(self._u, self._volume_shape))
+        if w is None:
+            return image, None
+        fields = self._queue.read(self._w, (self._problem.dims, *self._volume_shape))
+        return image, np.stack([self._layout.unpack(field) for field in fields])
+
+    def objective(self) -> Objective:
+        """Evaluate the objective and the duality gap at ``max(u, 0)`` and ``w``, in normalised units."""
+        problem, layout, queue = self._problem, self._layout, self._queue
+        _, nz, _, _ = problem.volume_shape
+        tilts, detectors = problem.geometry.sinogram_shape
+
+        queue.run("objective", "positive_part", *self._voxel_range(), self._u, self._scratch, *self._size)
+        partial_shape = (2, layout.chunks, nz, layout.chunk)
+        partial = queue.zeros(partial_shape)
+        queue.run(
+            "objective", "regulariser_sums", *self._row_range(), self._scratch, self._w, partial, *self._size
+        )
+        first, second = queue.read(partial, partial_shape).reshape(2, -1).sum(axis=1, dtype=np.float64)
+        regulariser = problem.alpha1 * float(first) + problem.alpha0 * float(second) * problem.second_order
+        self._queue.release(partial)
+
+        self._projection.forward(self._scratch, self._projected)
+        largest = problem.data.max(axis=(1, 2, 3))
+        floors = (KullbackLeibler.floor_factor * largest).tolist()
+        partial_shape = (2, layout.blocks, tilts, layout.block)
+        partial = queue.zeros(partial_shape)
+        queue.run(
+            "objective",
+            "data_sums",
+            (layout.block // layout.width, tilts, layout.blocks),
+            (1, 1, 1),
+            self._projected,
+            self._data,
+            self._r,
+            self._constants((*problem.weights.tolist(), *floors)),
+            partial,
+            np.int32(tilts),
+            np.int32(detectors),
+            self._size[3],
+        )
+        primal, dual = queue.read(partial, partial_shape)
+        self._queue.release(partial)
+        data = layout.sum_channels(primal)
+        total = float(problem.weights @ data) + regulariser
+        lower = float(layout.sum_channels(dual).sum()) - self._slope_penalty()
+        gap = (total - lower) / total if total > 0 else 0.0
+        return Objective(total, tuple(data.tolist()), regulariser, gap)
+
+    def _slope_penalty(self) -> float:
+        """What the slopes of the Lagrange function cost in the box, see `chemtomo.functionals.duality_gap`.
+
+        ``self._projected`` holds the feasible ``r`` and ``self._scratch`` is free.
+        """
+        layout, queue = self._layout, self._queue
+        _, nz, _, _ = self._problem.volume_shape
+        # Only an over-relaxed iterate leaves the balls; then the extrapolations are no longer needed.
+        scaled = self._metric is not None
+        scale_p, scale_q = self._u_extrapolated, self._w_extrapolated
+        if scaled:
+            queue.run(
+                "objective",
+                "dual_scales",
+                *self._voxel_range(),
+                self._p,
+                self._q,
+                scale_p,
+                scale_q,
+                *self._size,
+                np.float32(self._problem.alpha1),
+                np.float32(self._problem.alpha0),
+            )
+        self._projection.adjoint(self._projected, self._scratch)
+        shape = (4, layout.blocks, nz, layout.block)
+        partial = queue.zeros(shape)
+        queue.run(
+            "feasible_objective" if scaled else "objective",
+            "slope_sums",
+            *self._row_range(),
+            self._u,
+            self._w,
+            self._p,
+            self._q,
+            self._scratch,
+            scale_p,
+            scale_q,
+            partial,
+            *self._size,
+        )
+        slope_u, slope_w, largest_u, largest_w = queue.read(partial, shape)
+        self._queue.release(partial)
+        penalty = layout.max_channels(largest_u) @ layout.sum_channels(slope_u)
+        penalty += layout.max_channels(largest_w) @ layout.sum_channels(slope_w)
+        return _GAP_BOX * float(penalty)
+
+    def slice(self, y: int) -> npt.NDArray[np.float32]:
+        """Return the slice ``y`` of ``max(u, 0)``, shape (channel, z, x)."""
+        if not 0 <= y < self._problem.slices:
+            raise DataError(f"slice: found y = {y}; expected 0 to {self._problem.slices - 1}")
+        return np.maximum(self._layout.unpack_slice(self._queue.read(self._u, self._volume_shape), y), 0)
+
+    def volume(self) -> npt.NDArray[np.float32]:
+        """Return ``max(u, 0)``, shape (channel, z, y, x)."""
+        return np.maximum(self._layout.unpack(self._queue.read(self._u, self._volume_shape)), 0)
+
+    def finish(self) -> None:
+        """Wait until the device has done everything asked of it."""
+        self._queue.finish()
+
+    def _require_positivity_dual(self) -> None:
+        """Give ``s`` its memory, and compile the kernels that update it."""
+        if self._queue.defines["POSITIVITY_DUAL"]:
+            return
+        self._queue.release(self._s)
+        self._s = self._queue.zeros(self._volume_shape)
+        self._queue.redefine(self._defines | {"POSITIVITY_DUAL": 1})
+
+    def _constants(self, numbers: tuple[float, ...]) -> Any:
+        """Small arrays of constants, uploaded once each."""
+        if numbers not in self._small:
+            self._small[numbers] = self._queue.upload(np.array(numbers, dtype=np.float32))
+        return self._small[numbers]
+
+    def _per_channel(self, numbers: tuple[float, ...]) -> tuple[float, ...]:
+        if len(numbers) != self._problem.channels:
+            raise DataError(
+                f"steps: found {len(numbers)} for {self._problem.channels} channels; expected one each"
+            )
+        return tuple(numbers)
+
+    def _voxel_range(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        layout = self._layout
+        items = layout.chunk // layout.width
+        _, nz, nx, _ = self._volume_shape
+        return (items, nx, nz * layout.chunks), (items, max(1, layout.group // items), 1)
+
+    def _row_range(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        items = self._layout.chunk // self._layout.width
+        return (items, 1, self._volume_shape[1] * self._layout.chunks), (items, 1, 1)
+
+    def _ray_range(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        layout = self._layout
+        items = layout.block // layout.width
+        _, tilts, detectors, _ = self._sinogram_shape
+        return (items, tilts * detectors, layout.blocks), (items, max(1, layout.group // items), 1)
