@@ -30,6 +30,7 @@ app.command("reconstruct")(reconstruct.reconstruct)
 
 # All errors in what the user typed. Which module this class is in depends on the version of typer.
 _UsageError: Any = typer.BadParameter.__base__
+_INTERRUPTED = 130
 
 
 def _show_version(wanted: bool) -> None:
@@ -80,11 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except (KeyboardInterrupt, typer.Abort):
         _report("interrupted", debug)
-        return 130
+        return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: say what it was, and how to see more
         hint = "" if debug else " (--debug shows where)"
         _report(f"{type(error).__name__}: {error}{hint}", debug)
         return 1
+    if status == _INTERRUPTED:
+        _report("interrupted", debug)
     return status if isinstance(status, int) else 0
 
 

@@ -60,17 +60,19 @@ def info(
 
 def devices(as_json: _JSON = False) -> None:
     """List the compute devices; the one that is used by default is marked."""
-    from chemtomo.opencl.device import list_devices
+    from chemtomo.opencl.device import choose_device, list_devices
 
     found = list_devices()
     if as_json:
         keys = ("name", "platform", "kind", "memory_bytes", "compute_units", "default")
         _print_json({"devices": [{key: getattr(one, key) for key in keys} for one in found]})
         return
+    if not found:
+        choose_device("cpu")  # raises what to install
     table = Table("", "Name", "Kind", "Memory (GiB)", "Compute units", "Platform", box=None)
-    for index, one in enumerate(found):
+    for one in found:
         table.add_row(
-            f"{index}{' *' if one.default else ''}",
+            f"{one.number}{' *' if one.default else ''}",
             escape(one.name),
             one.kind,
             f"{one.memory_bytes / 2**30:.1f}",

@@ -128,9 +128,16 @@ def _convert(name: str, annotation: Any, value: Any) -> Any:
     if typing.get_origin(annotation) is dict:
         return _pairs(name, value)
     if isinstance(value, str) and Range in (annotation, *typing.get_args(annotation)):
-        words = [word for one in typing.get_args(annotation) for word in typing.get_args(one)]
-        if value not in words and not _RANGE.fullmatch(value):
-            expected = ", ".join([*(word for word in words if isinstance(word, str)), "START:STOP"])
+        words = [
+            word
+            for one in typing.get_args(annotation)
+            if typing.get_origin(one) is Literal
+            for word in typing.get_args(one)
+        ]
+        if _RANGE.fullmatch(value):
+            return tuple(map(int, value.split(":")))
+        if value not in words:
+            expected = ", ".join([*words, "START:STOP"])
             raise typer.BadParameter(f"{_flag(name)}: found {value!r}; expected {expected}")
     return value
 

@@ -1,0 +1,408 @@
+import contextlib
+import json
+import os
+import signal
+import sys
+import types
+from typing import Annotated, Literal
+
+import numpy as np
+import pytest
+import typer
+from pydantic import Field
+
+from chemtomo.cli import app, main, progress, reconstruct, simulated
+from chemtomo.cli.options import with_model_options
+from chemtomo.data import Dataset, TiltSeries
+from chemtomo.io import read, read_volume, write_dataset
+from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, Range, ReconstructParameters
+from chemtomo.samples import phantom
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Four small tilt series in MRC files."""
+    folder = tmp_path_factory.mktemp("series")
+    return [str(path) for path in write_dataset(phantom((4, 16), tilts=5), folder)]
+
+
+@pytest.fixture
+def run(capfd):
+    """Run the command line; gives its exit status, stdout and stderr."""
+
+    def call(*arguments):
+        status = main([str(one) for one in arguments])
+        captured = capfd.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def one_line(text):
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert len(lines) == 1, text
+    assert lines[0].startswith("Error: ")
+    return lines[0]
+
+
+# Options from models
+
+
+class Toy(Parameters):
+    speed: float = Field(1.5, gt=0, description="How fast [m/s].")
+    many_turns: int = 3
+    shape: Literal["round", "flat"] = "round"
+    sides: Literal[2, 3] = 3
+    loud: bool = False
+    rows: Range | None = None
+    columns: Literal["all"] | Range = "all"
+    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    limit: float | None = None
+
+
+@pytest.fixture
+def parse():
+    """Give the model that a command gets from command line arguments."""
+    made = []
+
+    @with_model_options
+    def command(files: list[str], toy: Toy, extra: int = 7) -> None:
+        made.append((files, toy, extra))
+
+    toy_app = typer.Typer()
+    toy_app.command()(command)
+
+    def call(*arguments):
+        toy_app(["file", *arguments], standalone_mode=False)
+        assert made[-1][0] == ["file"]
+        assert made[-1][2] == 7
+        return made[-1][1]
+
+    return call
+
+
+def test_without_options_a_model_has_its_defaults(parse):
+    assert parse() == Toy()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        (["--speed", "2"], {"speed": 2.0}),
+        (["--many-turns", "9"], {"many_turns": 9}),
+        (["--shape", "flat"], {"shape": "flat"}),
+        (["--sides", "2"], {"sides": 2}),
+        (["--loud"], {"loud": True}),
+        (["--loud", "--no-loud"], {"loud": False}),
+        (["--rows", "4:9"], {"rows": (4, 9)}),
+        (["--columns", "0:10"], {"columns": (0, 10)}),
+        (["--columns", "all"], {}),
+        (["--weights", "a=1", "--weights", "b=c=2.5"], {"weights": {"a": 1.0, "b=c": 2.5}}),
+        (["--limit", "0.1"], {"limit": 0.1}),
+    ],
+)
+def test_options_become_fields(parse, arguments, changes):
+    assert parse(*arguments) == Toy(**changes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--speed", "-2"], "--speed: found -2.0; input should be greater than 0"),
+        (["--rows", "4"], "--rows: found '4'; expected START:STOP"),
+        (["--columns", "some"], "--columns: found 'some'; expected all, START:STOP"),
+        (["--weights", "a"], "--weights: found 'a'; expected NAME=VALUE"),
+        (["--weights", "=1"], "--weights: found '=1'; expected NAME=VALUE"),
+        (["--weights", "a=b"], "--weights: found 'a=b'; expected NAME=VALUE"),
+        (["--weights", "a=0"], "--weights a: found 0.0"),
+        (["--weights", "a=1", "--weights", "a=2"], "'a' twice"),
+    ],
+)
+def test_what_the_model_refuses_is_a_usage_error(parse, arguments, said):
+    with pytest.raises(typer.BadParameter) as caught:
+        parse(*arguments)
+    assert said in str(caught.value)
+
+
+def test_every_parameter_is_an_option_with_its_default_and_help():
+    command = typer.main.get_command(app).commands["reconstruct"]
+    options = {option.name: option for option in command.params}
+    for model in (PreprocessParameters, ReconstructParameters):
+        for name, field in model.model_fields.items():
+            option = options[name]
+            assert "--" + name.replace("_", "-") in option.opts
+            assert option.help == field.description
+            default = field.get_default(call_default_factory=True)
+            assert str(option.default) == str(default or option.default)
+
+
+# Listing
+
+
+def test_info_as_json_has_the_agreed_keys(run, files):
+    status, out, _ = run("info", "--json", *files)
+    assert status == 0
+    found = json.loads(out)["series"]
+    assert [one["name"] for one in found] == ["HAADF", "Yb", "Si", "Al"]
+    for one, path, series in zip(found, files, read(files), strict=True):
+        assert one == {
+            "name": series.name,
+            "shape": [5, 4, 16],
+            "tilts_deg": series.tilts_deg.tolist(),
+            "pixel_size_nm": series.pixel_size_nm,
+            "kind": series.kind,
+            "source": path,
+        }
+
+
+def test_info_shows_what_was_assumed(run, tmp_path):
+    write_dataset(Dataset((TiltSeries("Fe[a]", np.ones((2, 3, 4), np.float32), [-3, 4.5]),)), tmp_path)
+    path = tmp_path / "Fe[a].mrc"
+    raw = bytearray(path.read_bytes())
+    raw[40:52] = bytes(12)  # no cell, no pixel size
+    path.write_bytes(raw)
+    status, out, _ = run("info", path)
+    assert status == 0
+    for word in ("Fe[a]", "-3 to 4.5", "float32", "1 nm is assumed"):
+        assert word in out
+
+
+def test_devices_as_json_has_the_agreed_keys(run):
+    status, out, _ = run("devices", "--json")
+    assert status == 0
+    for one in json.loads(out)["devices"]:
+        assert set(one) == {"name", "platform", "kind", "memory_bytes", "compute_units", "default"}
+
+
+def test_without_a_device_it_is_said_what_to_install(run, monkeypatch):
+    from chemtomo.opencl import device
+
+    monkeypatch.setattr(device, "_found", lambda: ())
+    assert run("devices", "--json") == (0, '{\n "devices": []\n}\n', "")
+    status, _, err = run("devices")
+    assert status == 1
+    assert "Install the driver" in one_line(err)
+
+
+def test_phantom_writes_what_info_reads(run, tmp_path):
+    status, out, _ = run("phantom", tmp_path / "new" / "folder")
+    assert status == 0
+    written = sorted((tmp_path / "new" / "folder").glob("*.mrc"))
+    assert len(written) == 4
+    assert all(str(path) in out for path in written)
+    expected = phantom()
+    for one in read(written):
+        assert np.array_equal(one.data, expected[one.name].data)
+        assert one.kind == expected[one.name].kind
+
+
+# Errors
+
+
+def test_an_error_is_one_line_and_no_traceback(run, tmp_path):
+    status, out, err = run("info", tmp_path / "nothing.mrc")
+    assert (status, out) == (1, "")
+    assert f"{tmp_path / 'nothing.mrc'}: no such file" in one_line(err)
+
+
+def test_debug_adds_the_traceback_wherever_it_stands(run, tmp_path):
+    for arguments in (["--debug", "info", "no.mrc"], ["info", "no.mrc", "--debug"]):
+        status, _, err = run(*arguments)
+        assert status == 1
+        assert "Traceback" in err
+        assert err.splitlines()[-1] == "Error: no.mrc: no such file"
+
+
+def test_an_unexpected_error_is_one_line_too(run, files, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("two\nlines")
+
+    monkeypatch.setattr("chemtomo.io.read", fail)
+    status, _, err = run("info", *files)
+    assert status == 1
+    assert one_line(err) == "Error: ZeroDivisionError: two lines (--debug shows where)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "OUT|--output"),
+        (["-o", "x.zarr", "--bogus"], "--bogus"),
+        (["-o", "x.zarr", "--dims", "4"], "--dims"),
+        (["-o", "x.zarr", "--slices", "5:3"], "5:3"),
+        (["-o", "x.zarr", "--iterations", "0"], "--iterations: found 0"),
+        (["-o", "x.zarr", "--mu", "Al"], "NAME=VALUE"),
+    ],
+)
+def test_wrong_usage_ends_with_two(run, files, arguments, said):
+    status, _, err = run("reconstruct", *files, *arguments)
+    assert status == 2
+    assert any(word in one_line(err) for word in said.split("|"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-o", "x.tif"], "expected a name that ends with .zarr or .mrc"),
+        (["-o", "nowhere/x.zarr"], "there is no folder nowhere"),
+        (["-o", "x.zarr", "--report", "nowhere/r.json"], "there is no folder nowhere"),
+        (["-o", "x.zarr", "--mu", "Fe=1"], "channel 'Fe' fits none; expected one of HAADF, Yb, Si, Al"),
+        (["-o", "x.zarr", "--mu", "Al=1", "--mu", "A=2"], "two weights for channel 'Al'"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_any_work(run, files, arguments, said, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("chemtomo.pipeline.runner.execute", lambda *_, **__: pytest.fail("work was done"))
+    status, _, err = run("reconstruct", *files, *arguments)
+    assert status == 1
+    assert said in one_line(err)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Reconstruction
+
+
+def test_reconstruct_writes_the_volume_and_the_report(run, files, tmp_path):
+    output, report = tmp_path / "out.zarr", tmp_path / "report.json"
+    status, out, _ = run(
+        "reconstruct", *files, "-o", output, "--report", report, "--device", "numpy", "--method", "tv",
+        "--iterations", 4, "--report-every", 2, "--mu", "A=0.5", "--slices", "1:3", "--crop", "none",
+    )  # fmt: skip
+    assert status == 0
+    assert str(output) in out
+    assert str(report) in out
+    volume = read_volume(output)
+    assert volume.names == ("HAADF", "Yb", "Si", "Al")
+    assert volume.shape == (16, 2, 16)
+    assert volume.data.max() > 0
+    assert "0.5" in json.dumps(volume.provenance)
+    found = json.loads(report.read_text())
+    assert found["method"] == "tv"
+    assert found["iterations"] == 4
+    assert found["seconds_per_iteration"] == pytest.approx(found["seconds"] / 4)
+    assert "device" in found
+    assert found["history"][-1]["iteration"] == 4
+    assert [one["iteration"] for one in found["history"]] == sorted(
+        {one["iteration"] for one in found["history"]}
+    )
+    for one in found["history"]:
+        assert set(one["data"]) == set(volume.names)
+        assert {"iteration", "seconds", "objective", "regulariser"} <= set(one)
+
+
+def test_an_unknown_device_is_an_error(run, files, tmp_path):
+    status, _, err = run("reconstruct", *files, "-o", tmp_path / "out.zarr", "--device", "abacus")
+    assert status == 1
+    assert "abacus" in err.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_keeps_the_last_iterate(run, files, tmp_path, monkeypatch):
+    real = reconstruct.progress_bar
+
+    @contextlib.contextmanager
+    def interrupting(iterations):
+        with real(iterations) as show:
+
+            def act(step):
+                show(step)
+                if step.iteration == 2:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+            yield act
+
+    monkeypatch.setattr(reconstruct, "progress_bar", interrupting)
+    output, report = tmp_path / "out.zarr", tmp_path / "report.json"
+    status, _, err = run(
+        "reconstruct", *files, "-o", output, "--report", report, "--device", "numpy", "--method", "sirt",
+        "--iterations", 1000,
+    )  # fmt: skip
+    assert status == 0
+    assert "keeping what there is" in err
+    found = json.loads(report.read_text())
+    assert found["cancelled"] is True
+    assert 2 <= found["iterations"] <= 3
+    assert read_volume(output).data.max() > 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_aborts():
+    said = []
+    with progress.interruptible(said.append) as asked:
+        assert not asked()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert asked()
+        assert len(said) == 1
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_abort_ends_with_130_and_writes_nothing(run, files, tmp_path, monkeypatch):
+    def abort(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chemtomo.pipeline.runner.execute", abort)
+    status, _, err = run("reconstruct", *files, "-o", tmp_path / "out.zarr")
+    assert status == 130
+    assert "interrupted" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+# Demo
+
+
+@pytest.fixture
+def small_demo(monkeypatch, tmp_path):
+    monkeypatch.setattr(simulated, "_DEMO_SHAPE", (6, 24))
+    monkeypatch.setattr(simulated, "_DEMO_ITERATIONS", 3)
+    monkeypatch.setattr(simulated, "_DEMO_SIRT_ITERATIONS", 3)
+    monkeypatch.setenv("CHEMTOMO_DEVICE", "numpy")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_demo_without_a_display_writes_volume_and_picture(run, small_demo):
+    status, out, _ = run("demo")
+    assert status == 0
+    assert "demo-output/demo.png" in out.replace("\\", "/")
+    volume = read_volume(small_demo / "demo-output" / "demo.zarr")
+    assert volume.names == ("HAADF", "Yb", "Si", "Al")
+    assert (small_demo / "demo-output" / "demo.png").stat().st_size > 10_000
+    assert out.count("%") == 8  # errors of four signals, alone and jointly
+
+
+def test_demo_with_a_display_opens_the_viewer(run, small_demo, monkeypatch):
+    shown = []
+    viewer = types.ModuleType("napari_chemtomo.demo")
+    viewer.show = shown.append
+    monkeypatch.setitem(sys.modules, "napari_chemtomo.demo", viewer)
+    monkeypatch.setenv("DISPLAY", ":7")
+    assert run("demo")[0] == 0
+    assert shown[0].names == ("HAADF", "Yb", "Si", "Al")
+    assert list(small_demo.iterdir()) == []
+
+
+def test_demo_writes_where_it_is_told_and_opens_nothing(run, small_demo, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":7")
+    monkeypatch.setattr(simulated, "_show_in_napari", lambda _: pytest.fail("a window was opened"))
+    assert run("demo", "--output", small_demo / "here")[0] == 0
+    assert (small_demo / "here" / "demo.png").exists()
+
+
+def test_demo_without_napari_falls_back_to_files(run, small_demo, monkeypatch):
+    monkeypatch.setitem(sys.modules, "napari_chemtomo.demo", None)
+    monkeypatch.setenv("DISPLAY", ":7")
+    status, _, err = run("demo")
+    assert status == 0
+    assert "No viewer" in err
+    assert (small_demo / "demo-output" / "demo.png").exists()
+
+
+def test_demo_reports_a_device_that_is_not_there(run, small_demo, monkeypatch):
+    monkeypatch.setenv("CHEMTOMO_DEVICE", "abacus")
+    status, _, err = run("demo")
+    assert status == 1
+    assert "abacus" in err
