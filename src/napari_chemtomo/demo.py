@@ -20,9 +20,9 @@ def open_volume(volume: Volume) -> Viewer:
     viewer = Viewer(ndisplay=3, title="ChemTomo")
     for data, attributes, _ in volume_layers(volume):
         viewer.add_image(data, **attributes)
-    viewer.scale_bar.visible = True
+    viewer.canvas.overlays.scale_bar.visible = True
     viewer.reset_view()
-    viewer.camera.angles = (0.0, -30.0, 30.0)
+    viewer.scene.camera.angles = (0.0, -30.0, 30.0)
     return viewer
 
 
