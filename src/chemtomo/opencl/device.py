@@ -136,9 +136,9 @@ def choose_device(wanted: str | None = None) -> DeviceInfo | None:
     DeviceError
         When there is no such device: what is there, and what to install.
     """
-    if wanted is None or wanted == "auto":
-        wanted = os.environ.get(ENVIRONMENT_VARIABLE) or "auto"
-    wanted = wanted.strip()
+    wanted = (wanted or "").strip()
+    if wanted.lower() in ("", "auto"):
+        wanted = os.environ.get(ENVIRONMENT_VARIABLE, "").strip() or "auto"
     if wanted.lower() == NUMPY:
         return None
     devices = list_devices()
@@ -151,7 +151,8 @@ def choose_device(wanted: str | None = None) -> DeviceInfo | None:
         )
     there = "; ".join(f"{device.number}: {device.name} ({device.kind})" for device in devices)
     raise DeviceError(
-        f"no device fits {wanted!r}; expected auto, gpu, cpu, numpy, or a number or part of a name of: {there}"
+        f"no device fits {wanted!r}; expected auto, gpu, cpu, numpy, "
+        f"or a number or part of a name of: {there}"
     )
 
 

@@ -105,7 +105,7 @@ class Layout:
 
     def pack(self, array: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Bring (channel, row, y, column) into the device's order, shape `shape`."""
-        channels, rows, slices, columns = array.shape
+        channels, rows, _, columns = array.shape
         whole = np.zeros(self._expanded(rows, columns), dtype=np.float32)
         for c in range(channels):
             for chunk in range(self.chunks):
@@ -139,12 +139,14 @@ class Layout:
     def sum_channels(self, partial: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Sum an array (block, ..., lane) over everything but the channel, in float64."""
         lanes = partial.reshape(self.blocks, -1, self.block).sum(axis=1, dtype=np.float64)
-        return self._by_channel(lanes).sum(axis=(1, 2))
+        sums: npt.NDArray[np.float64] = self._by_channel(lanes).sum(axis=(1, 2))
+        return sums
 
     def max_channels(self, partial: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Maximum of an array (block, ..., lane) over everything but the channel."""
         lanes = partial.reshape(self.blocks, -1, self.block).max(axis=1).astype(np.float64)
-        return self._by_channel(lanes).max(axis=(1, 2))
+        largest: npt.NDArray[np.float64] = self._by_channel(lanes).max(axis=(1, 2))
+        return largest
 
     def _by_channel(self, lanes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """(block, lane) -> (channel, chunk, lane of the chunk)."""

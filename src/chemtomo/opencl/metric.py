@@ -133,5 +133,12 @@ class DeviceMetric:
                     np.int32(field),
                 )
         queue.run(
-            "metric", "spectrum_to_rows", *row_range, self._spectrum, *primal, *roots_x, *size, np.float32(relaxation)
+            "metric",
+            "spectrum_to_rows",
+            *row_range,
+            self._spectrum,
+            *primal,
+            *roots_x,
+            *size,
+            np.float32(relaxation),
         )

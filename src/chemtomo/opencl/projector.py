@@ -52,7 +52,14 @@ class DeviceProjection:
         """Project a volume."""
         size = (self._items, self.geometry.detector_pixels, self.layout.blocks * self.geometry.tilts)
         self.queue.run(
-            "projector", "forward_project", size, self._group, volume, sinogram, self._directions, *self._constants
+            "projector",
+            "forward_project",
+            size,
+            self._group,
+            volume,
+            sinogram,
+            self._directions,
+            *self._constants,
         )
 
     def adjoint(self, sinogram: Any, volume: Any) -> None:
@@ -60,7 +67,14 @@ class DeviceProjection:
         nz, nx = self.geometry.volume_shape
         size = (self._items, nx, self.layout.blocks * nz)
         self.queue.run(
-            "projector", "back_project", size, self._group, sinogram, volume, self._directions, *self._constants
+            "projector",
+            "back_project",
+            size,
+            self._group,
+            sinogram,
+            volume,
+            self._directions,
+            *self._constants,
         )
 
 

@@ -100,7 +100,8 @@ class Queue:
 
     def fill(self, buffer: Any, size: int | None = None) -> None:
         """Set a buffer to zero."""
-        cl.enqueue_fill_buffer(self.queue, buffer, np.float32(0), 0, buffer.size if size is None else size)
+        zero = np.zeros((), dtype=np.float32)
+        cl.enqueue_fill_buffer(self.queue, buffer, zero, 0, buffer.size if size is None else size)
 
     def upload(self, array: npt.NDArray[Any]) -> Any:
         """Copy an array into a new buffer; its bytes count as allocated."""
@@ -109,7 +110,9 @@ class Queue:
             flags = cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR
             buffer = cl.Buffer(self.context, flags, hostbuf=array)
         except (cl.MemoryError, cl.LogicError, cl.RuntimeError) as error:
-            raise DeviceMemoryError(f"{self.device.name} cannot hold {array.nbytes / 2**20:.0f} MiB more") from error
+            raise DeviceMemoryError(
+                f"{self.device.name} cannot hold {array.nbytes / 2**20:.0f} MiB more"
+            ) from error
         self._account[0] += array.nbytes
         return buffer
 

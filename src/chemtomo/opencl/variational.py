@@ -139,7 +139,10 @@ class OpenCLBackend:
             self._s,
             self._constants(self._per_channel(steps.positivity or (0.0,) * self._problem.channels)),
             *self._size,
-            *(np.float32(number) for number in (steps.first, steps.second, alpha1, alpha0, relaxation, limit)),
+            *(
+                np.float32(number)
+                for number in (steps.first, steps.second, alpha1, alpha0, relaxation, limit)
+            ),
         )
 
     def primal_update(self, steps: PrimalSteps, relaxation: float) -> None:
@@ -252,7 +255,7 @@ class OpenCLBackend:
         return Objective(total, tuple(data.tolist()), regulariser, gap)
 
     def _slope_penalty(self) -> float:
-        """What the slopes of the Lagrange function cost in the box, see `chemtomo.functionals.duality_gap`.
+        """Return what the slopes of the Lagrange function cost in the box: `functionals.duality_gap`.
 
         ``self._projected`` holds the feasible ``r`` and ``self._scratch`` is free.
         """

@@ -1,8 +1,8 @@
 """A metric for the primal variables that is diagonal in Fourier space.
 
-A primal-dual iteration takes steps of ``u`` and ``w`` in a metric ``M`` that bounds ``K' Sigma K``. The published one is a
-multiple of the identity, so slow modes, the smooth ones, take thousands of iterations. Derivatives
-and back-projected projections are nearly convolutions: with periodic symbols
+A primal-dual iteration takes steps of ``u`` and ``w`` in a metric ``M`` that bounds ``K' Sigma K``.
+The published one is a multiple of the identity, so slow modes, the smooth ones, take thousands of
+iterations. Derivatives and back-projected projections are nearly convolutions: with periodic symbols
 
 - ``d_i = exp(i w_i) - 1`` of the forward difference, ``b_i = 1 - exp(-i w_i)`` of the backward one,
 - ``lambda`` = modulus of the transform of ``T'' T'`` applied to the delta at the centre,
@@ -30,6 +30,8 @@ from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 
 __all__ = ["FourierMetric"]
+
+_Components = list[npt.NDArray[np.complex128]]
 
 _MARGIN = 4  # pixels of zeros around the image, so that opposite edges do not meet
 
@@ -139,14 +141,18 @@ class FourierMetric:
         base = self.first + half * power
         rank_one = half / (base + half * power)
 
-        def inverse_of_field_block(v: list[npt.NDArray[np.complex128]]) -> list[npt.NDArray[np.complex128]]:
-            along = sum(b.conj() * part for b, part in zip(backward, v, strict=True))
+        def inner(a: _Components, b: _Components) -> npt.NDArray[np.complex128]:
+            products = (one.conj() * other for one, other in zip(a, b, strict=True))
+            return sum(products, start=np.zeros(1, np.complex128))
+
+        def inverse_of_field_block(v: _Components) -> _Components:
+            along = inner(backward, v)
             return [(part - rank_one * b * along) / base for b, part in zip(backward, v, strict=True)]
 
         t = inverse_of_field_block(f_w)
         e = inverse_of_field_block([d + 0 * f_u[:1] for d in forward])
-        schur = diagonal - self.first**2 * np.real(sum(d.conj() * part for d, part in zip(forward, e, strict=True)))
-        du = (f_u + self.first * sum(d.conj() * part for d, part in zip(forward, t, strict=True))) / schur
+        schur = diagonal - self.first**2 * inner(forward, e).real
+        du = (f_u + self.first * inner(forward, t)) / schur
         dw = [part + self.first * du * direction for part, direction in zip(t, e, strict=True)]
         return back(du / self.norm), np.stack([back(part / self.norm) for part in dw])
 
