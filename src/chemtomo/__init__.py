@@ -1,0 +1,58 @@
+"""Joint multi-channel electron tomography: from tilt series of several signals to one volume.
+
+>>> import chemtomo
+>>> dataset = chemtomo.phantom()
+>>> result = chemtomo.reconstruct(dataset, method="tgv", iterations=100)
+>>> chemtomo.write(result.volume, "result.zarr")
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chemtomo.data import Dataset, TiltSeries, Volume
+    from chemtomo.io import read, write
+    from chemtomo.operators import dot_test
+    from chemtomo.pipeline import Result, reconstruct
+    from chemtomo.samples import phantom
+
+try:
+    __version__ = version("napari-chemtomo")
+except PackageNotFoundError:  # run from a source tree that is not installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "Dataset",
+    "Result",
+    "TiltSeries",
+    "Volume",
+    "__version__",
+    "dot_test",
+    "phantom",
+    "read",
+    "reconstruct",
+    "write",
+]
+
+# Names are imported when they are first used, so that `chemtomo --help` does not wait for SciPy.
+_HOMES = {
+    "Dataset": "chemtomo.data",
+    "TiltSeries": "chemtomo.data",
+    "Volume": "chemtomo.data",
+    "Result": "chemtomo.pipeline",
+    "reconstruct": "chemtomo.pipeline",
+    "dot_test": "chemtomo.operators",
+    "phantom": "chemtomo.samples",
+    "read": "chemtomo.io",
+    "write": "chemtomo.io",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'chemtomo' has no attribute {name!r}")

@@ -56,6 +56,11 @@ class DeviceMetric:
         angles = -2 * np.pi * np.arange(n + 1) / n
         return self._queue.upload(np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32))
 
+    @property
+    def scratch(self) -> Any:
+        """A buffer of at least a volume (two with the second order), free between updates."""
+        return self._spectrum
+
     def release(self) -> None:
         """Give the memory back."""
         for buffer in (

@@ -60,6 +60,7 @@ class OpenCLBackend:
             self._queue, self._layout, problem.geometry, 1 / problem.operator_norm
         )
         self._metric: DeviceMetric | None = None
+        self._over_relaxed = False
         self._small: dict[tuple[float, ...], Any] = {}
 
     def _allocate(self, nz: int, nx: int) -> None:
@@ -93,6 +94,7 @@ class OpenCLBackend:
 
     def reset(self) -> None:
         """Set every variable to zero."""
+        self._over_relaxed = False
         for buffer in (
             self._u,
             self._u_extrapolated,
@@ -128,6 +130,7 @@ class OpenCLBackend:
     ) -> None:
         if steps.positivity is not None:
             self._require_positivity_dual()
+        self._over_relaxed |= relaxation > 1
         self._queue.run(
             "total_variation",
             "dual_update",
@@ -261,18 +264,20 @@ class OpenCLBackend:
         """
         layout, queue = self._layout, self._queue
         _, nz, _, _ = self._problem.volume_shape
-        # Only an over-relaxed iterate leaves the balls; then the extrapolations are no longer needed.
-        scaled = self._metric is not None
-        scale_p, scale_q = self._u_extrapolated, self._w_extrapolated
-        if scaled:
+        own_scales = None
+        scales = self._scratch  # not read
+        if self._over_relaxed:  # only then have the dual variables left their balls
+            if self._metric is not None:
+                scales = self._metric.scratch
+            else:
+                scales = own_scales = queue.zeros((2, *self._volume_shape))
             queue.run(
                 "objective",
                 "dual_scales",
                 *self._voxel_range(),
                 self._p,
                 self._q,
-                scale_p,
-                scale_q,
+                scales,
                 *self._size,
                 np.float32(self._problem.alpha1),
                 np.float32(self._problem.alpha0),
@@ -281,7 +286,7 @@ class OpenCLBackend:
         shape = (4, layout.blocks, nz, layout.block)
         partial = queue.zeros(shape)
         queue.run(
-            "feasible_objective" if scaled else "objective",
+            "feasible_objective" if self._over_relaxed else "objective",
             "slope_sums",
             *self._row_range(),
             self._u,
@@ -289,13 +294,14 @@ class OpenCLBackend:
             self._p,
             self._q,
             self._scratch,
-            scale_p,
-            scale_q,
+            scales,
             partial,
             *self._size,
         )
         slope_u, slope_w, largest_u, largest_w = queue.read(partial, shape)
-        self._queue.release(partial)
+        queue.release(partial)
+        if own_scales is not None:
+            queue.release(own_scales)
         penalty = layout.max_channels(largest_u) @ layout.sum_channels(slope_u)
         penalty += layout.max_channels(largest_w) @ layout.sum_channels(slope_w)
         return _GAP_BOX * float(penalty)

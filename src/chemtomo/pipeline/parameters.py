@@ -80,9 +80,7 @@ class ReconstructParameters(Parameters):
         description="Weight of the data of a channel. In the paper's normalisation its mu; "
         "in counts a factor on its statistical weight (1 if not given).",
     )
-    alpha0: float = Field(
-        4.0, gt=0, title="alpha0", description="Weight of the second-order term of TGV."
-    )
+    alpha0: float = Field(4.0, gt=0, title="alpha0", description="Weight of the second-order term of TGV.")
     alpha1: float = Field(
         1.0, gt=0, title="alpha1", description="Weight of the first-order term of TGV, or of TV."
     )
@@ -105,6 +103,14 @@ class ReconstructParameters(Parameters):
     )
     iterations: int = Field(
         300, ge=1, le=1_000_000, title="Iterations", description="Hard limit of iterations."
+    )
+    tolerance: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        title="Tolerance",
+        description="Stop when the relative duality gap of tv or tgv is at most this and the image hardly "
+        "changes any more; the limit of iterations stays. Off if not given.",
     )
     steps: Literal["paper", "fast"] = Field(
         "fast",

@@ -6,11 +6,17 @@ import dataclasses
 from collections.abc import Callable, Generator
 from typing import Any
 
-from chemtomo.data import Dataset, Volume
-from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
-from chemtomo.solvers import Progress
+from pydantic import ValidationError
 
-__all__ = ["Result", "run", "execute"]
+from chemtomo.data import Dataset, Volume
+from chemtomo.errors import ParameterError
+from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, ReconstructParameters
+from chemtomo.pipeline.recipe import make_recipe
+from chemtomo.preprocess import paper
+from chemtomo.recon import Reconstruction, prepare
+from chemtomo.solvers import IterationRecord, Limits, Outcome, Progress, iterate
+
+__all__ = ["Result", "execute", "reconstruct", "run"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +43,47 @@ def run(
     *,
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[Progress, None, Result]:
-    """Reconstruct `dataset`, yielding after every iteration; the generator returns a `Result`."""
+    """Reconstruct a dataset, one iteration at a time.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Signals of one geometry, aligned. It is not modified.
+    parameters : ReconstructParameters
+        Method and weights.
+    preprocess : PreprocessParameters, optional
+        What happens to the projections before; nothing by default.
+    should_stop : callable, optional
+        Asked before every iteration; ``True`` ends the run with the iterate as it is.
+
+    Yields
+    ------
+    Progress
+        After every iteration. Its slices are in the units and the frame of the result, numbered
+        from 0 within the slices that are reconstructed.
+
+    Returns
+    -------
+    Result
+        The volume and the report.
+
+    Raises
+    ------
+    ChemTomoError
+        When data, parameters or device do not fit together, or an iterate is not finite.
+    """
+    steps: list[tuple[str, Parameters]] = []
+    prepared = dataset
+    if preprocess is not None:
+        steps.append(("preprocess", preprocess))
+        prepared = _preprocess(dataset, preprocess)
+    steps.append(("reconstruct", parameters))
+    reconstruction = prepare(prepared, parameters)
+    limits = Limits(parameters.iterations, parameters.report_every, parameters.tolerance)
+    outcome = yield from iterate(reconstruction, limits, should_stop)
+    recipe = make_recipe(dataset, steps, reconstruction.device)
+    volume = dataclasses.replace(reconstruction.result(), provenance=recipe)
+    return Result(volume, _report(parameters, reconstruction, outcome))
 
 
 def execute(
@@ -48,4 +94,95 @@ def execute(
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Result:
-    """Run to the end and return the `Result`; `on_progress` is called after every iteration."""
+    """Run to the end and return the `Result`; `on_progress` is called after every iteration. See `run`."""
+    running = run(dataset, parameters, preprocess, should_stop=should_stop)
+    while True:
+        try:
+            progress = next(running)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if on_progress is not None:
+            on_progress(progress)
+
+
+def _preprocess(dataset: Dataset, parameters: PreprocessParameters) -> Dataset:
+    if parameters.preprocess == "none":
+        return dataset
+    return paper(
+        dataset,
+        percentile_low=parameters.percentile_low,
+        percentile_high=parameters.percentile_high,
+        threshold_level=parameters.threshold,
+    )
+
+
+def _report(
+    parameters: ReconstructParameters, reconstruction: Reconstruction, outcome: Outcome
+) -> dict[str, Any]:
+    def entry(record: IterationRecord) -> dict[str, Any]:
+        line = {
+            "iteration": record.iteration,
+            "seconds": record.seconds,
+            "objective": record.objective,
+            "data": dict(zip(reconstruction.names, record.data, strict=True)),
+            "regulariser": record.regulariser,
+        }
+        return line if record.gap is None else line | {"gap": record.gap}
+
+    return {
+        "method": parameters.method,
+        "device": reconstruction.device,
+        "seconds": outcome.seconds,
+        "iterations": outcome.iterations,
+        "seconds_per_iteration": outcome.seconds / max(outcome.iterations, 1),
+        "stopped": outcome.reason,
+        "cancelled": outcome.cancelled,
+        "history": [entry(record) for record in outcome.history],
+    }
+
+
+def reconstruct(
+    dataset: Dataset,
+    *,
+    preprocess: PreprocessParameters | str | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    **parameters: Any,
+) -> Result:
+    """Reconstruct a dataset: the whole path in one call.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Signals of one geometry, aligned. It is not modified.
+    preprocess : PreprocessParameters or str, optional
+        ``"paper"`` for the published preprocessing; nothing by default.
+    on_progress : callable, optional
+        Called with a `Progress` after every iteration.
+    should_stop : callable, optional
+        Asked before every iteration; ``True`` ends the run with the iterate as it is.
+    **parameters
+        The fields of `ReconstructParameters`, for example ``method="tgv", iterations=200``.
+
+    Returns
+    -------
+    Result
+        The volume and the report.
+
+    Raises
+    ------
+    ParameterError
+        When a parameter is unknown or out of bounds.
+    ChemTomoError
+        See `run`.
+    """
+    try:
+        chosen = ReconstructParameters(**parameters)
+        if isinstance(preprocess, str):
+            preprocess = PreprocessParameters.model_validate({"preprocess": preprocess})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ParameterError(f"{name}: {first['msg']}; found {first['input']!r}") from error
+    return execute(dataset, chosen, preprocess, on_progress=on_progress, should_stop=should_stop)

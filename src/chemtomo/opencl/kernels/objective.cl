@@ -87,20 +87,19 @@ __kernel void regulariser_sums(
     STORE(second_sum, partial, at + (size_t)chunks * nz * CHUNK);
 }
 
-/* Factors that make p and q feasible where over-relaxation has left the balls.
+/* Factors that make p and q feasible where over-relaxation has left the balls: a volume for p, then one for q.
    Global size: (CHUNK / WIDTH, nx, nz * chunks) */
 __kernel void dual_scales(
-    __global const float *p, __global const float *q, __global float *scale_p, __global float *scale_q,
-    const int nz, const int slices, const int nx, const int chunks, const float alpha1, const float alpha0)
+    __global const float *p, __global const float *q, __global float *scales, const int nz, const int slices, const int nx, const int chunks, const float alpha1, const float alpha0)
 {
     const place_t here = place(nz, slices, nx, chunks);
     if (here.x >= nx || here.lane >= CHUNK)
         return;
     for (int c = 0; c < CHANNELS; ++c) {
         const size_t at = here.index + CHANNEL(c);
-        STORE(scale_into_ball(squared_norm_at(p, here, DIMS, c), alpha1), scale_p, at);
+        STORE(scale_into_ball(squared_norm_at(p, here, DIMS, c), alpha1), scales, at);
 #if SECOND_ORDER
-        STORE(scale_into_ball(squared_norm_at(q, here, PAIRS, c), alpha0), scale_q, at);
+        STORE(scale_into_ball(squared_norm_at(q, here, PAIRS, c), alpha0), scales, at + COMPONENT);
 #endif
     }
 }
@@ -110,8 +109,7 @@ __kernel void dual_scales(
    Global size: (CHUNK / WIDTH, 1, nz * chunks); partial: (4, blocks, nz, BLOCK), zeroed before. */
 __kernel void slope_sums(
     __global const float *u, __global const float *w, __global const float *p, __global const float *q,
-    __global const float *back_projection, __global const float *scale_p, __global const float *scale_q,
-    __global float *partial, const int nz, const int slices, const int nx, const int chunks)
+    __global const float *back_projection, __global const float *scales, __global float *partial, const int nz, const int slices, const int nx, const int chunks)
 {
     const place_t start = place(nz, slices, nx, chunks);
     if (start.x >= 1 || start.lane >= CHUNK)
@@ -123,15 +121,15 @@ __kernel void slope_sums(
         slices_t slope_u = ZERO, slope_w = ZERO, largest_u = ZERO, largest_w = ZERO;
         for (; here.x < nx; ++here.x, here.index += BLOCK) {
             const size_t at = here.index + CHANNEL(c);
-            const slices_t slope = gradient_transposed_at(p, scale_p, at, here) + LOAD(back_projection, at);
+            const slices_t slope = gradient_transposed_at(p, scales, at, here) + LOAD(back_projection, at);
             slope_u -= slope < 0.0f ? slope : ZERO;
             const slices_t value = LOAD(u, at);
             largest_u = value > largest_u ? value : largest_u;
 #if SECOND_ORDER
             slices_t gradient[DIMS];
-            symmetrised_gradient_transposed_at(q, scale_q, at, here, gradient);
+            symmetrised_gradient_transposed_at(q, scales + COMPONENT, at, here, gradient);
             for (int d = 0; d < DIMS; ++d) {
-                __global const float *scale = scale_p;
+                __global const float *scale = scales;
                 const slices_t difference = gradient[d] - DUAL(p + d * COMPONENT, at);
                 slope_w += difference < 0.0f ? -difference : difference;
                 const slices_t field = LOAD(w, at + d * COMPONENT);

@@ -1,0 +1,110 @@
+"""SIRT on a device: see `chemtomo.recon.sirt`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.geometry import ParallelBeam
+from chemtomo.opencl.device import DeviceInfo
+from chemtomo.opencl.layout import Layout
+from chemtomo.opencl.projector import DeviceProjection
+from chemtomo.opencl.queue import Queue
+
+__all__ = ["OpenCLSirt"]
+
+
+class OpenCLSirt:
+    """The iterate of SIRT on an OpenCL device.
+
+    Parameters
+    ----------
+    geometry : ParallelBeam
+        Geometry of a slice.
+    data : numpy.ndarray, shape (channel, tilt, y, detector)
+        The projections.
+    rows, columns : numpy.ndarray, shape (tilt, detector) and (z, x)
+        Inverse sums of the projector.
+    nonnegative : bool
+        Whether to stay at or above zero.
+    device : DeviceInfo
+        Where.
+
+    Raises
+    ------
+    DeviceMemoryError
+        When the device cannot hold the variables.
+    """
+
+    def __init__(
+        self,
+        geometry: ParallelBeam,
+        data: npt.NDArray[np.float32],
+        rows: npt.NDArray[np.float32],
+        columns: npt.NDArray[np.float32],
+        nonnegative: bool,
+        device: DeviceInfo,
+    ) -> None:
+        self._layout = Layout.for_device(data.shape[0], data.shape[2], device)
+        self._queue = Queue(device, self._layout.defines())
+        self._projection = DeviceProjection(self._queue, self._layout, geometry)
+        self._volume_shape = self._layout.shape(*geometry.volume_shape)
+        self._sinogram_shape = self._layout.shape(*geometry.sinogram_shape)
+        self._volume = self._queue.zeros(self._volume_shape)
+        self._correction = self._queue.zeros(self._volume_shape)
+        self._projected = self._queue.zeros(self._sinogram_shape)
+        self._data = self._queue.upload(self._layout.pack(data))
+        self._rows = self._queue.upload(rows)
+        self._columns = self._queue.upload(columns)
+        self._unit_rows = self._queue.upload(np.ones_like(rows))
+        self._nonnegative = np.int32(nonnegative)
+
+    def advance(self) -> None:
+        """Do one iteration."""
+        self._residual(self._rows)
+        self._projection.adjoint(self._projected, self._correction)
+        pixels = self._volume_shape[1] * self._volume_shape[2]
+        self._queue.run(
+            "data_term",
+            "weighted_correction",
+            *self._range(pixels),
+            self._volume,
+            self._correction,
+            self._columns,
+            np.int32(pixels),
+            self._nonnegative,
+        )
+        self._queue.finish()
+
+    def residuals(self) -> npt.NDArray[np.float64]:
+        """Half the sum of the squares of ``T u - f``, one a channel."""
+        self._residual(self._unit_rows)
+        residual = self._queue.read(self._projected, self._sinogram_shape)
+        return 0.5 * self._layout.sum_channels(residual**2)
+
+    def slice(self, y: int) -> npt.NDArray[np.float32]:
+        """Return a slice, shape (channel, z, x)."""
+        return self._layout.unpack_slice(self._queue.read(self._volume, self._volume_shape), y)
+
+    def volume(self) -> npt.NDArray[np.float32]:
+        """Return the iterate, shape (channel, z, y, x)."""
+        return self._layout.unpack(self._queue.read(self._volume, self._volume_shape))
+
+    def _residual(self, rows: object) -> None:
+        self._projection.forward(self._volume, self._projected)
+        rays = self._sinogram_shape[1] * self._sinogram_shape[2]
+        self._queue.run(
+            "data_term",
+            "weighted_residual",
+            *self._range(rays),
+            self._projected,
+            self._projected,
+            self._data,
+            rows,
+            np.int32(rays),
+        )
+
+    def _range(self, count: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        layout = self._layout
+        items = layout.block // layout.width
+        return (items, count, layout.blocks), (items, max(1, layout.group // items), 1)

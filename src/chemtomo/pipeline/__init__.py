@@ -1,0 +1,14 @@
+"""Parameters, recipes and the runner: what the command line and napari share."""
+
+from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, ReconstructParameters
+from chemtomo.pipeline.runner import Result, execute, reconstruct, run
+
+__all__ = [
+    "Parameters",
+    "PreprocessParameters",
+    "ReconstructParameters",
+    "Result",
+    "execute",
+    "reconstruct",
+    "run",
+]

@@ -1,0 +1,131 @@
+"""Which part of the data is reconstructed, and where the result belongs in the whole volume."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import Dataset
+from chemtomo.errors import ParameterError
+from chemtomo.geometry import ParallelBeam
+from chemtomo.preprocess import crop_detector, detector_support, select_slices
+
+__all__ = ["Frame"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frame:
+    """A dataset cropped to slices and detector columns, and the way back to the whole volume.
+
+    The volume of the whole detector of ``n`` pixels is ``n x n`` voxels a slice, its ``z`` centred.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        The cropped data, one geometry.
+    geometry : ParallelBeam
+        Geometry of a cropped slice, with ``z`` reversed: see `sinograms` and `to_volume`.
+    slices, columns : (int, int)
+        Rows and detector columns that were kept, start and stop.
+    rows : (int, int)
+        Indices ``z`` of the cropped volume in the whole one.
+    edge : int
+        Detector pixels of the whole series.
+    keep_crop : bool
+        Whether results stay cropped.
+    """
+
+    dataset: Dataset
+    geometry: ParallelBeam
+    slices: tuple[int, int]
+    columns: tuple[int, int]
+    rows: tuple[int, int]
+    edge: int
+    keep_crop: bool
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        slices: tuple[int, int] | None,
+        crop: Literal["auto", "none"] | tuple[int, int],
+        keep_crop: bool,
+    ) -> Frame:
+        """Crop a dataset.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            Signals of one geometry.
+        slices : (int, int), optional
+            Rows ``y`` to keep; all by default.
+        crop : {"auto", "none"} or (int, int)
+            Detector columns to keep, ``auto`` for the support of the data.
+        keep_crop : bool
+            Whether results stay cropped.
+
+        Raises
+        ------
+        DataError
+            When the signals differ in geometry or are not finite.
+        ParameterError
+            When a range does not lie in the data.
+        """
+        dataset.require_common_geometry()
+        for series in dataset:
+            series.require_finite()
+        first = dataset.series[0]
+        _, height, edge = first.shape
+        start, stop = slices or (0, height)
+        if crop == "auto":
+            left, right = detector_support(dataset)
+        elif crop == "none":
+            left, right = 0, edge
+        else:
+            left, right = crop
+        cropped = dataset.map(lambda one: crop_detector(select_slices(one, start, stop), left, right))
+        width = right - left
+        axis = cropped.series[0].axis_position
+        if not 0 <= axis <= width - 1:
+            raise ParameterError(
+                f"crop: the tilt axis at x = {first.axis_position:g} is not in the columns {left}:{right}; "
+                "expected a range that holds it"
+            )
+        half = max(axis, width - 1 - axis)
+        depth = min(math.ceil(2 * half) + 1, edge)
+        depth += (edge - depth) % 2  # the same centre as the whole volume
+        top = (edge - depth) // 2
+        # The published program numbers z against the beam's positive tilt. Its differences are one-sided,
+        # so that only the same direction gives the same minimiser.
+        geometry = ParallelBeam(
+            -first.tilts_deg, width, (depth, width), detector_axis=axis, volume_axis=((depth - 1) / 2, axis)
+        )
+        return cls(cropped, geometry, (start, stop), (left, right), (top, top + depth), edge, keep_crop)
+
+    def sinograms(self) -> npt.NDArray[np.float32]:
+        """Return the data as (channel, tilt, y, detector), float32."""
+        return np.stack([np.asarray(series.data, dtype=np.float32) for series in self.dataset])
+
+    def to_slice(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Bring (channel, z reversed, x) into the frame of the result."""
+        return self.to_volume(image[:, :, np.newaxis])[:, :, 0]
+
+    def to_volume(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Bring (channel, z reversed, y, x) into the frame of the result, padded with zeros if not cropped."""
+        upright = image[:, ::-1]
+        if self.keep_crop:
+            return np.ascontiguousarray(upright)
+        whole = np.zeros((len(image), self.edge, image.shape[2], self.edge), dtype=np.float32)
+        whole[:, self.rows[0] : self.rows[1], :, self.columns[0] : self.columns[1]] = upright
+        return whole
+
+    @property
+    def origin_px(self) -> tuple[float, float, float]:
+        """Index (z, y, x) of the first voxel of the result in the volume of the whole series."""
+        if self.keep_crop:
+            return float(self.rows[0]), float(self.slices[0]), float(self.columns[0])
+        return 0.0, float(self.slices[0]), 0.0

@@ -1,0 +1,148 @@
+"""Scales and weights of the channels, and the units in which a result is reported.
+
+Every data term sees data of about 1, ``f / scale``, with a weight ``m`` against a regulariser of
+weight 1 on the normalised image, see `chemtomo.functionals.Problem`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from chemtomo.data import Dataset, TiltSeries
+from chemtomo.errors import DataError, ParameterError
+
+__all__ = ["Weights", "counts_weights", "equivalent_counts", "paper_weights", "typical_value"]
+
+# Intensities are never trusted beyond 2 % a pixel: past that, alignment, detector and diffraction
+# contrast are off by more than the noise.
+_MOST_EQUIVALENT_COUNTS = 2500.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """How channels enter the problem, and how its numbers are reported.
+
+    Attributes
+    ----------
+    scales : tuple of float
+        The data is divided by these, one a channel; the image is multiplied by them.
+    weights : tuple of float
+        The weights ``m`` of the data terms.
+    report : float
+        Factor from the problem's objective to the reported one.
+    data_report : tuple of float
+        Factor from a channel's data term to the reported one.
+    """
+
+    scales: tuple[float, ...]
+    weights: tuple[float, ...]
+    report: float
+    data_report: tuple[float, ...]
+
+
+def paper_weights(dataset: Dataset, mu: Mapping[str, float], norm: float) -> Weights:
+    """Weights of the published program: ``E = sum_c mu_c D(T u_c, f_c) + TGV(u) / n``.
+
+    In normalised variables ``n^2 E`` has the weights ``m_c = n^2 mu_c``.
+
+    Raises
+    ------
+    ParameterError
+        When a channel has no ``mu``.
+    """
+    given = _by_full_name(dataset, mu)
+    missing = [name for name in dataset.names if name not in given]
+    if missing:
+        raise ParameterError(
+            f"the paper's normalisation has no default weights; expected mu for {', '.join(missing)}"
+        )
+    channels = len(dataset)
+    return Weights(
+        (1.0,) * channels,
+        tuple(norm**2 * given[name] for name in dataset.names),
+        1 / norm**2,
+        (1.0,) * channels,
+    )
+
+
+def counts_weights(dataset: Dataset, mu: Mapping[str, float], strength: float, data_term: str) -> Weights:
+    """Weights by the statistics of each channel, over the strength of the regularisation.
+
+    With ``s`` the typical value of a channel and ``g`` its variance over its mean (1 for counts), the
+    negative logarithm of the likelihood is ``sum D(T u, f) / g``: ``s / g`` times the
+    Kullback-Leibler divergence of the scaled data, and about as much for squares. So ``m = factor
+    s / (g strength)``: the number of counts at a typical pixel, whatever the unit of the data.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The measured data.
+    mu : mapping of str to float
+        Factors on the statistical weights, 1 by default.
+    strength : float
+        Strength of the regularisation.
+    data_term : {"kl", "l2"}
+        Its unit is that of the data, or the square of it.
+    """
+    given = _by_full_name(dataset, mu)
+    scales = tuple(typical_value(series) for series in dataset)
+    counts = tuple(equivalent_counts(series, scale) for series, scale in zip(dataset, scales, strict=True))
+    weights = tuple(
+        given.get(name, 1.0) * number / strength for name, number in zip(dataset.names, counts, strict=True)
+    )
+    power = 1 if data_term == "kl" else 2
+    return Weights(scales, weights, strength, tuple(scale**power for scale in scales))
+
+
+def typical_value(series: TiltSeries) -> float:
+    """Mean of the signal weighted by itself: typical of where there is any, however sparse the counts.
+
+    Raises
+    ------
+    DataError
+        When there is no positive signal.
+    """
+    data = np.asarray(series.data, dtype=np.float64)
+    total = float(data.sum())
+    squares = float((data**2).sum())
+    if series.kind == "counts":
+        squares -= total  # the part that is noise
+    if total > 0 and squares <= 0:  # single counts and nothing else
+        squares = total**2 / data.size
+    if not total > 0:
+        raise DataError(f"tilt series {series.name!r} sums to {total:g}; expected a positive signal")
+    return squares / total
+
+
+def equivalent_counts(series: TiltSeries, scale: float) -> float:
+    """Counts that would be as noisy, relative to their number, as the signal where it is typical.
+
+    Counts are counts. The variance of an intensity is estimated from second differences in both
+    directions of every projection (Immerkaer 1996), which cancel smooth structure, and held against
+    the mean.
+    """
+    if series.kind == "counts":
+        return scale
+    data = np.asarray(series.data, dtype=np.float64)
+    mask: npt.NDArray[np.float64] = np.outer((1, -2, 1), (1, -2, 1)).astype(np.float64)
+    if min(data.shape[1:]) < 3:
+        return min(scale, _MOST_EQUIVALENT_COUNTS)
+    difference = ndimage.convolve(data, mask[np.newaxis], mode="nearest")[:, 1:-1, 1:-1]
+    variance = float((difference**2).mean()) / 36
+    gain = variance / max(float(data.mean()), 1e-30)
+    return float(min(scale / gain, _MOST_EQUIVALENT_COUNTS)) if gain > 0 else _MOST_EQUIVALENT_COUNTS
+
+
+def _by_full_name(dataset: Dataset, mu: Mapping[str, float]) -> dict[str, float]:
+    given: dict[str, float] = {}
+    for name, value in mu.items():
+        full = dataset.resolve(name)
+        if full in given:
+            raise ParameterError(f"mu: found two weights for {full!r}; expected one")
+        given[full] = value
+    return given

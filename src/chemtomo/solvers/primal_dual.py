@@ -1,0 +1,170 @@
+"""Primal-dual iterations for TV and TGV: the published one, and a faster one.
+
+Both are over-relaxed Chambolle-Pock iterations (Chambolle and Pock 2011; Condat 2013) of the
+problem in `chemtomo.functionals.Problem`; they differ in their metrics. The updates themselves are
+the device's, see `chemtomo.solvers.backend`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.functionals import Problem
+from chemtomo.solvers.backend import Backend, DualSteps, PrimalSteps
+from chemtomo.solvers.loop import Objective
+from chemtomo.solvers.metric import FourierMetric
+from chemtomo.solvers.metric_norm import metric_norm
+
+__all__ = ["FastSteps", "PaperSteps", "PrimalDualSteps", "fast_step_sizes"]
+
+
+class PrimalDualSteps:
+    """What both iterations share: the backend, and the change of the image for the stopping rule.
+
+    Parameters
+    ----------
+    backend : Backend
+        The problem on a device, all variables zero.
+    track_change : bool
+        Whether to remember earlier images for `change`.
+    """
+
+    def __init__(self, backend: Backend, track_change: bool = False) -> None:
+        self._backend = backend
+        self._track_change = track_change
+        self._done = 0
+        # (iteration, image): the older of two is at most half as old as the iterate
+        self._earlier: list[tuple[int, npt.NDArray[np.float32]]] = []
+
+    def advance(self) -> None:
+        """Do one iteration."""
+        self._update(self._backend)
+        self._backend.finish()
+        self._done += 1
+
+    def _update(self, backend: Backend) -> None:
+        raise NotImplementedError
+
+    def objective(self) -> Objective:
+        """Evaluate the objective, in normalised units."""
+        return self._backend.objective()
+
+    def change(self) -> float | None:
+        """Relative change of the image since a time before half of the iterations, largest over channels.
+
+        An image is remembered now and then when this is asked, so that the older of two is from
+        before half of the iterations done; ``None`` until there is one.
+        """
+        if not self._track_change:
+            return None
+        image = self._backend.volume()
+        while len(self._earlier) > 1 and 2 * self._earlier[1][0] <= self._done:
+            self._earlier.pop(0)
+        result = None
+        if self._earlier and 2 * self._earlier[0][0] <= self._done:
+            before = self._earlier[0][1]
+            size = np.sqrt((image.astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
+            moved = np.sqrt(((image - before).astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
+            result = float((moved / np.where(size > 0, size, 1)).max())
+        if len(self._earlier) < 2 and (not self._earlier or self._done >= 1.4 * self._earlier[-1][0]):
+            self._earlier.append((self._done, image))
+        return result
+
+    def slice(self, y: int) -> npt.NDArray[np.float32]:
+        """Return the slice ``y`` of the iterate in normalised units, shape (channel, z, x)."""
+        return self._backend.slice(y)
+
+    def volume(self) -> npt.NDArray[np.float32]:
+        """Return the iterate in normalised units, shape (channel, z, y, x)."""
+        return self._backend.volume()
+
+
+class PaperSteps(PrimalDualSteps):
+    """The published iteration (Huber et al. 2019, algorithm 1), exactly.
+
+    It runs ``sigma = tau = 1 / sqrt(17)`` on ``K = (grad u - w, sym w, (T / n) u)``, dual step first,
+    without relaxation. In the normalised variables ``u' = n u`` and with the objective
+    multiplied by ``n^3`` these are dual steps ``n sigma`` and primal steps ``tau / n``.
+    """
+
+    def __init__(self, backend: Backend, track_change: bool = False) -> None:
+        super().__init__(backend, track_change)
+        step = 1 / math.sqrt(17)
+        norm = backend.problem.operator_norm
+        channels = backend.problem.channels
+        self._dual = DualSteps(norm * step, norm * step, (norm * step,) * channels)
+        self._primal = PrimalSteps((step / norm,) * channels, (step / norm,) * channels)
+
+    def _update(self, backend: Backend) -> None:
+        backend.dual_update(self._dual, 1.0)
+        backend.primal_update(self._primal, 1.0)
+
+
+class FastSteps(PrimalDualSteps):
+    """The accelerated iteration: a metric in Fourier space for the primal variables.
+
+    All constants come from rules on the data, see `fast_step_sizes`.
+    """
+
+    relaxation = 1.8
+
+    def __init__(self, backend: Backend, sizing: Backend | None = None, track_change: bool = False) -> None:
+        """Set the steps up.
+
+        Parameters
+        ----------
+        backend : Backend
+            The problem on a device, all variables zero.
+        sizing : Backend, optional
+            A smaller problem with the same geometry and weights, on which the norm of the metric is
+            found; `backend` itself by default.
+        track_change : bool
+            Whether to remember earlier images for `change`.
+        """
+        super().__init__(backend, track_change)
+        self._dual = fast_step_sizes(backend.problem)
+        self._metric = metric_norm(backend.problem, self._dual, sizing or backend)
+        if sizing is None:
+            backend.reset()
+
+    def _update(self, backend: Backend) -> None:
+        backend.metric_update(self._metric, self.relaxation)
+        backend.dual_update(self._dual, self.relaxation)
+
+
+def fast_step_sizes(problem: Problem) -> DualSteps:
+    """Dual step sizes of `FastSteps`, by rules on the data.
+
+    With a typical image value of 1 the first-order step is 10 and the second-order step 100, the
+    same for all channels; both are inverse to the image's scale. A data step is the channel's weight
+    over the mean of its positive data (squares: the weight), about the curvature of the data term.
+    The positivity step is the geometric mean of both, doubled.
+    """
+    scale = _image_scale(problem)
+    first = 10.0 / scale
+    data = []
+    for f, weight in zip(problem.data, problem.weights, strict=True):
+        positive = f[f > 0]
+        mean = float(positive.mean(dtype=np.float64)) if problem.data_term == "kl" and positive.size else 1.0
+        data.append(float(weight) / mean)
+    positivity = tuple(2 * math.sqrt(first * step) for step in data)
+    return DualSteps(first, 10 * first, tuple(data), positivity)
+
+
+def _image_scale(problem: Problem) -> float:
+    """Typical value of the brightest channel: its back-projection over that of ones, in slices of plenty.
+
+    That back-projection is smooth, so that a few slices tell; the largest value is used.
+    """
+    slices = np.unique(np.linspace(0, problem.slices - 1, min(problem.slices, 8)).astype(int))
+    matrix = problem.projector.matrix
+    ones = matrix.T @ (matrix @ np.ones(matrix.shape[1]))
+    ones = np.maximum(ones, 1e-3 * ones.max()) / problem.operator_norm
+    largest = 0.0
+    for f in problem.data:
+        rays = f[:, slices].transpose(0, 2, 1).reshape(-1, len(slices)).astype(np.float64)
+        largest = max(largest, float(((matrix.T @ rays) / ones[:, None]).max()))
+    return largest if largest > 0 else 1.0
