@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chemtomo.errors import DataError
 from chemtomo.geometry import ParallelBeam
 from chemtomo.opencl.device import DeviceInfo
 from chemtomo.opencl.layout import Layout
@@ -89,9 +90,18 @@ class OpenCLProjector(LinearOperator):
         Size of the volumes, (channel, z, y, x).
     device : DeviceInfo
         Where to compute, see `chemtomo.opencl.choose_device`.
+
+    Raises
+    ------
+    DataError
+        When there is no channel or no slice.
     """
 
     def __init__(self, geometry: ParallelBeam, channels: int, slices: int, device: DeviceInfo) -> None:
+        if channels < 1 or slices < 1:
+            raise DataError(
+                f"projector: found {channels} channels and {slices} slices; expected at least one each"
+            )
         nz, nx = geometry.volume_shape
         self.domain_shape = (channels, nz, slices, nx)
         self.range_shape = (channels, geometry.tilts, slices, geometry.detector_pixels)

@@ -179,6 +179,8 @@ def iterate(
     """
     if limits.iterations < 1:
         raise SolverError(f"found {limits.iterations} iterations; expected at least 1")
+    if limits.report_every < 1:
+        raise SolverError(f"found a report every {limits.report_every} iterations; expected at least 1")
     history: list[IterationRecord] = []
     seconds = 0.0
     done = 0
@@ -220,7 +222,7 @@ def _record(step: Step, done: int, seconds: float) -> IterationRecord:
 
 
 def _converged(step: Step, record: IterationRecord, limits: Limits) -> bool:
-    if limits.tolerance is None or record.gap is None or record.gap > limits.tolerance:
-        return False
+    if limits.tolerance is None or record.gap is None or not record.gap <= limits.tolerance:
+        return False  # also for a gap that is not a number
     change = step.change()
     return change is not None and change <= limits.change_tolerance

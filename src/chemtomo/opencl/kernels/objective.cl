@@ -90,7 +90,8 @@ __kernel void regulariser_sums(
 /* Factors that make p and q feasible where over-relaxation has left the balls: a volume for p, then one for q.
    Global size: (CHUNK / WIDTH, nx, nz * chunks) */
 __kernel void dual_scales(
-    __global const float *p, __global const float *q, __global float *scales, const int nz, const int slices, const int nx, const int chunks, const float alpha1, const float alpha0)
+    __global const float *p, __global const float *q, __global float *scales, const int nz, const int slices,
+    const int nx, const int chunks, const float alpha1, const float alpha0)
 {
     const place_t here = place(nz, slices, nx, chunks);
     if (here.x >= nx || here.lane >= CHUNK)
@@ -109,7 +110,8 @@ __kernel void dual_scales(
    Global size: (CHUNK / WIDTH, 1, nz * chunks); partial: (4, blocks, nz, BLOCK), zeroed before. */
 __kernel void slope_sums(
     __global const float *u, __global const float *w, __global const float *p, __global const float *q,
-    __global const float *back_projection, __global const float *scales, __global float *partial, const int nz, const int slices, const int nx, const int chunks)
+    __global const float *back_projection, __global const float *scales, __global float *partial,
+    const int nz, const int slices, const int nx, const int chunks)
 {
     const place_t start = place(nz, slices, nx, chunks);
     if (start.x >= 1 || start.lane >= CHUNK)
