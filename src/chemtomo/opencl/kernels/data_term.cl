@@ -83,5 +83,5 @@ __kernel void weighted_correction(
         return;
     const size_t at = (block * pixels + pixel) * BLOCK + lane;
     const slices_t moved = LOAD(volume, at) + inverse_column_sums[pixel] * LOAD(correction, at);
-    STORE(nonnegative ? (moved > 0.0f ? moved : ZERO) : moved, volume, at);
+    STORE(nonnegative ? (moved < 0.0f ? ZERO : moved) : moved, volume, at);
 }

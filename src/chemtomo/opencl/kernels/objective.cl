@@ -35,7 +35,7 @@ __kernel void positive_part(
     for (int c = 0; c < CHANNELS; ++c) {
         const size_t at = here.index + CHANNEL(c);
         const slices_t v = LOAD(u, at);
-        STORE(v > 0.0f ? v : ZERO, feasible, at);
+        STORE(v < 0.0f ? ZERO : v, feasible, at); /* NaN stays NaN */
     }
 }
 
@@ -124,7 +124,7 @@ __kernel void slope_sums(
         for (; here.x < nx; ++here.x, here.index += BLOCK) {
             const size_t at = here.index + CHANNEL(c);
             const slices_t slope = gradient_transposed_at(p, scales, at, here) + LOAD(back_projection, at);
-            slope_u -= slope < 0.0f ? slope : ZERO;
+            slope_u -= slope > 0.0f ? ZERO : slope;
             const slices_t value = LOAD(u, at);
             largest_u = value > largest_u ? value : largest_u;
 #if SECOND_ORDER
@@ -173,11 +173,11 @@ __kernel void data_sums(
         const slices_t f = LOAD(data, at);
         const slices_t own = LOAD(r, at);
 #if KULLBACK_LEIBLER
-        const slices_t seen = v > constants[CHANNELS + c] ? v : (slices_t)(constants[CHANNELS + c]);
+        const slices_t seen = v < constants[CHANNELS + c] ? (slices_t)(constants[CHANNELS + c]) : v;
         const slices_t logarithm = f > 0.0f ? f * log((f > 0.0f ? f : (slices_t)(1.0f)) / seen) : ZERO;
         primal += (f > 0.0f ? seen : v) - f + logarithm;
         const slices_t limit = f > 0.0f ? (slices_t)(weight * (1.0f - 1e-6f)) : (slices_t)(weight);
-        const slices_t feasible = own < limit ? own : limit;
+        const slices_t feasible = own > limit ? limit : own;
         dual += f > 0.0f ? weight * f * log((weight - feasible) / weight) : ZERO;
 #else
         const slices_t feasible = own;

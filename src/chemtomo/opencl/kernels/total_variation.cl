@@ -74,7 +74,7 @@ __kernel void dual_update(
 #if POSITIVITY_DUAL
         const slices_t old = LOAD(s, at);
         const slices_t raised = old + positivity[c] * LOAD(u, at);
-        STORE((1.0f - relaxation) * old + relaxation * (raised < limit ? raised : (slices_t)(limit)), s, at);
+        STORE((1.0f - relaxation) * old + relaxation * (raised > limit ? (slices_t)(limit) : raised), s, at);
 #endif
     }
     relaxed_projection(p, here, first, DIMS, alpha1, relaxation);
@@ -108,7 +108,7 @@ __kernel void primal_update(
         const slices_t old = LOAD(u, at);
         const slices_t moved =
             old - steps[c] * (gradient_transposed_at(p, 0, at, here) + LOAD(back_projection, at));
-        const slices_t next = moved > 0.0f ? moved : ZERO;
+        const slices_t next = moved < 0.0f ? ZERO : moved; /* NaN stays NaN, and is seen */
         STORE(2.0f * next - old, extrapolated_u, at);
         STORE(old + relaxation * (next - old), u, at);
 #if SECOND_ORDER
