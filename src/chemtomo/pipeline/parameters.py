@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["Parameters", "PreprocessParameters", "ReconstructParameters", "Range"]
+__all__ = ["Parameters", "PreprocessParameters", "Range", "ReconstructParameters"]
 
 Range = tuple[int, int]
 

@@ -115,7 +115,7 @@ class Frame:
         return self.to_volume(image[:, :, np.newaxis])[:, :, 0]
 
     def to_volume(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Bring (channel, z reversed, y, x) into the frame of the result, padded with zeros if not cropped."""
+        """Bring (channel, z reversed, y, x) into the frame of the result: padded, unless it stays cropped."""
         upright = image[:, ::-1]
         if self.keep_crop:
             return np.ascontiguousarray(upright)

@@ -101,8 +101,9 @@ class NumpyBackend:
         field = np.zeros(self.problem.vector_shape, np.float32) if w is None else w
         self._p = (np.float32(steps.first) * (regulariser.gradient.forward(u) - field)).astype(np.float32)
         self._q = np.float32(steps.second) * regulariser.symmetrized_gradient.forward(field)
-        self._r = self._per_channel(steps.data) * self._project(u)
-        slope_u = self._slope_u() + self._per_channel(steps.positivity or (0.0,) * len(u)) * u
+        self._r = (self._per_channel(steps.data) * self._project(u)).astype(np.float32)
+        positivity = self._per_channel(steps.positivity or (0.0,) * len(u))
+        slope_u = self._slope_u() + positivity * u
         image, moved = metric.solve(slope_u, None if w is None else self._slope_w())
         self.reset()
         return image.astype(np.float32), None if moved is None else moved.astype(np.float32)

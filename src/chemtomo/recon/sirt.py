@@ -136,9 +136,8 @@ class NumpySirt:
     def advance(self) -> None:
         """Do one iteration."""
         residual = self._rows * (self._data - self._projector.forward(self._volume))
-        self._volume = self._volume + self._columns * self._projector.adjoint(residual)
-        if self._nonnegative:
-            self._volume = np.maximum(self._volume, 0)
+        moved = self._volume + self._columns * self._projector.adjoint(residual)
+        self._volume = (np.maximum(moved, 0) if self._nonnegative else moved).astype(np.float32)
 
     def residuals(self) -> npt.NDArray[np.float64]:
         """Half the sum of the squares of ``T u - f``, one a channel."""

@@ -36,8 +36,6 @@ class VariationalReconstruction:
         Method and weights.
     device : DeviceInfo, optional
         OpenCL device; NumPy without one.
-    weights_from : Dataset, optional
-        See `problem_of`.
     """
 
     def __init__(self, frame: Frame, settings: Settings, device: DeviceInfo | None) -> None:
@@ -113,8 +111,9 @@ def problem_of(frame: Frame, settings: Settings) -> tuple[Problem, Weights]:
         for name, f in zip(frame.dataset.names, data, strict=True):
             if f.min() < 0:
                 raise DataError(
-                    f"tilt series {name!r} has {int((f < 0).sum())} negative values, down to {f.min():g}; expected "
-                    "none for the Kullback-Leibler data term. Choose the data term l2, or remove the background"
+                    f"tilt series {name!r} has {int((f < 0).sum())} negative values, down to {f.min():g}; "
+                    "expected none for the Kullback-Leibler data term. Choose the data term l2, or remove "
+                    "the background"
                 )
     norm = Projector(frame.geometry, 1, 1).norm()
     if settings.normalisation == "paper":

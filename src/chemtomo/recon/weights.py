@@ -18,9 +18,11 @@ from chemtomo.errors import DataError, ParameterError
 
 __all__ = ["Weights", "counts_weights", "equivalent_counts", "paper_weights", "typical_value"]
 
-# Intensities are never trusted beyond 2 % a pixel: past that, alignment, detector and diffraction
+# Intensities are never trusted beyond 4.5 % a pixel: past that, alignment, detector and diffraction
 # contrast are off by more than the noise.
-_MOST_EQUIVALENT_COUNTS = 2500.0
+_MOST_EQUIVALENT_COUNTS = 500.0
+# Makes a strength of 1 what Huber et al. 2019 chose for the three element maps of their phantom, on average.
+_PUBLISHED_CHOICE = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +77,9 @@ def counts_weights(dataset: Dataset, mu: Mapping[str, float], strength: float, d
 
     With ``s`` the typical value of a channel and ``g`` its variance over its mean (1 for counts), the
     negative logarithm of the likelihood is ``sum D(T u, f) / g``: ``s / g`` times the
-    Kullback-Leibler divergence of the scaled data, and about as much for squares. So ``m = factor
-    s / (g strength)``: the number of counts at a typical pixel, whatever the unit of the data.
+    Kullback-Leibler divergence of the scaled data, and about as much for squares. So ``m`` is
+    proportional to ``factor s / (g strength)``: to the number of counts at a typical pixel, whatever
+    the unit of the data.
 
     Parameters
     ----------
@@ -93,14 +96,17 @@ def counts_weights(dataset: Dataset, mu: Mapping[str, float], strength: float, d
     scales = tuple(typical_value(series) for series in dataset)
     counts = tuple(equivalent_counts(series, scale) for series, scale in zip(dataset, scales, strict=True))
     weights = tuple(
-        given.get(name, 1.0) * number / strength for name, number in zip(dataset.names, counts, strict=True)
+        given.get(name, 1.0) * number * _PUBLISHED_CHOICE / strength
+        for name, number in zip(dataset.names, counts, strict=True)
     )
     power = 1 if data_term == "kl" else 2
-    return Weights(scales, weights, strength, tuple(scale**power for scale in scales))
+    return Weights(scales, weights, strength / _PUBLISHED_CHOICE, tuple(scale**power for scale in scales))
 
 
 def typical_value(series: TiltSeries) -> float:
-    """Mean of the signal weighted by itself: typical of where there is any, however sparse the counts.
+    """Mean of the signal weighted by its own square: typical of where it is bright, however few the counts.
+
+    With the factorial moments of counts, whose expectations are those of the signal without noise.
 
     Raises
     ------
@@ -109,18 +115,18 @@ def typical_value(series: TiltSeries) -> float:
     """
     data = np.asarray(series.data, dtype=np.float64)
     total = float(data.sum())
-    squares = float((data**2).sum())
-    if series.kind == "counts":
-        squares -= total  # the part that is noise
-    if total > 0 and squares <= 0:  # single counts and nothing else
-        squares = total**2 / data.size
     if not total > 0:
         raise DataError(f"tilt series {series.name!r} sums to {total:g}; expected a positive signal")
-    return squares / total
+    less = 1.0 if series.kind == "counts" else 0.0
+    squares = float((data * (data - less)).sum())
+    cubes = float((data * (data - less) * (data - 2 * less)).sum())
+    if cubes > 0 and squares > 0:
+        return cubes / squares
+    return max(squares, 0.0) / total or total / data.size  # too few counts to have met thrice, or twice
 
 
 def equivalent_counts(series: TiltSeries, scale: float) -> float:
-    """Counts that would be as noisy, relative to their number, as the signal where it is typical.
+    """Return the counts that would be as noisy, relative to their number, as the signal where it is typical.
 
     Counts are counts. The variance of an intensity is estimated from second differences in both
     directions of every projection (Immerkaer 1996), which cancel smooth structure, and held against

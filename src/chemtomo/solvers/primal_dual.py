@@ -15,7 +15,6 @@ import numpy.typing as npt
 from chemtomo.functionals import Problem
 from chemtomo.solvers.backend import Backend, DualSteps, PrimalSteps
 from chemtomo.solvers.loop import Objective
-from chemtomo.solvers.metric import FourierMetric
 from chemtomo.solvers.metric_norm import metric_norm
 
 __all__ = ["FastSteps", "PaperSteps", "PrimalDualSteps", "fast_step_sizes"]
