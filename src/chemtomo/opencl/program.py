@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -34,15 +35,25 @@ def kernel_source(name: str) -> str:
     return "\n".join((folder / f"{part}.cl").read_text(encoding="utf-8") for part in KERNEL_FILES[name])
 
 
+@functools.cache
+def _constants_of(name: str) -> frozenset[str]:
+    """Names that the program `name` uses, beyond giving them a default."""
+    used = re.sub(r"^#(ifndef|define) \w+", "", kernel_source(name), flags=re.MULTILINE)
+    return frozenset(re.findall(r"\b[A-Z]\w*\b", used))
+
+
 def build(name: str, device: DeviceInfo, defines: Mapping[str, int]) -> Any:
     """Return the program `name`, compiled for a device with constants; built once for each.
+
+    Constants that the program does not use make no difference.
 
     Raises
     ------
     DeviceError
         When the driver's compiler refuses the program: its words.
     """
-    constants = dict(defines) | _OWN_DEFINES.get(name, {})
+    used = _constants_of(name)
+    constants = {key: value for key, value in defines.items() if key in used} | _OWN_DEFINES.get(name, {})
     return _build(name, device, tuple(sorted(constants.items())))
 
 
