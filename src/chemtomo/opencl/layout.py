@@ -36,6 +36,8 @@ class Layout:
         A projector's work item holds so many vectors of so many lanes.
     group : int
         Aim for the number of work items in a work group.
+    cache_bytes : int
+        How much of a volume is projected at a time; 0 for all of it.
     """
 
     channels: int
@@ -47,6 +49,7 @@ class Layout:
     lanes_per_vector: int
     vectors: int
     group: int
+    cache_bytes: int = 0
 
     @classmethod
     def for_device(cls, channels: int, slices: int, device: DeviceInfo) -> Layout:
@@ -59,11 +62,12 @@ class Layout:
         lanes = 64
         if device.kind == "gpu":
             chunk = min(slices, lanes)
-            width, group = 1, 128
+            width, group, cache_bytes = 1, 128, 0
         else:
             width = _vector_width(slices)
             chunk = min(_round_up(slices, width), lanes)
             group = 64
+            cache_bytes = 1_500_000  # about the cache of one core
         groups = -(-channels // max(1, lanes // chunk))
         per_block = -(-channels // groups)
         block = per_block * chunk
@@ -75,7 +79,9 @@ class Layout:
         else:
             lanes_per_vector = next(size for size in (8, 4, 2, 1) if block % size == 0)
             vectors = block // lanes_per_vector
-        return cls(channels, slices, width, chunk, per_block, block, lanes_per_vector, vectors, group)
+        return cls(
+            channels, slices, width, chunk, per_block, block, lanes_per_vector, vectors, group, cache_bytes
+        )
 
     @property
     def chunks(self) -> int:
@@ -86,6 +92,10 @@ class Layout:
     def blocks(self) -> int:
         """Number of blocks."""
         return -(-self.channels // self.per_block) * self.chunks
+
+    def rows_per_band(self, columns: int) -> int:
+        """Rows of a volume that stay in the cache while all tilts are projected; 0 for no limit."""
+        return max(1, self.cache_bytes // (4 * self.block * columns)) if self.cache_bytes else 0
 
     def defines(self) -> dict[str, int]:
         """Return the constants that the kernels are compiled with."""

@@ -46,22 +46,27 @@ class DeviceProjection:
             np.int32(geometry.tilts),
             np.float32(scale),
         )
+        self._band = layout.rows_per_band(nx) or nz
         self._items = layout.block // (layout.lanes_per_vector * layout.vectors)
         self._group = (self._items, max(1, layout.group // self._items), 1)
 
     def forward(self, volume: Any, sinogram: Any) -> None:
         """Project a volume."""
         size = (self._items, self.geometry.detector_pixels, self.layout.blocks * self.geometry.tilts)
-        self.queue.run(
-            "projector",
-            "forward_project",
-            size,
-            self._group,
-            volume,
-            sinogram,
-            self._directions,
-            *self._constants,
-        )
+        nz, _ = self.geometry.volume_shape
+        for start in range(0, nz, self._band):
+            self.queue.run(
+                "projector",
+                "forward_project",
+                size,
+                self._group,
+                volume,
+                sinogram,
+                self._directions,
+                *self._constants,
+                np.int32(start),
+                np.int32(min(start + self._band, nz)),
+            )
 
     def adjoint(self, sinogram: Any, volume: Any) -> None:
         """Back-project a sinogram."""

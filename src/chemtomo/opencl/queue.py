@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,12 +71,8 @@ class Queue:
     ) -> None:
         """Enqueue a kernel; the global size is rounded up to whole work groups."""
         whole = tuple(-(-n // g) * g for n, g in zip(size, group, strict=True))
-        try:
+        with self._errors_named(name):
             self.kernel(program, name)(self.queue, whole, tuple(group), *arguments)
-        except cl.MemoryError as error:
-            raise DeviceMemoryError(f"{self.device.name} ran out of memory: {error}") from error
-        except cl.RuntimeError as error:
-            raise DeviceError(f"{self.device.name} failed in {name}: {error}") from error
 
     def zeros(self, shape: Sequence[int]) -> Any:
         """Allocate float32 zeros.
@@ -118,17 +115,27 @@ class Queue:
 
     def write(self, buffer: Any, array: npt.NDArray[Any]) -> None:
         """Copy an array into a buffer."""
-        cl.enqueue_copy(self.queue, buffer, np.ascontiguousarray(array))
+        with self._errors_named("a transfer"):
+            cl.enqueue_copy(self.queue, buffer, np.ascontiguousarray(array))
 
     def read(self, buffer: Any, shape: Sequence[int]) -> npt.NDArray[np.float32]:
         """Copy a buffer of float32 back."""
         result = np.empty(shape, dtype=np.float32)
-        cl.enqueue_copy(self.queue, result, buffer)
+        with self._errors_named("a transfer"):
+            cl.enqueue_copy(self.queue, result, buffer)
         return result
 
     def finish(self) -> None:
         """Wait for everything enqueued."""
-        try:
+        with self._errors_named("a computation"):
             self.queue.finish()
+
+    @contextlib.contextmanager
+    def _errors_named(self, doing: str) -> Iterator[None]:
+        """Turn errors of the driver into our own: what failed where. Some come later than their cause."""
+        try:
+            yield
+        except cl.MemoryError as error:
+            raise DeviceMemoryError(f"{self.device.name} ran out of memory in {doing}: {error}") from error
         except cl.Error as error:
-            raise DeviceError(f"{self.device.name} failed: {error}") from error
+            raise DeviceError(f"{self.device.name} failed in {doing}: {error}") from error

@@ -43,10 +43,12 @@ inline float offset_from(float x, float z, int i, float2 direction, float4 axis)
     return (x - axis.x) * direction.x + ((z - axis.y) * direction.y + (axis.z - (float)i));
 }
 
+/* Adds the part of the volume between band_start and band_stop (along z) to the sinogram; the first
+   band overwrites. A band that stays in the cache while all tilts are projected is read once from memory. */
 __kernel void forward_project(
     __global const float *volume, __global float *sinogram, __global const float2 *directions,
     const float4 axis, const int nz, const int nx, const int detectors, const int tilts,
-    const float scale)
+    const float scale, const int band_start, const int band_stop)
 {
     const int i = get_global_id(1);
     const int tilt = get_global_id(2) % tilts;
@@ -55,30 +57,47 @@ __kernel void forward_project(
     if (i >= detectors || lane >= BLOCK)
         return;
     volume += block * nz * nx * BLOCK + lane;
+    __global float *target = sinogram + ((block * tilts + tilt) * detectors + i) * BLOCK + lane;
     const float2 direction = directions[tilt];
+
+    /* March along the axis that is closer to the beam: there each row meets the ray in 1 to 3 pixels. */
+    const int march_z = magnitude(direction.x) >= magnitude(direction.y);
+    const int column_start = march_z ? 0 : band_start;
+    const int column_stop = march_z ? nx : band_stop;
+    const int row_stride = march_z ? nx * BLOCK : BLOCK;
+    const int column_stride = march_z ? BLOCK : nx * BLOCK;
+    const float inverse = 1.0f / (march_z ? direction.x : direction.y);
+    const float reach = magnitude(inverse);
+    int row_start = march_z ? band_start : 0;
+    int row_stop = march_z ? band_stop : nx;
+    /* the column of the ray in row 0, and its change from row to row */
+    const float middle_0 = -offset_from(0.0f, 0.0f, i, direction, axis) * inverse;
+    const float tangent = -(march_z ? direction.y : direction.x) * inverse;
+    if (magnitude(tangent) > 1e-6f) {
+        /* only rows where the ray is inside the columns */
+        const float one = ((float)column_start - reach - 1.0f - middle_0) / tangent;
+        const float other = ((float)column_stop + reach - middle_0) / tangent;
+        const float low = one < other ? one : other, high = one < other ? other : one;
+        row_start = low > (float)row_start ? round_down(low < 1e6f ? low : 1e6f) : row_start;
+        row_stop = high + 2.0f < (float)row_stop ? round_down(high > -1e6f ? high : -1e6f) + 2 : row_stop;
+    } else if (middle_0 + reach < (float)column_start - 1.0f || middle_0 - reach > (float)column_stop) {
+        row_stop = row_start;
+    }
+    if (band_start > 0 && row_start >= row_stop)
+        return;
     block_t sums[VECTORS];
 #pragma unroll
     for (int v = 0; v < VECTORS; ++v)
         sums[v] = (block_t)(0.0f);
-
-    /* March along the axis that is closer to the beam: there each row meets the ray in 1 to 3 pixels. */
-    const int march_z = magnitude(direction.x) >= magnitude(direction.y);
-    const int rows = march_z ? nz : nx;
-    const int columns = march_z ? nx : nz;
-    const int row_stride = march_z ? nx * BLOCK : BLOCK;
-    const int column_stride = march_z ? BLOCK : nx * BLOCK;
-    const float slope = march_z ? direction.x : direction.y;
-    const float inverse = 1.0f / slope;
-    const float reach = magnitude(inverse);
-    for (int row = 0; row < rows; ++row) {
-        const float at_zero =
-            march_z ? offset_from(0.0f, (float)row, i, direction, axis) : offset_from((float)row, 0.0f, i, direction, axis);
+    for (int row = row_start; row < row_stop; ++row) {
+        const float at_zero = march_z ? offset_from(0.0f, (float)row, i, direction, axis)
+                                      : offset_from((float)row, 0.0f, i, direction, axis);
         const float middle = -at_zero * inverse;
         /* a hair wider than the support: weights outside are zero */
         int first = round_down(middle - reach + 0.999f);
         int last = round_down(middle + reach + 1e-3f);
-        first = first < 0 ? 0 : first;
-        last = last < columns ? last : columns - 1;
+        first = first < column_start ? column_start : first;
+        last = last < column_stop ? last : column_stop - 1;
         __global const float *source = volume + (size_t)row * row_stride;
         for (int column = first; column <= last; ++column) {
             const float away = march_z ? offset_from((float)column, (float)row, i, direction, axis)
@@ -92,10 +111,11 @@ __kernel void forward_project(
             }
         }
     }
-    __global float *target = sinogram + ((block * tilts + tilt) * detectors + i) * BLOCK + lane;
 #pragma unroll
-    for (int v = 0; v < VECTORS; ++v)
-        STORE_BLOCK(sums[v] * scale, target, v * K_WIDTH);
+    for (int v = 0; v < VECTORS; ++v) {
+        const block_t before = band_start > 0 ? LOAD_BLOCK(target, v * K_WIDTH) : (block_t)(0.0f);
+        STORE_BLOCK(before + sums[v] * scale, target, v * K_WIDTH);
+    }
 }
 
 __kernel void back_project(
