@@ -10,25 +10,25 @@ from napari_chemtomo.layers import volume_layers
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["open_volume", "show"]
+__all__ = ["add_volume", "show"]
+
+# From obliquely above, so that all three directions are seen.
+_ANGLES_DEG = (-20.0, 35.0, 120.0)
 
 
-def open_volume(volume: Volume) -> Viewer:
-    """Open a viewer that shows a volume in 3D, one additive layer a channel."""
-    from napari import Viewer
-
-    viewer = Viewer(ndisplay=3, title="ChemTomo")
+def add_volume(viewer: Viewer, volume: Volume) -> None:
+    """Add a volume to a viewer, one additive layer a channel, and look at it in 3D."""
     for data, attributes, _ in volume_layers(volume):
         viewer.add_image(data, **attributes)
     viewer.canvas.overlays.scale_bar.visible = True
-    viewer.reset_view()
-    viewer.scene.camera.angles = (0.0, -30.0, 30.0)
-    return viewer
+    viewer.dims.ndisplay = 3
+    viewer.scene.camera.angles = _ANGLES_DEG
+    viewer.fit_to_view()
 
 
 def show(volume: Volume) -> None:
     """Show a volume in 3D, and return when the window is closed."""
     import napari
 
-    open_volume(volume)
+    add_volume(napari.Viewer(title="ChemTomo", show_welcome_screen=False), volume)
     napari.run()

@@ -112,16 +112,19 @@ def start(
         notification_manager.receive_error(type(error), error, error.__traceback__)
         on_error(error)
 
+    steps = reconstruct(dataset, parameters, preprocess, control)
+
+    def reconstruction() -> Generator[Update, None, runner.Result | None]:
+        return (yield from steps)
+
     worker = create_worker(
-        reconstruct,
-        dataset,
-        parameters,
-        preprocess,
-        control,
+        reconstruction,
         _connect={
             "yielded": on_update,
             "returned": on_result,
             "errored": show_error,
+            # napari leaves the generator where it is; closed, it frees its device.
+            "aborted": lambda: steps.close(),
             "finished": on_finished,
         },
     )
@@ -141,7 +144,7 @@ def reconstruct(
     ChemTomoError
         Whatever goes wrong: a `ReconstructionError` when it is no error of our own.
     """
-    lock = _locks[parameters.device]
+    lock = _locks[_device_key(parameters.device)]
     while not lock.acquire(timeout=_LOCK_POLL_SECONDS):
         if control.cancelled.is_set():
             return None
@@ -175,6 +178,14 @@ def _updates(
             image = np.array(progress.slice(y), dtype=np.float32)
             shown = time.monotonic()
         yield Update(progress.iteration, progress.iterations, progress.seconds, progress.record, y, image)
+
+
+def _device_key(wanted: str) -> str:
+    """Return one text for all ways to name a device."""
+    from chemtomo.opencl.device import choose_device
+
+    device = choose_device(wanted)
+    return wanted if device is None else str(device.number)
 
 
 def find_devices(on_found: Callable[[list[str]], None]) -> None:

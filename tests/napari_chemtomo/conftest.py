@@ -7,11 +7,12 @@ import time
 import numpy as np
 import pytest
 
+pytest.importorskip("napari", reason="napari is not installed; the extra 'all' brings it")
+
 from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.pipeline import runner
 from chemtomo.solvers import Limits, Objective, iterate
-
-pytest.importorskip("napari", reason="napari is not installed; the extra 'all' brings it")
+from napari_chemtomo import worker
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +31,13 @@ def _forget(monkeypatch, tmp_path):
 
 @pytest.fixture
 def viewer(make_napari_viewer_proxy, qapp):
+    from napari.qt.threading import WorkerBase
+
     if qapp.platformName() == "offscreen":
         pytest.skip("napari draws layers with OpenGL only; found no X server (install xvfb)")
-    return make_napari_viewer_proxy()
+    yield make_napari_viewer_proxy()
+    # A test that failed may have left a run behind.
+    WorkerBase.await_workers(10_000)
 
 
 @pytest.fixture
@@ -111,6 +116,7 @@ class FakeRunner:
 def fake_runner(monkeypatch):
     fake = FakeRunner()
     monkeypatch.setattr(runner, "run", fake.run)
+    monkeypatch.setattr(worker, "_device_key", str)  # no OpenCL is needed
     return fake
 
 

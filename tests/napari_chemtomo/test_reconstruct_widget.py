@@ -207,6 +207,20 @@ class TestWatch:
         assert len(results(loaded)) == 2
         assert active_run(loaded) is None
 
+    def test_a_run_ends_when_napari_quits(self, loaded, dock, slow, qtbot):
+        click(qtbot, dock.run_button)
+        qtbot.waitUntil(lambda: dock.bar.value() > 2, timeout=10_000)
+
+        active_run(loaded)._job.worker.quit()  # what napari does with all workers when it quits
+        qtbot.waitUntil(dock.run_button.isEnabled, timeout=10_000)
+
+        assert not self.running(loaded)
+        assert not results(loaded)
+        # The device is free again.
+        dock.reconstruction.set_values({"iterations": 2})
+        run_to_the_end(qtbot, dock)
+        assert len(results(loaded)) == 2
+
 
 class TestErrors:
     @pytest.mark.parametrize("kind", [RuntimeError, MemoryError, ZeroDivisionError])
