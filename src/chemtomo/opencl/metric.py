@@ -41,7 +41,7 @@ class DeviceMetric:
         fields = metric.dims + 1 if metric.second_order else 1
         self._fields = fields
         self._frequencies = nx // 2 + 1
-        self._spectrum = self._queue.zeros((fields, layout.blocks, self._frequencies, nz, 2, layout.block))
+        self._spectrum = self._queue.zeros((fields, layout.blocks, self._frequencies, nz | 1, 2, layout.block))
         self._lambda = self._queue.upload(np.ascontiguousarray(metric.spectrum.T, dtype=np.float32))
         self._roots_half = self._roots(nx // 2)
         self._roots_x = self._roots(nx)
@@ -80,12 +80,16 @@ class DeviceMetric:
         """Update ``(u, w)`` and their extrapolations from ``(p, q, s, T' r)``."""
         layout, queue = self._layout, self._queue
         nz, ny, _ = self.metric.grid
-        rows, _, _, chunks = (int(number) for number in size)
+        rows, _, columns, chunks = (int(number) for number in size)
         items = layout.chunk // layout.width
         channels = self._channels
+        voxel_range = (items, columns, rows * chunks), (items, max(1, layout.group // items), 1)
         row_range = (items, channels, rows * chunks), (items, 1, 1)
         roots_x = (self._roots_half, self._roots_x)
-        queue.run("metric", "rows_to_spectrum", *row_range, *dual, self._spectrum, *roots_x, *size)
+        # The extrapolations are not needed between the iterations: they take the gradient.
+        gradient = primal[2], primal[3]
+        queue.run("metric", "saddle_gradient", *voxel_range, *dual, *gradient, *size)
+        queue.run("metric", "rows_to_spectrum", *row_range, *gradient, self._spectrum, *roots_x, *size)
         column_range = (items, self._frequencies, channels * chunks), (items, 1, 1)
         if ny == 1:
             queue.run(

@@ -1,7 +1,8 @@
 /* A primal step in the Fourier-domain metric (chemtomo.solvers.metric), fused with the gradient
  * before it and the update after it.
  *
- *     rows_to_spectrum      gradient of the saddle function, real transform along x
+ *     saddle_gradient       gradient of the saddle function, into the buffers of the extrapolations
+ *     rows_to_spectrum      real transform along x
  *     columns               transform along z, solve, and back       (without derivatives across slices)
  *     columns_forward, across_slices, columns_backward               (with them)
  *     spectrum_to_rows      inverse transform along x, update of u and w
@@ -25,6 +26,8 @@
 #endif
 #define HALF_X (GRID_X / 2)
 #define FREQUENCIES_X (HALF_X + 1)
+/* Rows from one frequency along x to the next: odd, so that they do not fall on the same lines of a cache. */
+#define COLUMN_ROWS (GRID_Z | 1)
 
 typedef struct {
     slices_t re, im;
@@ -162,14 +165,41 @@ inline complex_t *transform(complex_t *data, complex_t *other, const int n, __gl
 /* Floats from a field's first frequency to the frequency (kx, z) of channel c and this work item's lanes. */
 inline size_t spectrum_index(size_t block, int kx, int z, int lane)
 {
-    return (((block * FREQUENCIES_X + kx) * GRID_Z + z) * 2) * BLOCK + lane;
+    return (((block * FREQUENCIES_X + kx) * COLUMN_ROWS + z) * 2) * BLOCK + lane;
 }
-#define SPECTRUM_FIELD ((size_t)((CHANNELS + PER_BLOCK - 1) / PER_BLOCK) * chunks * FREQUENCIES_X * GRID_Z * 2 * BLOCK)
+#define SPECTRUM_FIELD ((size_t)((CHANNELS + PER_BLOCK - 1) / PER_BLOCK) * chunks * FREQUENCIES_X * COLUMN_ROWS * 2 * BLOCK)
+
+/* Gradient of the saddle function: grad^T p + T^T r + s, and sym^T q - p.
+   Global size: (CHUNK / WIDTH, nx, nz * chunks) */
+__kernel void saddle_gradient(
+    __global const float *p, __global const float *q, __global const float *s, __global const float *back_projection,
+    __global float *gradient_u, __global float *gradient_w, const int nz, const int slices, const int nx, const int chunks)
+{
+    const place_t here = place(nz, slices, nx, chunks);
+    if (here.x >= nx || here.lane >= CHUNK)
+        return;
+#pragma unroll
+    for (int c = 0; c < CHANNELS; ++c) {
+        const size_t at = here.index + CHANNEL(c);
+        slices_t slope = gradient_transposed_at(p, 0, at, here) + LOAD(back_projection, at);
+#if POSITIVITY_DUAL
+        slope += LOAD(s, at);
+#endif
+        STORE(slope, gradient_u, at);
+#if SECOND_ORDER
+        slices_t gradient[DIMS];
+        symmetrised_gradient_transposed_at(q, 0, at, here, gradient);
+#pragma unroll
+        for (int d = 0; d < DIMS; ++d)
+            STORE(gradient[d] - LOAD(p, at + d * COMPONENT), gradient_w, at + d * COMPONENT);
+#endif
+    }
+}
 
 /* Global size: (CHUNK / WIDTH, channels, nz * chunks) */
 __kernel void rows_to_spectrum(
-    __global const float *p, __global const float *q, __global const float *s, __global const float *back_projection,
-    __global float *spectrum, __global const float2 *roots_half, __global const float2 *roots_x,
+    __global const float *gradient_u, __global const float *gradient_w, __global float *spectrum,
+    __global const float2 *roots_half, __global const float2 *roots_x,
     const int nz, const int slices, const int nx, const int chunks)
 {
     place_t here = place(nz, slices, nx, chunks);
@@ -177,32 +207,15 @@ __kernel void rows_to_spectrum(
     if (c >= CHANNELS || here.lane >= CHUNK)
         return;
     here.index -= (size_t)c * BLOCK;
-    slices_t rows[FIELDS][GRID_X];
-    for (here.x = 0; here.x < nx; ++here.x, here.index += BLOCK) {
-        const size_t at = here.index + CHANNEL(c);
-        slices_t slope = gradient_transposed_at(p, 0, at, here) + LOAD(back_projection, at);
-#if POSITIVITY_DUAL
-        slope += LOAD(s, at);
-#endif
-        rows[0][here.x] = slope;
-#if SECOND_ORDER
-        slices_t gradient[DIMS];
-        symmetrised_gradient_transposed_at(q, 0, at, here, gradient);
-#pragma unroll
-        for (int d = 0; d < DIMS; ++d)
-            rows[1 + d][here.x] = gradient[d] - LOAD(p, at + d * COMPONENT);
-#endif
-    }
     complex_t work[2][HALF_X];
     const int chunk = get_global_id(2) % chunks;
     const size_t block = (size_t)(c / PER_BLOCK) * chunks + chunk;
     const int lane = (c % PER_BLOCK) * CHUNK + here.lane;
     for (int field = 0; field < FIELDS; ++field) {
-        for (int x = nx; x < GRID_X; ++x)
-            rows[field][x] = ZERO;
+        __global const float *row = (field == 0 ? gradient_u : gradient_w + (field - 1) * COMPONENT) + here.index + CHANNEL(c);
         for (int k = 0; k < HALF_X; ++k) {
-            work[0][k].re = rows[field][2 * k];
-            work[0][k].im = rows[field][2 * k + 1];
+            work[0][k].re = 2 * k < nx ? LOAD(row, (size_t)2 * k * BLOCK) : ZERO;
+            work[0][k].im = 2 * k + 1 < nx ? LOAD(row, (size_t)(2 * k + 1) * BLOCK) : ZERO;
         }
         const complex_t *found = transform(work[0], work[1], HALF_X, roots_half, 1.0f);
         /* even and odd samples went in as real and imaginary part */
