@@ -62,7 +62,7 @@ def draw(volume: Volume, path: str | PathLike[str], *, title: str = "", caption:
     scaled = _normalise(volume.data)
     colours = _rgb(volume.names)
     slice_colours = colours * _slice_weights(volume.names)
-    figure = Figure(figsize=(11.6, 6.2), dpi=110, facecolor=_BACKGROUND)
+    figure = Figure(figsize=(11.6, 5.9), dpi=110, facecolor=_BACKGROUND)
     FigureCanvasAgg(figure)
     # Width of the slices by their number of voxels, so that all three have one scale.
     depth, height, width = volume.shape
@@ -74,7 +74,7 @@ def draw(volume: Volume, path: str | PathLike[str], *, title: str = "", caption:
         left=0.015,
         right=0.985,
         top=0.92,
-        bottom=0.09,
+        bottom=0.04,
         wspace=0.05,
         hspace=0.09,
     )

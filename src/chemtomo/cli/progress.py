@@ -3,23 +3,75 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from chemtomo.solvers import Progress
 
-__all__ = ["interruptible", "progress_bar"]
+__all__ = ["Watch", "watch"]
+
+
+@dataclasses.dataclass
+class Watch:
+    """What an observer of an iteration knows.
+
+    Attributes
+    ----------
+    show : callable
+        Shows the progress to the user.
+    iterations : int
+        Iterations done.
+    stop_asked : bool
+        Whether the user asked to stop.
+    """
+
+    show: Callable[[Progress], None]
+    iterations: int = 0
+    stop_asked: bool = False
+
+    def should_stop(self) -> bool:
+        """Tell whether the user asked to stop."""
+        return self.stop_asked
+
+    def on_progress(self, progress: Progress) -> None:
+        """Take note of an iteration and show it."""
+        self.iterations = progress.iteration
+        self.show(progress)
 
 
 @contextlib.contextmanager
-def progress_bar(iterations: int) -> Iterator[Callable[[Progress], None]]:
-    """Show a progress bar on stderr; gives the function to call after every iteration."""
+def watch(iterations: int) -> Iterator[Watch]:
+    """Show a progress bar on stderr, and let Ctrl-C stop the iteration.
+
+    The first Ctrl-C asks for a stop, and the iterate is kept; a second one aborts. Before there is
+    an iterate to keep, the first one aborts.
+
+    Parameters
+    ----------
+    iterations : int
+        The limit of iterations.
+
+    Yields
+    ------
+    Watch
+        Its `on_progress` and `should_stop` are for `chemtomo.pipeline.runner.execute`.
+    """
+    with _progress_bar(iterations) as show:
+        watching = Watch(show)
+        with _interruptible(watching):
+            yield watching
+
+
+@contextlib.contextmanager
+def _progress_bar(iterations: int) -> Iterator[Callable[[Progress], None]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
@@ -28,41 +80,38 @@ def progress_bar(iterations: int) -> Iterator[Callable[[Progress], None]]:
         TextColumn("{task.fields[scalars]}"),
     )
     with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("Reconstructing", total=iterations, scalars="")
+        task = bar.add_task("Preparing", total=iterations, scalars="")
 
         def show(progress: Progress) -> None:
-            bar.update(task, completed=progress.iteration, total=progress.iterations)
+            bar.update(
+                task, completed=progress.iteration, total=progress.iterations, description="Reconstructing"
+            )
             if progress.record is not None:
                 scalars = f"objective {progress.record.objective:.6g}"
                 if progress.record.gap is not None:
                     scalars += f", gap {progress.record.gap:.1e}"
                 bar.update(task, scalars=scalars)
 
-        yield show
+        try:
+            yield show
+        except BaseException:
+            bar.remove_task(task)  # the message is what matters then
+            raise
 
 
 @contextlib.contextmanager
-def interruptible(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C ask for a stop and the second one abort; gives the question to ask.
-
-    Parameters
-    ----------
-    say : callable
-        Tells the user what the first Ctrl-C did.
-    """
-    asked = threading.Event()
-
+def _interruptible(watching: Watch) -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+        if watching.stop_asked or watching.iterations == 0:
             raise KeyboardInterrupt
-        asked.set()
-        say("Stopping after this iteration and keeping what there is. Ctrl-C again aborts.")
+        watching.stop_asked = True
+        typer.echo("Stopping after this iteration and keeping what there is. Ctrl-C again aborts.", err=True)
 
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield
         return
     before = signal.signal(signal.SIGINT, handle)
     try:
-        yield asked.is_set
+        yield
     finally:
         signal.signal(signal.SIGINT, before)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from chemtomo.cli.options import with_model_options
-from chemtomo.cli.progress import interruptible, progress_bar
+from chemtomo.cli.progress import watch
 from chemtomo.data import Dataset
 from chemtomo.errors import ParameterError, WriteError
 from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
@@ -40,7 +40,8 @@ def reconstruct(
 ) -> None:
     """Reconstruct tilt series of one sample, all channels together, into one volume.
 
-    Ctrl-C stops the iteration and writes the last iterate; a second Ctrl-C aborts.
+    Ctrl-C stops the iteration and writes the last iterate; a second Ctrl-C, or one before the first
+    iteration, aborts and writes nothing.
     """
     from chemtomo.io import check_output, read, write
     from chemtomo.pipeline.runner import execute
@@ -50,8 +51,14 @@ def reconstruct(
         raise WriteError(f"{report}: there is no folder {report.parent}; expected one to write to")
     dataset = read(files)
     parameters = parameters.model_copy(update={"mu": _full_names(dataset, parameters.mu)})
-    with interruptible(_say) as should_stop, progress_bar(parameters.iterations) as show:
-        result = execute(dataset, parameters, preprocess, on_progress=show, should_stop=should_stop)
+    with watch(parameters.iterations) as watching:
+        result = execute(
+            dataset,
+            parameters,
+            preprocess,
+            on_progress=watching.on_progress,
+            should_stop=watching.should_stop,
+        )
     for path in write(result.volume, output):
         typer.echo(f"Wrote {path}")
     if report is not None:
@@ -80,7 +87,3 @@ def _write_report(report: dict[str, Any], path: Path) -> None:
 
     with replacing([path]) as (temporary,):
         temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-
-
-def _say(message: str) -> None:
-    typer.echo(message, err=True)
