@@ -176,9 +176,11 @@ __kernel void data_sums(
         const slices_t seen = v < constants[CHANNELS + c] ? (slices_t)(constants[CHANNELS + c]) : v;
         const slices_t logarithm = f > 0.0f ? f * log((f > 0.0f ? f : (slices_t)(1.0f)) / seen) : ZERO;
         primal += (f > 0.0f ? seen : v) - f + logarithm;
-        const slices_t limit = f > 0.0f ? (slices_t)(weight * (1.0f - 1e-6f)) : (slices_t)(weight);
-        const slices_t feasible = own > limit ? limit : own;
-        dual += f > 0.0f ? weight * f * log((weight - feasible) / weight) : ZERO;
+        /* what is left below the weight, on its own: the difference would be a few units in the last place */
+        const slices_t least = f > 0.0f ? (slices_t)(1e-6f * weight) : ZERO;
+        const slices_t left = weight - own < least ? least : weight - own;
+        const slices_t feasible = weight - own < least ? weight - least : own;
+        dual += f > 0.0f ? weight * f * log(left / weight) : ZERO;
 #else
         const slices_t feasible = own;
         primal += 0.5f * (v - f) * (v - f);
