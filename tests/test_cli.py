@@ -37,7 +37,7 @@ def run(capfd):
 
 
 def one_line(text):
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = text.splitlines()
     assert len(lines) == 1, text
     assert lines[0].startswith("Error: ")
     return lines[0]

@@ -49,7 +49,7 @@ class Watch:
 
 @contextlib.contextmanager
 def watch(iterations: int) -> Iterator[Watch]:
-    """Show a progress bar on stderr, and let Ctrl-C stop the iteration.
+    """Show a progress bar where stderr is a terminal, and let Ctrl-C stop the iteration.
 
     The first Ctrl-C asks for a stop, and the iterate is kept; a second one aborts. Before there is
     an iterate to keep, the first one aborts.
@@ -79,7 +79,9 @@ def _progress_bar(iterations: int) -> Iterator[Callable[[Progress], None]]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[scalars]}"),
     )
-    with Bar(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+    # In a log a bar is noise, and an error shall be one line.
+    with Bar(*columns, console=console, disable=not console.is_interactive) as bar:
         task = bar.add_task("Preparing", total=iterations, scalars="")
 
         def show(progress: Progress) -> None:
