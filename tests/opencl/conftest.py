@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,13 +25,15 @@ def device() -> DeviceInfo:
     return found
 
 
-@pytest.fixture(params=["cpu", "gpu"])
-def layout_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Make all buffers lie as on a CPU and then as on a GPU, whatever the device is."""
+@pytest.fixture
+def lie_as_on(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make all buffers lie as on a device of another kind, so that its kernels run on this one."""
     choose = Layout.for_device
 
-    def for_device(channels: int, slices: int, device: DeviceInfo, **options: Any) -> Layout:
-        return choose(channels, slices, dataclasses.replace(device, kind=request.param), **options)
+    def set_kind(kind: str) -> None:
+        def for_device(channels: int, slices: int, device: DeviceInfo, **options: Any) -> Layout:
+            return choose(channels, slices, dataclasses.replace(device, kind=kind), **options)
 
-    monkeypatch.setattr(Layout, "for_device", for_device)
-    return str(request.param)
+        monkeypatch.setattr(Layout, "for_device", for_device)
+
+    return set_kind
