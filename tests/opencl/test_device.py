@@ -25,6 +25,7 @@ def raw_device(
         platform=SimpleNamespace(name="some platform "),
         type=kind,
         global_mem_size=2**33,
+        max_mem_alloc_size=2**31,
         max_compute_units=units,
         max_clock_frequency=1000,
         host_unified_memory=shared,
