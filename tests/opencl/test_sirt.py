@@ -1,0 +1,72 @@
+"""SIRT: every backend does what the formula says, in both memory layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from chemtomo.geometry import ParallelBeam
+from chemtomo.operators import Projector
+from chemtomo.recon.sirt import NumpySirt, SirtBackend, inverse_sums
+
+GEOMETRY = ParallelBeam([-61, -30, 0, 25, 70, 90], 11, (9, 12), detector_axis=4.6)
+
+MakeSirt = Callable[[npt.NDArray[np.float32], bool], SirtBackend]
+
+
+@pytest.fixture(params=["numpy", "opencl, layout of a cpu", "opencl, layout of a gpu"])
+def sirt_of(request: pytest.FixtureRequest) -> MakeSirt:
+    """SIRT of some data, non-negative or not, on a backend."""
+    rows, columns = inverse_sums(GEOMETRY)
+    if request.param == "numpy":
+        return lambda data, nonnegative: NumpySirt(GEOMETRY, data, rows, columns, nonnegative)
+    device = request.getfixturevalue("device")
+    request.getfixturevalue("lie_as_on")(request.param.split()[-1])
+    from chemtomo.opencl.sirt import OpenCLSirt
+
+    return lambda data, nonnegative: OpenCLSirt(GEOMETRY, data, rows, columns, nonnegative, device)
+
+
+def noisy_data(channels: int, slices: int) -> npt.NDArray[np.float32]:
+    generator = np.random.default_rng(0)
+    volume = generator.random((channels, 9, slices, 12)) ** 4
+    projections = Projector(GEOMETRY, channels, slices).forward(volume)
+    return (projections + generator.standard_normal(projections.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.parametrize(("channels", "slices"), [(1, 1), (2, 9), (3, 70)])
+def test_iterations_by_their_formula(
+    sirt_of: MakeSirt, channels: int, slices: int, nonnegative: bool
+) -> None:
+    data = noisy_data(channels, slices)
+    sirt = sirt_of(data, nonnegative)
+    projector = Projector(GEOMETRY, channels, slices)
+    rows, columns = (sums[None, :, None, :].astype(np.float64) for sums in inverse_sums(GEOMETRY))
+    u = np.zeros(projector.domain_shape)
+    for _ in range(4):
+        sirt.advance()
+        u = u + columns * projector.adjoint(rows * (data - projector.forward(u)))
+        if nonnegative:
+            u = np.maximum(u, 0)
+    assert (u < 0).any() != nonnegative
+    assert (u == 0).any() == nonnegative
+    volume = sirt.volume()
+    assert volume.dtype == np.float32
+    np.testing.assert_allclose(volume, u, atol=1e-5 * np.abs(u).max())
+    np.testing.assert_array_equal(sirt.slice(slices - 1), volume[:, :, slices - 1])
+    squares = 0.5 * ((projector.forward(u) - data) ** 2).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(sirt.residuals(), squares, rtol=1e-5)
+    np.testing.assert_array_equal(sirt.volume(), volume)
+
+
+def test_the_residual_falls(sirt_of: MakeSirt) -> None:
+    sirt = sirt_of(noisy_data(2, 9), False)
+    residuals = [sirt.residuals()]
+    for _ in range(10):
+        sirt.advance()
+        residuals.append(sirt.residuals())
+    assert (np.diff(residuals, axis=0) < 0).all()
