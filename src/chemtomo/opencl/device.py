@@ -43,6 +43,8 @@ class DeviceInfo:
         Global memory that the driver reports.
     compute_units : int
         Parallel units that the driver reports.
+    largest_buffer_bytes : int
+        Largest single buffer that the driver allows.
     default : bool
         Whether ``auto`` chooses it.
     """
@@ -53,6 +55,7 @@ class DeviceInfo:
     kind: str
     memory_bytes: int
     compute_units: int
+    largest_buffer_bytes: int = 2**63 - 1
     default: bool = False
 
 
@@ -91,6 +94,7 @@ def _found() -> tuple[tuple[Any, DeviceInfo], ...]:
                 kinds[number],
                 int(device.global_mem_size),
                 int(device.max_compute_units),
+                int(device.max_mem_alloc_size),
                 number == best,
             ),
         )

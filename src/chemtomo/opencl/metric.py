@@ -41,7 +41,9 @@ class DeviceMetric:
         fields = metric.dims + 1 if metric.second_order else 1
         self._fields = fields
         self._frequencies = nx // 2 + 1
-        self._spectrum = self._queue.zeros((fields, layout.blocks, self._frequencies, nz | 1, 2, layout.block))
+        self._spectrum = self._queue.zeros(
+            (fields, layout.blocks, self._frequencies, nz | 1, 2, layout.block)
+        )
         self._lambda = self._queue.upload(np.ascontiguousarray(metric.spectrum.T, dtype=np.float32))
         self._roots_half = self._roots(nx // 2)
         self._roots_x = self._roots(nx)

@@ -34,17 +34,17 @@ class Queue:
         self.defines = dict(defines)
         self.context = context_of(device)
         self.queue = cl.CommandQueue(self.context)
-        self._account = [0]
+        self._buffers: list[Any] = []
         self._kernels: dict[tuple[str, str], Any] = {}
 
     @property
     def allocated_bytes(self) -> int:
         """Device memory in the buffers of this queue."""
-        return self._account[0]
+        return sum(int(buffer.size) for buffer in self._buffers)
 
     def beside(self, defines: Mapping[str, int]) -> Queue:
         """Return the same queue for kernels that are compiled with other constants."""
-        other = copy.copy(self)  # shares queue and account
+        other = copy.copy(self)  # shares queue and buffers
         other.defines = dict(defines)
         other._kernels = {}
         return other
@@ -56,8 +56,14 @@ class Queue:
 
     def release(self, buffer: Any) -> None:
         """Give a buffer's memory back."""
-        self._account[0] -= buffer.size
+        self._buffers.remove(buffer)
         buffer.release()
+
+    def release_all(self) -> None:
+        """Give the memory of all buffers back."""
+        self.queue.finish()
+        while self._buffers:
+            self._buffers.pop().release()
 
     def kernel(self, program: str, name: str) -> Any:
         """Return a kernel of a program; the kernel object is this queue's own."""
@@ -92,7 +98,7 @@ class Queue:
                 f"{self.device.name} cannot hold {(self.allocated_bytes + size) / 2**20:.0f} MiB: it reports "
                 f"{self.device.memory_bytes / 2**20:.0f} MiB. Choose fewer slices or channels, or crop"
             ) from error
-        self._account[0] += size
+        self._buffers.append(buffer)
         return buffer
 
     def fill(self, buffer: Any, size: int | None = None) -> None:
@@ -110,7 +116,7 @@ class Queue:
             raise DeviceMemoryError(
                 f"{self.device.name} cannot hold {array.nbytes / 2**20:.0f} MiB more"
             ) from error
-        self._account[0] += array.nbytes
+        self._buffers.append(buffer)
         return buffer
 
     def write(self, buffer: Any, array: npt.NDArray[Any]) -> None:

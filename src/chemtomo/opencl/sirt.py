@@ -59,6 +59,15 @@ class OpenCLSirt:
         self._unit_rows = self._queue.upload(np.ones_like(rows))
         self._nonnegative = np.int32(nonnegative)
 
+    @property
+    def allocated_bytes(self) -> int:
+        """Device memory in use."""
+        return self._queue.allocated_bytes
+
+    def release(self) -> None:
+        """Give the device memory back."""
+        self._queue.release_all()
+
     def advance(self) -> None:
         """Do one iteration."""
         self._residual(self._rows)

@@ -92,6 +92,18 @@ class OpenCLBackend:
         """Device memory in use."""
         return self._queue.allocated_bytes
 
+    def reserve(self, metric: FourierMetric) -> None:
+        """Take the memory that `metric_update` will need: see `Backend.reserve`."""
+        self._require_positivity_dual()
+        if self._metric is None or self._metric.metric is not metric:
+            if self._metric is not None:
+                self._metric.release()
+            self._metric = DeviceMetric(self._queue, self._defines, self._layout, metric)
+
+    def release(self) -> None:
+        """Give the device memory back; the backend cannot be used any more."""
+        self._queue.release_all()
+
     def reset(self) -> None:
         """Set every variable to zero."""
         self._over_relaxed = False
@@ -169,11 +181,8 @@ class OpenCLBackend:
 
     def metric_update(self, metric: FourierMetric, relaxation: float) -> None:
         """Update the primal variables by a step in a metric: see `Backend.metric_update`."""
-        self._require_positivity_dual()
-        if self._metric is None or self._metric.metric is not metric:
-            if self._metric is not None:
-                self._metric.release()
-            self._metric = DeviceMetric(self._queue, self._defines, self._layout, metric)
+        self.reserve(metric)
+        assert self._metric is not None
         self._projection.adjoint(self._r, self._scratch)
         self._metric.update(
             (self._u, self._w, self._u_extrapolated, self._w_extrapolated),

@@ -102,15 +102,15 @@ class ReconstructParameters(Parameters):
         description="Keep SIRT values at or above zero (tv and tgv always do).",
     )
     iterations: int = Field(
-        300, ge=1, le=1_000_000, title="Iterations", description="Hard limit of iterations."
+        500, ge=1, le=1_000_000, title="Iterations", description="Hard limit of iterations."
     )
-    tolerance: float | None = Field(
-        None,
-        gt=0,
+    tolerance: float = Field(
+        0.002,
+        ge=0,
         lt=1,
         title="Tolerance",
-        description="Stop when the relative duality gap of tv or tgv is at most this and the image hardly "
-        "changes any more; the limit of iterations stays. Off if not given.",
+        description="Stop when the relative duality gap of tv or tgv is at most this and the image changes "
+        "by less than 2 % while the iterations double. 0: do all iterations.",
     )
     steps: Literal["paper", "fast"] = Field(
         "fast",
@@ -119,6 +119,19 @@ class ReconstructParameters(Parameters):
     )
     report_every: int = Field(
         10, ge=1, title="Report every", description="Evaluate the objective every so many iterations."
+    )
+    preview: bool = Field(
+        False,
+        title="Preview",
+        description="Reconstruct at half the resolution and with ten times the tolerance, in a fraction of "
+        "the time.",
+    )
+    memory: float | None = Field(
+        None,
+        gt=0,
+        title="Memory (GiB)",
+        description="Device memory to use. What does not fit is reconstructed in slabs of slices. "
+        "70 % of what the device reports if not given.",
     )
     device: str = Field(
         "auto",

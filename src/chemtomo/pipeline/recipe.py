@@ -1,4 +1,4 @@
-"""The recipe that a result carries: inputs, steps with their parameters, version, device."""
+"""The recipe that a result carries, and the report on the run that made it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy as np
 
 import chemtomo
 from chemtomo.data import Dataset, TiltSeries
-from chemtomo.pipeline.parameters import Parameters
+from chemtomo.pipeline.parameters import Parameters, ReconstructParameters
+from chemtomo.recon import Reconstructed
+from chemtomo.solvers import IterationRecord
 
-__all__ = ["make_recipe"]
+__all__ = ["make_recipe", "make_report"]
 
 
 def make_recipe(dataset: Dataset, steps: Sequence[tuple[str, Parameters]], device: str) -> dict[str, Any]:
@@ -46,3 +48,59 @@ def _describe(series: TiltSeries) -> dict[str, Any]:
         "notes": list(series.notes),
         "provenance": list(series.provenance),
     }
+
+
+def make_report(parameters: ReconstructParameters, reconstructed: Reconstructed) -> dict[str, Any]:
+    """Describe how a reconstruction went, ready for JSON.
+
+    Seconds count from the start of the first iteration, logging excluded. With several slabs each
+    line of the history names its slab, and its seconds and iterations are those of the slab.
+    """
+    outcomes = [outcome for _, outcome in reconstructed.slabs]
+    several = len(outcomes) > 1
+    names = reconstructed.volume.names
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    iterations = sum(outcome.iterations for outcome in outcomes)
+    history = []
+    for number, outcome in enumerate(outcomes):
+        for record in outcome.history:
+            line = _describe_record(record, names)
+            history.append(line | {"slab": number} if several else line)
+    report: dict[str, Any] = {
+        "method": parameters.method,
+        "device": reconstructed.device,
+        "seconds": seconds,
+        "iterations": iterations,
+        "seconds_per_iteration": seconds / max(iterations, 1),
+        "stopped": "; ".join(dict.fromkeys(outcome.reason for outcome in outcomes)),
+        "cancelled": any(outcome.cancelled for outcome in outcomes),
+        "history": history,
+        "memory": {
+            "budget_bytes": reconstructed.budget_bytes,
+            "peak_bytes": reconstructed.peak_bytes,
+            "notes": list(reconstructed.notes),
+        },
+    }
+    if several:
+        report["slabs"] = [
+            {
+                "slices": [slab.start, slab.stop],
+                "reconstructed": [slab.first, slab.last],
+                "iterations": outcome.iterations,
+                "seconds": outcome.seconds,
+                "stopped": outcome.reason,
+            }
+            for slab, outcome in reconstructed.slabs
+        ]
+    return report
+
+
+def _describe_record(record: IterationRecord, names: Sequence[str]) -> dict[str, Any]:
+    line = {
+        "iteration": record.iteration,
+        "seconds": record.seconds,
+        "objective": record.objective,
+        "data": dict(zip(names, record.data, strict=True)),
+        "regulariser": record.regulariser,
+    }
+    return line if record.gap is None else line | {"gap": record.gap}

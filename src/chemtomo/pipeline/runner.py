@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from chemtomo.data import Dataset, Volume
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, ReconstructParameters
-from chemtomo.pipeline.recipe import make_recipe
+from chemtomo.pipeline.preview import in_full_resolution_units, preview_of
+from chemtomo.pipeline.recipe import make_recipe, make_report
 from chemtomo.preprocess import paper
-from chemtomo.recon import Reconstruction, prepare
-from chemtomo.solvers import IterationRecord, Limits, Outcome, Progress, iterate
+from chemtomo.recon import reconstruct as reconstruct_dataset
+from chemtomo.solvers import Limits, Progress
 
 __all__ = ["Result", "execute", "reconstruct", "run"]
 
@@ -29,7 +30,7 @@ class Result:
         The reconstruction. Its ``provenance`` is the recipe.
     report : dict
         ``method, device, seconds, iterations, seconds_per_iteration, stopped, cancelled, history``,
-        ready to be written as JSON.
+        ``memory`` and, if there are several, ``slabs``, ready to be written as JSON.
     """
 
     volume: Volume
@@ -78,12 +79,19 @@ def run(
         steps.append(("preprocess", preprocess))
         prepared = _preprocess(dataset, preprocess)
     steps.append(("reconstruct", parameters))
-    reconstruction = prepare(prepared, parameters)
-    limits = Limits(parameters.iterations, parameters.report_every, parameters.tolerance)
-    outcome = yield from iterate(reconstruction, limits, should_stop)
-    recipe = make_recipe(dataset, steps, reconstruction.device)
-    volume = dataclasses.replace(reconstruction.result(), provenance=recipe)
-    return Result(volume, _report(parameters, reconstruction, outcome))
+    settings = parameters
+    binned = prepared
+    if parameters.preview:
+        binned, settings = preview_of(prepared, parameters)
+    limits = Limits(settings.iterations, settings.report_every, settings.tolerance or None)
+    if parameters.preview and limits.tolerance is not None:
+        limits = dataclasses.replace(limits, tolerance=10 * limits.tolerance, change_tolerance=0.1)
+    reconstructed = yield from reconstruct_dataset(binned, settings, limits, should_stop)
+    volume = reconstructed.volume
+    if parameters.preview:
+        volume = in_full_resolution_units(volume, prepared)
+    recipe = make_recipe(dataset, steps, reconstructed.device)
+    return Result(dataclasses.replace(volume, provenance=recipe), make_report(settings, reconstructed))
 
 
 def execute(
@@ -115,31 +123,6 @@ def _preprocess(dataset: Dataset, parameters: PreprocessParameters) -> Dataset:
         percentile_high=parameters.percentile_high,
         threshold_level=parameters.threshold,
     )
-
-
-def _report(
-    parameters: ReconstructParameters, reconstruction: Reconstruction, outcome: Outcome
-) -> dict[str, Any]:
-    def entry(record: IterationRecord) -> dict[str, Any]:
-        line = {
-            "iteration": record.iteration,
-            "seconds": record.seconds,
-            "objective": record.objective,
-            "data": dict(zip(reconstruction.names, record.data, strict=True)),
-            "regulariser": record.regulariser,
-        }
-        return line if record.gap is None else line | {"gap": record.gap}
-
-    return {
-        "method": parameters.method,
-        "device": reconstruction.device,
-        "seconds": outcome.seconds,
-        "iterations": outcome.iterations,
-        "seconds_per_iteration": outcome.seconds / max(outcome.iterations, 1),
-        "stopped": outcome.reason,
-        "cancelled": outcome.cancelled,
-        "history": [entry(record) for record in outcome.history],
-    }
 
 
 def reconstruct(

@@ -5,6 +5,7 @@ and returns a new one, with an entry ``{"step": name, parameters...}`` appended 
 ``provenance``. To treat all signals of a dataset alike, use ``dataset.map``.
 """
 
+from chemtomo.preprocess.binning import bin_pixels
 from chemtomo.preprocess.crop import crop_detector, detector_support, select_slices
 from chemtomo.preprocess.intensity import (
     clip_negative,
@@ -15,6 +16,7 @@ from chemtomo.preprocess.intensity import (
 )
 
 __all__ = [
+    "bin_pixels",
     "clip_negative",
     "crop_detector",
     "detector_support",

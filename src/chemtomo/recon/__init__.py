@@ -1,6 +1,6 @@
 """Reconstruction: from a dataset to a volume."""
 
-from chemtomo.recon.prepare import Settings, prepare
-from chemtomo.recon.reconstruction import Reconstruction
+from chemtomo.recon.reconstruction import Reconstructed, reconstruct
+from chemtomo.recon.settings import Settings
 
-__all__ = ["Reconstruction", "Settings", "prepare"]
+__all__ = ["Reconstructed", "Settings", "reconstruct"]

@@ -106,6 +106,12 @@ class Frame:
         )
         return cls(cropped, geometry, (start, stop), (left, right), (top, top + depth), edge, keep_crop)
 
+    @property
+    def cropped_shape(self) -> tuple[int, int, int]:
+        """Voxels of the cropped volume, (z, y, x)."""
+        nz, nx = self.geometry.volume_shape
+        return nz, self.slices[1] - self.slices[0], nx
+
     def sinograms(self) -> npt.NDArray[np.float32]:
         """Return the data as (channel, tilt, y, detector), float32."""
         return np.stack([np.asarray(series.data, dtype=np.float32) for series in self.dataset])

@@ -34,6 +34,17 @@ class NumpyBackend:
         """What is minimised."""
         return self._problem
 
+    @property
+    def allocated_bytes(self) -> int:
+        """Nothing on a device."""
+        return 0
+
+    def reserve(self, metric: FourierMetric) -> None:
+        """Do nothing: main memory is taken as needed."""
+
+    def release(self) -> None:
+        """Do nothing: main memory is freed when the backend is."""
+
     def reset(self) -> None:
         """Set every variable to zero."""
         problem = self.problem

@@ -1,29 +1,206 @@
-"""What every prepared reconstruction offers, in the units and the frame of its result."""
+"""Run a method on a dataset: whole, or slab by slab where the device is too small for it."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Generator
 from typing import Protocol
 
-from chemtomo.data import Volume
-from chemtomo.solvers import Step
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["Reconstruction"]
+from chemtomo.data import Dataset, Volume
+from chemtomo.errors import DeviceMemoryError
+from chemtomo.opencl import DeviceInfo, choose_device
+from chemtomo.opencl.memory import Need
+from chemtomo.recon.frame import Frame
+from chemtomo.recon.settings import Settings
+from chemtomo.recon.sirt import SirtMethod
+from chemtomo.recon.slabs import OVERLAP, Slab, halves, plan_slabs
+from chemtomo.recon.variational import VariationalMethod
+from chemtomo.solvers import Limits, Outcome, Progress, Step, iterate
+
+__all__ = ["Method", "Reconstructed", "SlabStep", "reconstruct"]
+
+_SHARE_OF_MEMORY = 0.7  # of what the device reports, where no budget is given: others want some too
 
 
-class Reconstruction(Step, Protocol):
-    """A method with its data on a device, ready for `chemtomo.solvers.iterate`.
+class SlabStep(Step, Protocol):
+    """A step on some of the slices, in the units of the data."""
 
-    As a `Step` it speaks in the units of the data and in the frame of the result: a slice or volume
-    is padded and oriented like the volume that `result` returns.
+    @property
+    def allocated_bytes(self) -> int:
+        """Device memory in use."""
+
+    def release(self) -> None:
+        """Give the device memory back."""
+
+
+class Method(Protocol):
+    """A method with the whole data, that makes steps for parts of it."""
+
+    overlap: bool
+    """Whether neighbouring slices depend on each other."""
+
+    def need(self, slices: int, device: DeviceInfo) -> Need:
+        """Device memory for so many slices."""
+
+    def step(self, first: int, last: int, device: DeviceInfo | None) -> SlabStep:
+        """Return the step for the slices ``first <= y < last``, at its start."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reconstructed:
+    """What came out.
+
+    Attributes
+    ----------
+    volume : Volume
+        The reconstruction, without provenance.
+    device : str
+        Where it was computed.
+    slabs : tuple of (Slab, Outcome)
+        How the slabs ended; one for the whole volume, if it fits. Slabs that a cancel left out are missing.
+    budget_bytes : int, optional
+        Device memory that could be used; ``None`` for NumPy.
+    peak_bytes : int
+        Device memory that was used.
+    notes : tuple of str
+        What had to be changed on the way.
     """
 
-    @property
-    def device(self) -> str:
-        """Name of the device."""
+    volume: Volume
+    device: str
+    slabs: tuple[tuple[Slab, Outcome], ...]
+    budget_bytes: int | None
+    peak_bytes: int
+    notes: tuple[str, ...]
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the channels."""
 
-    def result(self) -> Volume:
-        """Return the iterate as a volume, without provenance."""
+def reconstruct(
+    dataset: Dataset,
+    settings: Settings,
+    limits: Limits,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[Progress, None, Reconstructed]:
+    """Reconstruct a dataset, one iteration at a time.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Signals of one geometry, aligned.
+    settings : Settings
+        Method, weights, ranges, device and memory.
+    limits : Limits
+        For every slab.
+    should_stop : callable, optional
+        Asked before every iteration; ``True`` ends the run with the iterate as it is.
+
+    Yields
+    ------
+    Progress
+        After every iteration. With several slabs the iterations count on from one to the next.
+
+    Returns
+    -------
+    Reconstructed
+        The volume, in the units of the data, and how it went.
+
+    Raises
+    ------
+    DataError
+        When the data is not fit for the method.
+    ParameterError
+        When a range or a name does not fit the data.
+    DeviceError
+        When the device is not there, or has not enough memory.
+    """
+    device = choose_device(settings.device)
+    frame = Frame.of(dataset, settings.slices, settings.crop, settings.keep_crop)
+    method: Method = (
+        SirtMethod(frame, settings) if settings.method == "sirt" else VariationalMethod(frame, settings)
+    )
+    slices = frame.slices[1] - frame.slices[0]
+    overlap = OVERLAP if method.overlap else 0
+    budget = None if device is None else _budget(settings.memory, device)
+    waiting = deque(_plan(method, slices, overlap, device, budget))
+    image = np.zeros((len(dataset), *frame.cropped_shape), dtype=np.float32)
+    ended: list[tuple[Slab, Outcome]] = []
+    notes: list[str] = []
+    peak = 0
+    cancelled = False
+    while waiting and not cancelled:
+        slab = waiting.popleft()
+        try:
+            step = method.step(slab.first, slab.last, device)
+        except DeviceMemoryError as error:
+            parts = halves(slab, overlap, slices)
+            notes.append(f"{error}. Slices {slab.start} to {slab.stop - 1} were split in two")
+            waiting.extendleft(reversed(parts))
+            continue
+        running = iterate(step, limits, should_stop)
+        view = _View(frame, image, slab, step)
+        outcome = yield from _counting_on(running, view, len(ended), len(ended) + 1 + len(waiting))
+        peak = max(peak, step.allocated_bytes)
+        kept = slice(slab.start - slab.first, slab.stop - slab.first)
+        image[:, :, slab.start : slab.stop] = step.volume()[:, :, kept]
+        step.release()
+        ended.append((slab, outcome))
+        cancelled = outcome.cancelled
+    pixel = dataset.series[0].pixel_size_nm
+    volume = Volume(frame.to_volume(image), dataset.names, pixel, frame.origin_px)
+    name = "numpy" if device is None else device.name
+    return Reconstructed(volume, name, tuple(ended), budget, peak, tuple(notes))
+
+
+def _budget(memory_gib: float | None, device: DeviceInfo) -> int:
+    if memory_gib is not None:
+        return int(memory_gib * 2**30)
+    return int(_SHARE_OF_MEMORY * device.memory_bytes)
+
+
+def _plan(
+    method: Method, slices: int, overlap: int, device: DeviceInfo | None, budget: int | None
+) -> tuple[Slab, ...]:
+    if device is None or budget is None:
+        return plan_slabs(slices, overlap, lambda _: True)
+
+    def fits(count: int) -> bool:
+        need = method.need(count, device)
+        return need.total <= budget and need.largest <= device.largest_buffer_bytes
+
+    return plan_slabs(slices, overlap, fits)
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """The whole volume while a slab is being reconstructed."""
+
+    frame: Frame
+    image: npt.NDArray[np.float32]
+    slab: Slab
+    step: Step
+
+    def slice(self, y: int) -> npt.NDArray[np.float32]:
+        """Return the slice `y` of the volume in the frame of the result, shape (channel, z, x)."""
+        if self.slab.start <= y < self.slab.stop:
+            return self.frame.to_slice(self.step.slice(y - self.slab.first))
+        return self.frame.to_slice(self.image[:, :, y])
+
+
+def _counting_on(
+    running: Generator[Progress, None, Outcome], view: _View, before: int, slabs: int
+) -> Generator[Progress, None, Outcome]:
+    while True:
+        try:
+            progress = next(running)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        yield dataclasses.replace(
+            progress,
+            iteration=before * progress.iterations + progress.iteration,
+            iterations=slabs * progress.iterations,
+            slice=view.slice,
+        )

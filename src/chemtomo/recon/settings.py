@@ -72,5 +72,9 @@ class Settings(Protocol):
         """Relative duality gap at which to stop."""
 
     @property
+    def memory(self) -> float | None:
+        """Device memory to use, in GiB."""
+
+    @property
     def device(self) -> str:
         """Where to compute, see `chemtomo.opencl.choose_device`."""

@@ -11,19 +11,26 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.data import Volume
 from chemtomo.geometry import ParallelBeam
 from chemtomo.opencl import DeviceInfo
+from chemtomo.opencl.memory import Need, sirt_need
 from chemtomo.operators import Projector
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.settings import Settings
 from chemtomo.solvers.loop import Objective
 
-__all__ = ["SirtReconstruction"]
+__all__ = ["NumpySirt", "SirtMethod", "SirtStep", "inverse_sums"]
 
 
 class SirtBackend(Protocol):
     """The iterate of SIRT on one device."""
+
+    @property
+    def allocated_bytes(self) -> int:
+        """Device memory in use."""
+
+    def release(self) -> None:
+        """Give the device memory back."""
 
     def advance(self) -> None:
         """Do one iteration."""
@@ -38,8 +45,8 @@ class SirtBackend(Protocol):
         """Return the iterate, shape (channel, z, y, x)."""
 
 
-class SirtReconstruction:
-    """SIRT of all channels on one device: a `chemtomo.recon.Reconstruction`.
+class SirtMethod:
+    """SIRT of all channels: a `chemtomo.recon.reconstruction.Method`.
 
     Parameters
     ----------
@@ -47,32 +54,45 @@ class SirtReconstruction:
         The data.
     settings : Settings
         Only ``nonnegative`` matters here.
-    device : DeviceInfo, optional
-        OpenCL device; NumPy without one.
     """
 
-    def __init__(self, frame: Frame, settings: Settings, device: DeviceInfo | None) -> None:
-        self._frame = frame
-        self._device = device
-        data = frame.sinograms()
-        rows, columns = inverse_sums(frame.geometry)
-        self._backend: SirtBackend
+    overlap = False
+
+    def __init__(self, frame: Frame, settings: Settings) -> None:
+        self._geometry = frame.geometry
+        self._data = frame.sinograms()
+        self._rows, self._columns = inverse_sums(frame.geometry)
+        self._nonnegative = settings.nonnegative
+
+    def need(self, slices: int, device: DeviceInfo) -> Need:
+        """Device memory for so many slices."""
+        return sirt_need(self._geometry, len(self._data), slices, device=device)
+
+    def step(self, first: int, last: int, device: DeviceInfo | None) -> SirtStep:
+        """Return the step for the slices ``first <= y < last``, at its start."""
+        data = self._data[:, :, first:last]
+        common = self._geometry, data, self._rows, self._columns, self._nonnegative
         if device is None:
-            self._backend = NumpySirt(frame.geometry, data, rows, columns, settings.nonnegative)
-        else:
-            from chemtomo.opencl.sirt import OpenCLSirt  # pyopencl is loaded when it is used
+            return SirtStep(NumpySirt(*common))
+        from chemtomo.opencl.sirt import OpenCLSirt  # pyopencl is loaded when it is used
 
-            self._backend = OpenCLSirt(frame.geometry, data, rows, columns, settings.nonnegative, device)
+        return SirtStep(OpenCLSirt(*common, device))
+
+
+class SirtStep:
+    """SIRT on some slices: a `SlabStep`."""
+
+    def __init__(self, backend: SirtBackend) -> None:
+        self._backend = backend
 
     @property
-    def device(self) -> str:
-        """Name of the device."""
-        return "numpy" if self._device is None else self._device.name
+    def allocated_bytes(self) -> int:
+        """Device memory in use."""
+        return self._backend.allocated_bytes
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the channels."""
-        return self._frame.dataset.names
+    def release(self) -> None:
+        """Give the device memory back."""
+        self._backend.release()
 
     def advance(self) -> None:
         """Do one iteration."""
@@ -88,17 +108,12 @@ class SirtReconstruction:
         return None
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
-        """Return the slice `y` of the iterate in the frame of the result, shape (channel, z, x)."""
-        return self._frame.to_slice(self._backend.slice(y))
+        """Return the slice `y` of the iterate, shape (channel, z, x)."""
+        return self._backend.slice(y)
 
     def volume(self) -> npt.NDArray[np.float32]:
-        """Return the iterate in the frame of the result, shape (channel, z, y, x)."""
-        return self._frame.to_volume(self._backend.volume())
-
-    def result(self) -> Volume:
-        """Return the iterate as a volume."""
-        pixel = self._frame.dataset.series[0].pixel_size_nm
-        return Volume(self.volume(), self.names, pixel, self._frame.origin_px)
+        """Return the iterate, shape (channel, z, y, x)."""
+        return self._backend.volume()
 
 
 def inverse_sums(geometry: ParallelBeam) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -132,6 +147,11 @@ class NumpySirt:
         self._columns = columns[np.newaxis, :, np.newaxis, :]
         self._nonnegative = nonnegative
         self._volume = np.zeros(self._projector.domain_shape, dtype=np.float32)
+
+    allocated_bytes = 0
+
+    def release(self) -> None:
+        """Do nothing: it is in main memory."""
 
     def advance(self) -> None:
         """Do one iteration."""

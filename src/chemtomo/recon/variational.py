@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.data import Volume
 from chemtomo.errors import DataError
 from chemtomo.functionals import Problem
 from chemtomo.opencl import DeviceInfo
+from chemtomo.opencl.memory import Need, variational_need
 from chemtomo.operators import Projector
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.numpy_backend import NumpyBackend
@@ -18,15 +18,14 @@ from chemtomo.recon.settings import Settings
 from chemtomo.recon.weights import Weights, counts_weights, paper_weights
 from chemtomo.solvers.backend import Backend
 from chemtomo.solvers.loop import Objective
-from chemtomo.solvers.primal_dual import FastSteps, PaperSteps, PrimalDualSteps
+from chemtomo.solvers.metric_norm import metric_norm
+from chemtomo.solvers.primal_dual import FastSteps, PaperSteps, PrimalDualSteps, fast_step_sizes
 
-__all__ = ["VariationalReconstruction"]
-
-_SIZING_SLICES = 4  # the norm of the metric hardly depends on their number
+__all__ = ["VariationalMethod", "VariationalStep", "problem_of"]
 
 
-class VariationalReconstruction:
-    """TV or TGV of all channels on one device: a `chemtomo.recon.Reconstruction`.
+class VariationalMethod:
+    """TV or TGV of all channels: a `chemtomo.recon.reconstruction.Method`.
 
     Parameters
     ----------
@@ -34,34 +33,66 @@ class VariationalReconstruction:
         The data.
     settings : Settings
         Method and weights.
-    device : DeviceInfo, optional
-        OpenCL device; NumPy without one.
+
+    Raises
+    ------
+    DataError, ParameterError
+        See `problem_of`.
     """
 
-    def __init__(self, frame: Frame, settings: Settings, device: DeviceInfo | None) -> None:
-        self._frame = frame
-        self._device = device
+    def __init__(self, frame: Frame, settings: Settings) -> None:
+        self._settings = settings
         self._problem, self._weights = problem_of(frame, settings)
-        backend = _backend(self._problem, device)
-        self._steps: PrimalDualSteps
-        if settings.steps == "paper":
-            self._steps = PaperSteps(backend, track_change=settings.tolerance is not None)
-        else:
-            sizing = _backend(_fewer_slices(self._problem), device)
-            self._steps = FastSteps(backend, sizing, track_change=settings.tolerance is not None)
-        self._to_density = np.array(self._weights.scales, dtype=np.float32) / np.float32(
-            self._problem.operator_norm
+        self.overlap = settings.dims == 3
+        # From the whole data, so that all slabs take the same steps.
+        self._dual_steps = fast_step_sizes(self._problem) if settings.steps == "fast" else None
+
+    def need(self, slices: int, device: DeviceInfo) -> Need:
+        """Device memory for so many slices."""
+        return variational_need(
+            self._problem.geometry,
+            self._problem.channels,
+            slices,
+            dims=self._problem.dims,
+            second_order=self._problem.second_order,
+            fast=self._dual_steps is not None,
+            device=device,
         )
 
-    @property
-    def device(self) -> str:
-        """Name of the device."""
-        return "numpy" if self._device is None else self._device.name
+    def step(self, first: int, last: int, device: DeviceInfo | None) -> VariationalStep:
+        """Return the step for the slices ``first <= y < last``, at its start."""
+        problem = dataclasses.replace(self._problem, data=self._problem.data[:, :, first:last])
+        metric = None
+        if self._dual_steps is not None:
+            metric = metric_norm(problem, self._dual_steps, lambda small: _backend(small, device))
+        backend = _backend(problem, device)
+        steps: PrimalDualSteps
+        if self._dual_steps is not None and metric is not None:
+            backend.reserve(metric)
+            steps = FastSteps(backend, self._dual_steps, metric)
+        else:
+            steps = PaperSteps(backend)
+        return VariationalStep(steps, backend, self._weights)
+
+
+class VariationalStep:
+    """The iteration on some slices, in the units of the data: a `SlabStep`."""
+
+    def __init__(self, steps: PrimalDualSteps, backend: Backend, weights: Weights) -> None:
+        self._steps = steps
+        self._backend = backend
+        self._weights = weights
+        norm = np.float32(backend.problem.operator_norm)
+        self._to_density = (np.array(weights.scales, dtype=np.float32) / norm)[:, None, None]
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the channels."""
-        return self._frame.dataset.names
+    def allocated_bytes(self) -> int:
+        """Device memory in use."""
+        return self._backend.allocated_bytes
+
+    def release(self) -> None:
+        """Give the device memory back."""
+        self._backend.release()
 
     def advance(self) -> None:
         """Do one iteration."""
@@ -70,7 +101,8 @@ class VariationalReconstruction:
     def objective(self) -> Objective:
         """Evaluate the objective in the units of the normalisation, see `Weights`."""
         found = self._steps.objective()
-        weighted = sum(m * value for m, value in zip(self._problem.weights, found.data, strict=True))
+        problem = self._backend.problem
+        weighted = sum(m * value for m, value in zip(problem.weights, found.data, strict=True))
         return Objective(
             total=found.total * self._weights.report,
             data=tuple(v * unit for v, unit in zip(found.data, self._weights.data_report, strict=True)),
@@ -83,17 +115,12 @@ class VariationalReconstruction:
         return self._steps.change()
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
-        """Return the slice `y` of the iterate in the frame of the result, shape (channel, z, x)."""
-        return self._frame.to_slice(self._steps.slice(y) * self._to_density[:, None, None])
+        """Return the slice `y` of the iterate, shape (channel, z, x)."""
+        return self._steps.slice(y) * self._to_density
 
     def volume(self) -> npt.NDArray[np.float32]:
-        """Return the iterate in the frame of the result, shape (channel, z, y, x)."""
-        return self._frame.to_volume(self._steps.volume() * self._to_density[:, None, None, None])
-
-    def result(self) -> Volume:
-        """Return the iterate as a volume."""
-        pixel = self._frame.dataset.series[0].pixel_size_nm
-        return Volume(self.volume(), self.names, pixel, self._frame.origin_px)
+        """Return the iterate, shape (channel, z, y, x)."""
+        return self._steps.volume() * self._to_density[..., None]
 
 
 def problem_of(frame: Frame, settings: Settings) -> tuple[Problem, Weights]:
@@ -142,8 +169,3 @@ def _backend(problem: Problem, device: DeviceInfo | None) -> Backend:
     from chemtomo.opencl.variational import OpenCLBackend  # pyopencl is loaded when it is used
 
     return OpenCLBackend(problem, device)
-
-
-def _fewer_slices(problem: Problem) -> Problem:
-    slices = min(problem.slices, _SIZING_SLICES if problem.dims == 3 else 1)
-    return dataclasses.replace(problem, data=problem.data[:, :, :slices])

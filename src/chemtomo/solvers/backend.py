@@ -62,6 +62,22 @@ class Backend(Protocol):
     def problem(self) -> Problem:
         """What is minimised."""
 
+    @property
+    def allocated_bytes(self) -> int:
+        """Device memory in use; 0 in main memory."""
+
+    def reserve(self, metric: FourierMetric) -> None:
+        """Take the memory that `metric_update` will need, so that it does not fail later.
+
+        Raises
+        ------
+        DeviceMemoryError
+            When there is not enough.
+        """
+
+    def release(self) -> None:
+        """Give the device memory back; the backend cannot be used any more."""
+
     def reset(self) -> None:
         """Set every variable to zero."""
 

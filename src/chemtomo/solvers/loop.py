@@ -52,7 +52,7 @@ class Step(Protocol):
         """Evaluate the objective at the iterate."""
 
     def change(self) -> float | None:
-        """Relative change of the image since the iterate half as many iterations ago, if known."""
+        """Relative change of the image since a question before half of the iterations, if known."""
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
         """Return the slice ``y`` of the iterate, shape (channel, z, x)."""
@@ -222,7 +222,9 @@ def _record(step: Step, done: int, seconds: float) -> IterationRecord:
 
 
 def _converged(step: Step, record: IterationRecord, limits: Limits) -> bool:
-    if limits.tolerance is None or record.gap is None or not record.gap <= limits.tolerance:
+    if limits.tolerance is None:
+        return False
+    change = step.change()  # asked every time: it is a change since an earlier question
+    if record.gap is None or not record.gap <= limits.tolerance:
         return False  # also for a gap that is not a number
-    change = step.change()
     return change is not None and change <= limits.change_tolerance

@@ -29,7 +29,7 @@ import scipy.fft
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 
-__all__ = ["FourierMetric"]
+__all__ = ["FourierMetric", "periodic_grid"]
 
 _Components = list[npt.NDArray[np.complex128]]
 
@@ -79,14 +79,7 @@ class FourierMetric:
         positivity: tuple[float, ...],
     ) -> FourierMetric:
         """Build the metric, not yet normalised, for the geometry and the step sizes."""
-        nz, nx = problem.geometry.volume_shape
-        grid = (
-            scipy.fft.next_fast_len(nz + _MARGIN, real=True),
-            scipy.fft.next_fast_len(problem.slices + 1, real=True)
-            if problem.dims == 3 and problem.slices > 1
-            else 1,
-            2 * scipy.fft.next_fast_len(-(-(nx + _MARGIN) // 2), real=True),
-        )
+        grid = periodic_grid(problem.geometry.volume_shape, problem.slices, problem.dims)
         spectrum = _projection_spectrum(problem.geometry, problem.operator_norm, grid[0], grid[2])
         return cls(grid, problem.dims, problem.second_order, spectrum, first, second, data, positivity)
 
@@ -159,6 +152,14 @@ class FourierMetric:
     def _broadcast_symbols(self) -> list[npt.NDArray[np.complex128]]:
         shapes = [(-1, 1, 1), (1, -1, 1), (1, 1, -1)] if self.dims == 3 else [(-1, 1, 1), (1, 1, -1)]
         return [symbol.reshape(shape) for symbol, shape in zip(self.symbols, shapes, strict=True)]
+
+
+def periodic_grid(slice_shape: tuple[int, int], slices: int, dims: int) -> tuple[int, int, int]:
+    """Return the grid (z, y, x) for slices of (nz, nx) voxels, see `FourierMetric`."""
+    nz, nx = slice_shape
+    across = scipy.fft.next_fast_len(slices + 1, real=True) if dims == 3 and slices > 1 else 1
+    half = scipy.fft.next_fast_len(-(-(nx + _MARGIN) // 2), real=True)
+    return scipy.fft.next_fast_len(nz + _MARGIN, real=True), across, 2 * half
 
 
 def _projection_spectrum(

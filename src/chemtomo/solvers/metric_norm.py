@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,13 @@ from chemtomo.solvers.metric import FourierMetric
 __all__ = ["metric_norm"]
 
 _MARGIN = 1.02
+_SLICES = 4
 _remembered: OrderedDict[Hashable, float] = OrderedDict()
 
 
-def metric_norm(problem: Problem, steps: DualSteps, sizing: Backend) -> FourierMetric:
+def metric_norm(
+    problem: Problem, steps: DualSteps, backend_of: Callable[[Problem], Backend]
+) -> FourierMetric:
     """Return the metric of a problem and its dual steps, normalised.
 
     The factor is the largest eigenvalue of ``M^-1 K' Sigma K`` and a margin of 2 %. It is found by
@@ -33,8 +37,8 @@ def metric_norm(problem: Problem, steps: DualSteps, sizing: Backend) -> FourierM
         Whose metric.
     steps : DualSteps
         Its dual steps, with those of the positivity.
-    sizing : Backend
-        Has the geometry, channels and weights of `problem`, and perhaps fewer slices. Its variables are lost.
+    backend_of : callable
+        Puts a problem on a device: the same problem with a few slices, on which the norm hardly depends.
 
     Raises
     ------
@@ -45,17 +49,21 @@ def metric_norm(problem: Problem, steps: DualSteps, sizing: Backend) -> FourierM
         raise SolverError("found no positivity steps; expected one a channel for a Fourier-domain metric")
     constants = (steps.first, steps.second, steps.data, steps.positivity)
     metric = FourierMetric.of_problem(problem, *constants)
-    small = sizing.problem
+    slices = min(problem.slices, _SLICES if problem.dims == 3 else 1)
     key = (
         problem.geometry,
-        small.slices,
+        slices,
         problem.dims,
         problem.second_order,
         round(problem.operator_norm, 6),
         tuple(float(f"{number:.3g}") for number in (steps.first, steps.second, *steps.data)),
     )
     if key not in _remembered:
-        _remembered[key] = _largest_eigenvalue(FourierMetric.of_problem(small, *constants), steps, sizing)
+        sizing = backend_of(dataclasses.replace(problem, data=problem.data[:, :, :slices]))
+        _remembered[key] = _largest_eigenvalue(
+            FourierMetric.of_problem(sizing.problem, *constants), steps, sizing
+        )
+        sizing.release()
         while len(_remembered) > 64:
             _remembered.popitem(last=False)
     return metric.with_norm(_MARGIN * _remembered[key])

@@ -15,9 +15,12 @@ import numpy.typing as npt
 from chemtomo.functionals import Problem
 from chemtomo.solvers.backend import Backend, DualSteps, PrimalSteps
 from chemtomo.solvers.loop import Objective
-from chemtomo.solvers.metric_norm import metric_norm
+from chemtomo.solvers.metric import FourierMetric
 
 __all__ = ["FastSteps", "PaperSteps", "PrimalDualSteps", "fast_step_sizes"]
+
+
+_SPACING = 1.4  # between remembered iterations: three of them are between a third and all of those done
 
 
 class PrimalDualSteps:
@@ -27,16 +30,12 @@ class PrimalDualSteps:
     ----------
     backend : Backend
         The problem on a device, all variables zero.
-    track_change : bool
-        Whether to remember earlier images for `change`.
     """
 
-    def __init__(self, backend: Backend, track_change: bool = False) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._track_change = track_change
         self._done = 0
-        # (iteration, image): the older of two is at most half as old as the iterate
-        self._earlier: list[tuple[int, npt.NDArray[np.float32]]] = []
+        self._earlier: list[tuple[int, npt.NDArray[np.float16]]] = []
 
     def advance(self) -> None:
         """Do one iteration."""
@@ -54,11 +53,9 @@ class PrimalDualSteps:
     def change(self) -> float | None:
         """Relative change of the image since a time before half of the iterations, largest over channels.
 
-        An image is remembered now and then when this is asked, so that the older of two is from
-        before half of the iterations done; ``None`` until there is one.
+        Some of the images are remembered when this is asked, in half precision and normalised units;
+        ``None`` until there is one from before half of the iterations.
         """
-        if not self._track_change:
-            return None
         image = self._backend.volume()
         while len(self._earlier) > 1 and 2 * self._earlier[1][0] <= self._done:
             self._earlier.pop(0)
@@ -68,8 +65,8 @@ class PrimalDualSteps:
             size = np.sqrt((image.astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
             moved = np.sqrt(((image - before).astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
             result = float((moved / np.where(size > 0, size, 1)).max())
-        if len(self._earlier) < 2 and (not self._earlier or self._done >= 1.4 * self._earlier[-1][0]):
-            self._earlier.append((self._done, image))
+        if not self._earlier or self._done >= _SPACING * self._earlier[-1][0]:
+            self._earlier.append((self._done, image.astype(np.float16)))
         return result
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
@@ -89,8 +86,8 @@ class PaperSteps(PrimalDualSteps):
     multiplied by ``n^3`` these are dual steps ``n sigma`` and primal steps ``tau / n``.
     """
 
-    def __init__(self, backend: Backend, track_change: bool = False) -> None:
-        super().__init__(backend, track_change)
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend)
         step = 1 / math.sqrt(17)
         norm = backend.problem.operator_norm
         channels = backend.problem.channels
@@ -105,29 +102,22 @@ class PaperSteps(PrimalDualSteps):
 class FastSteps(PrimalDualSteps):
     """The accelerated iteration: a metric in Fourier space for the primal variables.
 
-    All constants come from rules on the data, see `fast_step_sizes`.
+    Parameters
+    ----------
+    backend : Backend
+        The problem on a device, all variables zero.
+    dual_steps : DualSteps
+        From `fast_step_sizes`: all constants come from rules on the data.
+    metric : FourierMetric
+        From `chemtomo.solvers.metric_norm.metric_norm`, for the same steps.
     """
 
     relaxation = 1.8
 
-    def __init__(self, backend: Backend, sizing: Backend | None = None, track_change: bool = False) -> None:
-        """Set the steps up.
-
-        Parameters
-        ----------
-        backend : Backend
-            The problem on a device, all variables zero.
-        sizing : Backend, optional
-            A smaller problem with the same geometry and weights, on which the norm of the metric is
-            found; `backend` itself by default.
-        track_change : bool
-            Whether to remember earlier images for `change`.
-        """
-        super().__init__(backend, track_change)
-        self._dual = fast_step_sizes(backend.problem)
-        self._metric = metric_norm(backend.problem, self._dual, sizing or backend)
-        if sizing is None:
-            backend.reset()
+    def __init__(self, backend: Backend, dual_steps: DualSteps, metric: FourierMetric) -> None:
+        super().__init__(backend)
+        self._dual = dual_steps
+        self._metric = metric
 
     def _update(self, backend: Backend) -> None:
         backend.metric_update(self._metric, self.relaxation)

@@ -1,0 +1,70 @@
+"""How much device memory a reconstruction takes, before it is taken."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from chemtomo.geometry import ParallelBeam
+from chemtomo.opencl.device import DeviceInfo
+from chemtomo.opencl.layout import Layout
+from chemtomo.solvers.metric import periodic_grid
+
+__all__ = ["Need", "sirt_need", "variational_need"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """Device memory in bytes: of all buffers together, and of the largest."""
+
+    total: int
+    largest: int
+
+
+def variational_need(
+    geometry: ParallelBeam,
+    channels: int,
+    slices: int,
+    *,
+    dims: int,
+    second_order: bool,
+    fast: bool,
+    device: DeviceInfo,
+) -> Need:
+    """Memory of `chemtomo.opencl.variational.OpenCLBackend`.
+
+    Per voxel and channel, with the vectors of three and tensors of six components of TGV in 3D: two
+    for u, two for w, one for p and q each, one for the back-projection; with the fast steps one for
+    the positivity and four spectra. That is 18 floats and about 24.
+    """
+    layout = Layout.for_device(channels, slices, device)
+    volume = _bytes(layout, *geometry.volume_shape)
+    rays = _bytes(layout, *geometry.sinogram_shape)
+    pairs = dims * (dims + 1) // 2
+    volumes = 3 + dims
+    largest = dims * volume
+    if second_order:
+        volumes += 2 * dims + pairs
+        largest = pairs * volume
+    total = volumes * volume + 3 * rays
+    if fast:
+        nz, _, nx = periodic_grid(geometry.volume_shape, slices, dims)
+        fields = dims + 1 if second_order else 1
+        spectrum = fields * _bytes(layout, nz | 1, 2 * (nx // 2 + 1))
+        total += volume + spectrum
+        largest = max(largest, spectrum)
+    return Need(total + _SMALL, largest)
+
+
+def sirt_need(geometry: ParallelBeam, channels: int, slices: int, *, device: DeviceInfo) -> Need:
+    """Memory of `chemtomo.opencl.sirt.OpenCLSirt`: two volumes and two sinograms."""
+    layout = Layout.for_device(channels, slices, device)
+    volume = _bytes(layout, *geometry.volume_shape)
+    rays = _bytes(layout, *geometry.sinogram_shape)
+    return Need(2 * volume + 2 * rays + _SMALL, max(volume, rays))
+
+
+_SMALL = 8 * 2**20  # tables, constants, partial sums
+
+
+def _bytes(layout: Layout, rows: int, columns: int) -> int:
+    return 4 * layout.blocks * layout.block * rows * columns

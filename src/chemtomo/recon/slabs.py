@@ -1,0 +1,87 @@
+"""Volumes larger than the device: slabs of slices, one after the other.
+
+Methods that treat every slice by itself are exact in slabs. With derivatives across slices a slab
+is reconstructed with some slices more on either side, which are thrown away: their seam error is
+measured in the documentation ("Large volumes").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+from chemtomo.errors import DeviceMemoryError
+
+__all__ = ["OVERLAP", "Slab", "halves", "plan_slabs"]
+
+OVERLAP = 8
+"""Slices on either side of a slab that are reconstructed and thrown away, with derivatives across slices."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Slab:
+    """Slices ``start <= y < stop`` are kept, ``first <= y < last`` are reconstructed."""
+
+    first: int
+    start: int
+    stop: int
+    last: int
+
+    @property
+    def slices(self) -> int:
+        """Number of slices to reconstruct."""
+        return self.last - self.first
+
+
+def plan_slabs(slices: int, overlap: int, fits: Callable[[int], bool]) -> tuple[Slab, ...]:
+    """Split slices into as few slabs as fit, of about equal height.
+
+    Parameters
+    ----------
+    slices : int
+        Number of slices of the volume.
+    overlap : int
+        Slices to add on either side.
+    fits : callable
+        Whether a slab of so many slices fits the device.
+
+    Raises
+    ------
+    DeviceMemoryError
+        When not even one slice fits, with its overlap.
+    """
+    if fits(slices):
+        return (Slab(0, 0, slices, slices),)
+    for count in range(2, slices + 1):
+        slabs = _split(0, slices, count, overlap, slices)
+        if fits(max(slab.slices for slab in slabs)):
+            return slabs
+    raise DeviceMemoryError(
+        f"a slab of {min(slices, 1 + 2 * overlap)} slices does not fit the memory; expected at least "
+        "that much. Raise the memory, crop the detector, choose fewer channels, or 2 dimensions"
+    )
+
+
+def halves(slab: Slab, overlap: int, slices: int) -> tuple[Slab, ...]:
+    """Split a slab that did not fit after all.
+
+    Raises
+    ------
+    DeviceMemoryError
+        When it keeps one slice only.
+    """
+    if slab.stop - slab.start < 2:
+        raise DeviceMemoryError(
+            f"the device has not enough memory for slice {slab.start} with {slab.slices} slices in all; "
+            "expected room for one. Crop the detector, choose fewer channels, or 2 dimensions"
+        )
+    return _split(slab.start, slab.stop, 2, overlap, slices)
+
+
+def _split(start: int, stop: int, count: int, overlap: int, slices: int) -> tuple[Slab, ...]:
+    edges = [start + (stop - start) * k // count for k in range(count + 1)]
+    return tuple(
+        Slab(max(0, low - overlap), low, high, min(slices, high + overlap))
+        for low, high in itertools.pairwise(edges)
+    )
