@@ -341,7 +341,11 @@ def test_before_there_is_an_iterate_ctrl_c_aborts_at_once_and_the_old_result_sta
     arguments = ["reconstruct", *files, "-o", output, "--device", "numpy", "--method", "sirt"]
     assert run(*arguments, "--iterations", 2)[0] == 0
     before = read_volume(output)
-    monkeypatch.setattr("chemtomo.pipeline.runner.prepare", lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def prepare(*_, **__):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("chemtomo.pipeline.runner.execute", prepare)
     status, out, err = run(*arguments, "--iterations", 2)
     assert (status, out) == (130, "")
     assert one_line(err) == "Error: interrupted"

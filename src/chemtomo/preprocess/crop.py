@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import ParameterError
@@ -109,6 +109,8 @@ def _nonzero(data: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
 
 
 def _occupied_by_counts(series: TiltSeries) -> npt.NDArray[np.bool_]:
+    from scipy import stats  # takes half a second, and is seldom needed
+
     data = series.data
     pixels = data.shape[0] * data.shape[1]
     rates = sum(projection.sum(axis=0, dtype=np.float64) for projection in data) / pixels
