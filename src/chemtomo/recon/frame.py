@@ -27,6 +27,9 @@ class Frame:
     ----------
     dataset : Dataset
         The cropped data, one geometry.
+    all_slices : Dataset
+        The data of the same columns, of all slices: what weights are computed from, so that they do not
+        depend on the slices chosen.
     geometry : ParallelBeam
         Geometry of a cropped slice, with ``z`` reversed: see `sinograms` and `to_volume`.
     slices, columns : (int, int)
@@ -40,6 +43,7 @@ class Frame:
     """
 
     dataset: Dataset
+    all_slices: Dataset
     geometry: ParallelBeam
     slices: tuple[int, int]
     columns: tuple[int, int]
@@ -87,7 +91,8 @@ class Frame:
             left, right = 0, edge
         else:
             left, right = crop
-        cropped = dataset.map(lambda one: crop_detector(select_slices(one, start, stop), left, right))
+        all_slices = dataset.map(lambda one: crop_detector(one, left, right))
+        cropped = all_slices.map(lambda one: select_slices(one, start, stop))
         width = right - left
         axis = cropped.series[0].axis_position
         if not 0 <= axis <= width - 1:
@@ -104,7 +109,9 @@ class Frame:
         geometry = ParallelBeam(
             -first.tilts_deg, width, (depth, width), detector_axis=axis, volume_axis=((depth - 1) / 2, axis)
         )
-        return cls(cropped, geometry, (start, stop), (left, right), (top, top + depth), edge, keep_crop)
+        return cls(
+            cropped, all_slices, geometry, (start, stop), (left, right), (top, top + depth), edge, keep_crop
+        )
 
     @property
     def cropped_shape(self) -> tuple[int, int, int]:

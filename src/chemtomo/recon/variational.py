@@ -146,7 +146,7 @@ def problem_of(frame: Frame, settings: Settings) -> tuple[Problem, Weights]:
     if settings.normalisation == "paper":
         weights = paper_weights(frame.dataset, settings.mu, norm)
     else:
-        weights = counts_weights(frame.dataset, settings.mu, settings.strength, settings.data_term)
+        weights = counts_weights(frame.all_slices, settings.mu, settings.strength, settings.data_term)
     data /= np.array(weights.scales, dtype=np.float32)[:, None, None, None]
     problem = Problem(
         geometry=frame.geometry,

@@ -10,8 +10,6 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
@@ -113,16 +111,19 @@ def typical_value(series: TiltSeries) -> float:
     DataError
         When there is no positive signal.
     """
-    data = np.asarray(series.data, dtype=np.float64)
-    total = float(data.sum())
+    less = 1.0 if series.kind == "counts" else 0.0
+    total = squares = cubes = 0.0
+    for projection in series.data:  # one at a time, to spare memory
+        data = projection.astype(np.float64)
+        total += float(data.sum())
+        squares += float((data * (data - less)).sum())
+        cubes += float((data * (data - less) * (data - 2 * less)).sum())
     if not total > 0:
         raise DataError(f"tilt series {series.name!r} sums to {total:g}; expected a positive signal")
-    less = 1.0 if series.kind == "counts" else 0.0
-    squares = float((data * (data - less)).sum())
-    cubes = float((data * (data - less) * (data - 2 * less)).sum())
     if cubes > 0 and squares > 0:
         return cubes / squares
-    return max(squares, 0.0) / total or total / data.size  # too few counts to have met thrice, or twice
+    # too few counts to have met thrice, or twice
+    return max(squares, 0.0) / total or total / series.data.size
 
 
 def equivalent_counts(series: TiltSeries, scale: float) -> float:
@@ -130,18 +131,25 @@ def equivalent_counts(series: TiltSeries, scale: float) -> float:
 
     Counts are counts. The variance of an intensity is estimated from second differences in both
     directions of every projection (Immerkaer 1996), which cancel smooth structure, and held against
-    the mean.
+    the mean. A direction of less than three pixels has no second differences, and is left out.
     """
     if series.kind == "counts":
         return scale
-    data = np.asarray(series.data, dtype=np.float64)
-    mask: npt.NDArray[np.float64] = np.outer((1, -2, 1), (1, -2, 1)).astype(np.float64)
-    if min(data.shape[1:]) < 3:
-        return min(scale, _MOST_EQUIVALENT_COUNTS)
-    difference = ndimage.convolve(data, mask[np.newaxis], mode="nearest")[:, 1:-1, 1:-1]
-    variance = float((difference**2).mean()) / 36
-    gain = variance / max(float(data.mean()), 1e-30)
-    return float(min(scale / gain, _MOST_EQUIVALENT_COUNTS)) if gain > 0 else _MOST_EQUIVALENT_COUNTS
+    axes = [axis for axis in (0, 1) if series.shape[1 + axis] >= 3]
+    if not axes:
+        return _MOST_EQUIVALENT_COUNTS
+    total = squares = 0.0
+    for projection in series.data:
+        difference = projection.astype(np.float64)
+        total += float(difference.mean())
+        for axis in axes:
+            difference = np.diff(difference, 2, axis=axis)
+        squares += float((difference**2).mean())
+    # the squares of the weights 1, -2, 1 add up to 6
+    variance_over_mean = squares / 6 ** len(axes) / total
+    if not variance_over_mean > 0:
+        return _MOST_EQUIVALENT_COUNTS
+    return float(min(scale / variance_over_mean, _MOST_EQUIVALENT_COUNTS))
 
 
 def _by_full_name(dataset: Dataset, mu: Mapping[str, float]) -> dict[str, float]:
