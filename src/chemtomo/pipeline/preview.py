@@ -11,9 +11,10 @@ from chemtomo.data import Dataset, Volume
 from chemtomo.pipeline.parameters import ReconstructParameters
 from chemtomo.preprocess import bin_pixels
 
-__all__ = ["in_full_resolution_units", "preview_of"]
+__all__ = ["FACTOR", "binned_range", "in_full_resolution_units", "preview_of"]
 
-_FACTOR = 2
+FACTOR = 2
+"""Pixels of a bin along ``y`` and ``x``."""
 
 
 def preview_of(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dataset, ReconstructParameters]:
@@ -42,20 +43,23 @@ def preview_of(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dat
         changes["strength"] = parameters.strength * balance
     else:
         changes["mu"] = {name: mu * balance for name, mu in parameters.mu.items()}
-    changes["alpha0"] = parameters.alpha0 / _FACTOR
+    changes["alpha0"] = parameters.alpha0 / FACTOR
     if parameters.slices is not None:
-        changes["slices"] = _binned(parameters.slices, dataset.series[0].shape[1])
+        changes["slices"] = binned_range(parameters.slices, dataset.series[0].shape[1])
     if isinstance(parameters.crop, tuple):
-        changes["crop"] = _binned(parameters.crop, dataset.series[0].shape[2])
-    return dataset.map(lambda series: bin_pixels(series, _FACTOR)), parameters.model_copy(update=changes)
+        changes["crop"] = binned_range(parameters.crop, dataset.series[0].shape[2])
+    return dataset.map(lambda series: bin_pixels(series, FACTOR)), parameters.model_copy(update=changes)
 
 
-def _binned(pixels: tuple[int, int], size: int) -> tuple[int, int]:
-    """Bins that hold the pixels ``start <= i < stop``; a last bin that is not whole does not exist."""
+def binned_range(pixels: tuple[int, int], size: int) -> tuple[int, int]:
+    """Return the bins that hold the pixels ``start <= i < stop`` of `size`.
+
+    A last bin that is not whole does not exist; a single pixel is a bin.
+    """
     start, stop = pixels
-    most = size // _FACTOR
-    first = min(start // _FACTOR, most - 1)
-    return first, max(first + 1, min(-(-stop // _FACTOR), most))
+    most = max(1, size // FACTOR)
+    first = min(start // FACTOR, most - 1)
+    return first, max(first + 1, min(-(-stop // FACTOR), most))
 
 
 def in_full_resolution_units(volume: Volume, dataset: Dataset) -> Volume:
@@ -64,10 +68,10 @@ def in_full_resolution_units(volume: Volume, dataset: Dataset) -> Volume:
     A binned intensity is a mean over a ray that crosses half as many voxels; binned counts are the
     sum over eight times the volume (four times, of a single row).
     """
-    rows = min(_FACTOR, dataset.series[0].shape[1])
-    factors = [_FACTOR**2 * rows if series.kind == "counts" else _FACTOR for series in dataset]
+    rows = min(FACTOR, dataset.series[0].shape[1])
+    factors = [FACTOR**2 * rows if series.kind == "counts" else FACTOR for series in dataset]
     scale = np.array(factors, dtype=np.float32)[:, None, None, None]
     # the centre of the first bin, in units of bins
-    shift = (_FACTOR - 1) / (2 * _FACTOR)
+    shift = (FACTOR - 1) / (2 * FACTOR)
     z, y, x = (index + shift for index in volume.origin_px)
     return dataclasses.replace(volume, data=volume.data / scale, origin_px=(z, y, x))
