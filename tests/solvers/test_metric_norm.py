@@ -1,0 +1,135 @@
+"""The norm of the Fourier-domain metric: never too small, whatever the geometry, weights and slices."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from chemtomo.functionals import Problem
+from chemtomo.geometry import ParallelBeam
+from chemtomo.operators import Projector
+from chemtomo.recon.numpy_backend import NumpyBackend
+from chemtomo.solvers.backend import DualSteps
+from chemtomo.solvers.metric import FourierMetric
+from chemtomo.solvers.metric_norm import metric_norm
+
+Array = npt.NDArray[np.float64]
+
+FULL = np.arange(-90, 90, 5.0)
+GEOMETRIES = {
+    "full range": ParallelBeam(FULL, 9, (9, 9)),
+    "60 degrees": ParallelBeam(np.linspace(-30, 30, 12), 9, (9, 9)),
+    "three tilts": ParallelBeam([-60, 0, 50], 9, (9, 9)),
+    "one tilt": ParallelBeam([10], 9, (9, 9)),
+    "truncated": ParallelBeam(FULL, 6, (10, 10)),
+    "axis aside": ParallelBeam(FULL, 9, (13, 9), detector_axis=2.3, volume_axis=(6, 2.3)),
+}
+
+
+def problem_of(geometry: ParallelBeam, slices: int, second_order: bool, dims: int = 3) -> Problem:
+    return Problem(
+        geometry=geometry,
+        data=np.ones((1, geometry.tilts, slices, geometry.detector_pixels), np.float32),
+        weights=np.array([1.0]),
+        alpha0=4.0,
+        alpha1=1.0,
+        dims=3 if dims == 3 else 2,
+        data_term="kl",
+        coupled=True,
+        second_order=second_order,
+        operator_norm=Projector(geometry, 1, 1).norm(),
+    )
+
+
+def steps_of(data: float) -> DualSteps:
+    """Steps with the proportions of `fast_step_sizes`, and any weight of the data."""
+    return DualSteps(10.0, 100.0, (data,), (2 * np.sqrt(10.0 * data),))
+
+
+def largest_eigenvalue(problem: Problem, steps: DualSteps) -> float:
+    """Of ``M^-1 K' Sigma K``, by way of the symmetric ``Sigma^1/2 K M^-1 K' Sigma^1/2``, in float64."""
+    assert steps.positivity is not None
+    metric = FourierMetric.of_problem(problem, steps.first, steps.second, steps.data, steps.positivity)
+    regulariser, projector = problem.total_generalized_variation, problem.projector
+    roots = np.sqrt([steps.first, steps.second, steps.data[0], steps.positivity[0]])
+    shapes = [problem.vector_shape, problem.tensor_shape, problem.data.shape, problem.volume_shape]
+    if not problem.second_order:
+        shapes[1] = (0,)
+    sizes = [int(np.prod(shape)) for shape in shapes]
+
+    def apply(z: Array) -> Array:
+        parts = np.split(z, np.cumsum(sizes)[:-1])
+        p, q, r, s = (
+            root * part.reshape(shape) for root, part, shape in zip(roots, parts, shapes, strict=True)
+        )
+        image = regulariser.gradient.adjoint(p) + projector.adjoint(r) / problem.operator_norm + s
+        field = regulariser.symmetrized_gradient.adjoint(q) - p if problem.second_order else None
+        u, w = metric.solve(image, field)
+        first, second = regulariser.gradient.forward(u), np.zeros(0)
+        if w is not None:
+            first, second = first - w, regulariser.symmetrized_gradient.forward(w)
+        back = (first, second, projector.forward(u) / problem.operator_norm, u)
+        return np.concatenate([root * part.ravel() for root, part in zip(roots, back, strict=True)])
+
+    size = sum(sizes)
+    operator = LinearOperator((size, size), matvec=apply, dtype=np.float64)
+    start = np.random.default_rng(1).standard_normal(size)
+    return float(eigsh(operator, k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)[0])
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES.keys())
+@pytest.mark.parametrize("second_order", [False, True], ids=["tv", "tgv"])
+@pytest.mark.parametrize("data", [1e-2, 30.0, 1e4])
+def test_the_norm_is_a_bound_and_a_tight_one(geometry: ParallelBeam, second_order: bool, data: float) -> None:
+    """So that ``M - K' Sigma K`` has no negative eigenvalue, and no step is wasted."""
+    problem = problem_of(geometry, 2, second_order)
+    found = metric_norm(problem, steps_of(data), NumpyBackend).norm
+    expected = largest_eigenvalue(problem, steps_of(data))
+    assert expected <= found <= 1.03 * expected
+
+
+@pytest.mark.parametrize("second_order", [False, True], ids=["tv", "tgv"])
+@pytest.mark.parametrize("data", [30.0, 1e4])
+def test_the_norm_of_a_few_slices_is_a_bound_for_many(second_order: bool, data: float) -> None:
+    geometry, steps = GEOMETRIES["full range"], steps_of(data)
+    for slices in (5, 9, 17):
+        problem = problem_of(geometry, slices, second_order)
+        found = metric_norm(problem, steps, NumpyBackend).norm
+        expected = largest_eigenvalue(problem, steps)
+        assert expected <= found <= 1.06 * expected
+
+
+@pytest.mark.parametrize("second_order", [False, True], ids=["tv", "tgv"])
+def test_slices_by_themselves_have_one_norm(second_order: bool) -> None:
+    steps = steps_of(30.0)
+    one, many = (problem_of(GEOMETRIES["axis aside"], slices, second_order, dims=2) for slices in (1, 6))
+    found = metric_norm(many, steps, NumpyBackend).norm
+    assert largest_eigenvalue(many, steps) == pytest.approx(largest_eigenvalue(one, steps), rel=1e-3)
+    assert found == metric_norm(one, steps, NumpyBackend).norm
+
+
+def test_the_norm_of_channels_is_the_largest_of_each_alone() -> None:
+    """Steps six orders of magnitude apart."""
+    geometry = GEOMETRIES["full range"]
+    alone = problem_of(geometry, 2, True)
+    both = Problem(
+        geometry=geometry,
+        data=np.concatenate([alone.data, alone.data]),
+        weights=np.array([1.0, 1.0]),
+        alpha0=4.0,
+        alpha1=1.0,
+        dims=3,
+        data_term="kl",
+        coupled=True,
+        second_order=True,
+        operator_norm=alone.operator_norm,
+    )
+    weak, strong = steps_of(1e-2), steps_of(1e4)
+    assert weak.positivity is not None
+    assert strong.positivity is not None
+    together = DualSteps(10.0, 100.0, weak.data + strong.data, weak.positivity + strong.positivity)
+    norms = [metric_norm(alone, steps, NumpyBackend).norm for steps in (weak, strong)]
+    assert metric_norm(both, together, NumpyBackend).norm == pytest.approx(max(norms), rel=2e-3)
+    assert norms[0] < 0.9 * norms[1]
