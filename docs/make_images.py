@@ -1,8 +1,8 @@
 """Make the pictures of the documentation with the program itself: `make screenshots`.
 
-    python docs/make_images.py [NAME]...
+    python docs/make_images.py [demo] [plugin]
 
-Without names all are made. Where there is no display, Xvfb provides one.
+Without a name all are made. Where there is no display, Xvfb provides one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,16 +25,20 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "images"
 LARGEST_BYTES = 300_000
 WINDOW = (1500, 940)
+# A specimen that is longer than that of the sample data.
+SHAPE = (64, 96)
+STRENGTH = 2.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the pictures of the documentation.")
-    parser.add_argument("--device", default="auto", help="where to reconstruct: see 'chemtomo devices'")
-    device = parser.parse_args().device
+    makers = {"demo": demo_pictures, "plugin": plugin_pictures}
+    parser.add_argument("names", nargs="*", choices=[*makers, []], metavar="demo|plugin", help="what to make")
+    names = parser.parse_args().names or list(makers)
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         restart_with_a_display()
     FOLDER.mkdir(exist_ok=True)
-    pictures = plugin_pictures(device)
+    pictures = {name: picture for each in names for name, picture in makers[each]().items()}
     for name, png in pictures.items():
         path = FOLDER / name
         path.write_bytes(png)
@@ -50,40 +55,46 @@ def restart_with_a_display() -> None:
     sys.exit(subprocess.run(command, check=False).returncode)
 
 
-def plugin_pictures(device: str) -> dict[str, bytes]:
+def demo_pictures() -> dict[str, bytes]:
+    """Take the picture that the demo draws."""
+    with tempfile.TemporaryDirectory() as folder:
+        code = "from chemtomo.cli import main; main()"
+        subprocess.run([sys.executable, "-c", code, "demo", "--output", folder], check=True)
+        return {"demo.png": (Path(folder) / "demo.png").read_bytes()}
+
+
+def plugin_pictures() -> dict[str, bytes]:
     """Do what the page on the plugin says, and take a picture of each step."""
     from napari import Viewer
-    from napari.qt import get_qapp
 
-    from napari_chemtomo import settings
+    from chemtomo.samples import phantom
+    from napari_chemtomo.layers import dataset_layers
 
-    get_qapp()
     viewer = Viewer(show_welcome_screen=False)
     viewer.window.resize(*WINDOW)
     viewer.canvas.overlays.scale_bar.visible = True
     pictures = {}
 
-    viewer.open_sample("napari-chemtomo", "simulated_series")
+    for data, attributes, _ in dataset_layers(phantom(SHAPE)):
+        viewer.add_image(data, **attributes)
     _, dock = viewer.window.add_plugin_dock_widget("napari-chemtomo", "Reconstruct")
-    preferred = settings.device()
-    dock.reconstruction.set_values({"device": device})
+    dock.reconstruction.set_values({"strength": STRENGTH})
     events(1.0)
     viewer.fit_to_view()
     pictures["plugin-series.png"] = window_png(viewer)
 
     dock.run_button.click()
-    events(3.0, until=lambda: dock.bar.value() >= 0.3 * dock.bar.maximum() > 0)
+    events(600.0, until=lambda: dock.bar.value() >= 0.3 * dock.bar.maximum() > 0)
     events(0.5)
     pictures["plugin-running.png"] = window_png(viewer)
     events(600.0, until=dock.run_button.isEnabled)
 
     viewer.dims.ndisplay = 3
-    viewer.scene.camera.angles = (-20.0, 35.0, 120.0)
-    viewer.fit_to_view()
+    viewer.scene.camera.angles = (-15.0, 45.0, 150.0)
+    viewer.fit_to_view(margin=0.0)
+    viewer.scene.camera.zoom *= 1.5
     events(1.0)
     pictures["plugin-volume.png"] = png(viewer.screenshot(canvas_only=True))
-
-    settings.set_device(preferred)
     viewer.close()
     return pictures
 
@@ -103,12 +114,11 @@ def events(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
 
 
 def png(image: Any) -> bytes:
-    """Return a picture as PNG, in as few colours as it needs."""
+    """Return a picture as PNG."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    small = Image.fromarray(image[..., :3]).quantize(256, dither=Image.Dither.NONE)
-    small.save(buffer, format="PNG", optimize=True)
+    Image.fromarray(image[..., :3]).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 

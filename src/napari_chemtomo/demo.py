@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["add_volume", "show"]
 
 # From obliquely above, so that all three directions are seen.
-_ANGLES_DEG = (-20.0, 35.0, 120.0)
+_ANGLES_DEG = (-15.0, 45.0, 150.0)
 
 
 def add_volume(viewer: Viewer, volume: Volume) -> None:

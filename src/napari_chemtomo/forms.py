@@ -372,7 +372,7 @@ def _editor(field: FieldInfo) -> Any:
     options = _options(field.annotation)
     optional = type(None) in options
     options = tuple(one for one in options if one is not type(None))
-    absent = "none" if optional else None
+    absent = "not set" if optional else None
     if Range in options:
         words: dict[str, Any] = {"all": None} if optional else {}
         return RangeEditor(words | {str(one): one for kind in options for one in _choices(kind)})

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from chemtomo.data import Dataset, TiltSeries, Volume, to_nanometre
 from chemtomo.data.colours import channel_colours
 from chemtomo.errors import DataError
+from napari_chemtomo.appearance import image_opacities, intensity_limits, volume_appearance
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -44,9 +45,6 @@ _VOLUME = "volume"
 _SAMPLE_AXES = ("z", "y", "x")
 _SAMPLE_UNITS = ("nm", "nm", "nm")
 
-# Values looked at to choose contrast limits.
-_CONTRAST_SAMPLES = 500_000
-
 
 def is_tilt_series(layer: Layer) -> bool:
     """Tell whether a layer is a tilt series with its tilts."""
@@ -66,7 +64,7 @@ def is_stack(layer: Layer) -> bool:
     )
 
 
-def series_layer(series: TiltSeries, colour: str | Colormap) -> LayerDataTuple:
+def series_layer(series: TiltSeries, colour: str | Colormap, opacity: float = 1.0) -> LayerDataTuple:
     """Return the layer of a tilt series.
 
     Parameters
@@ -75,6 +73,8 @@ def series_layer(series: TiltSeries, colour: str | Colormap) -> LayerDataTuple:
         The series. Its data is shared with the layer where it is float32 already.
     colour : str or Colormap
         Colour of the channel.
+    opacity : float
+        How strongly it is added to the other layers.
     """
     data = np.asarray(series.data, dtype=np.float32)[:, np.newaxis]
     first, step = _tilt_axis(series.tilts_deg)
@@ -90,7 +90,8 @@ def series_layer(series: TiltSeries, colour: str | Colormap) -> LayerDataTuple:
             "axis_labels": ("tilt", *_SAMPLE_AXES),
             "colormap": colour,
             "blending": "additive",
-            "contrast_limits": _contrast_limits(data),
+            "contrast_limits": intensity_limits(data),
+            "opacity": opacity,
             "metadata": {
                 METADATA_KEY: {
                     "kind": _TILT_SERIES,
@@ -109,8 +110,10 @@ def series_layer(series: TiltSeries, colour: str | Colormap) -> LayerDataTuple:
 
 def dataset_layers(dataset: Dataset, beside: Sequence[Layer] = ()) -> list[LayerDataTuple]:
     """Return one layer a series, with colours that go with those of the layers `beside` them."""
+    before = [layer.name for layer in beside if is_tilt_series(layer)]
+    opacities = image_opacities([*before, *dataset.names])[len(before) :]
     colours = colours_beside(dataset.names, beside)
-    return [series_layer(series, colour) for series, colour in zip(dataset, colours, strict=True)]
+    return [series_layer(*each) for each in zip(dataset, colours, opacities, strict=True)]
 
 
 def colours_beside(names: Sequence[str], beside: Sequence[Layer]) -> tuple[str, ...]:
@@ -220,15 +223,16 @@ def volume_layers(
     size = volume.voxel_size_nm
     if colours is None:
         colours = dict(zip(volume.names, channel_colours(volume.names), strict=True))
+    appearances = volume_appearance(volume.names, volume.data)
     method = f" ({report['method']})" if report and "method" in report else ""
     return [
         (
             np.asarray(data, dtype=np.float32),
             {
                 **_sample_frame(size, tuple(size * index for index in volume.origin_px)),
+                **appearance,
                 "name": f"{name}{method}",
                 "colormap": colours[name],
-                "contrast_limits": _contrast_limits(data),
                 "metadata": {
                     METADATA_KEY: {
                         "kind": _VOLUME,
@@ -240,7 +244,7 @@ def volume_layers(
             },
             "image",
         )
-        for name, data in zip(volume.names, volume.data, strict=True)
+        for name, data, appearance in zip(volume.names, volume.data, appearances, strict=True)
     ]
 
 
@@ -273,12 +277,13 @@ def slice_layers(
                 **_sample_frame(voxel_size_nm, tuple(voxel_size_nm * index for index in origin_px)),
                 "name": f"{name} (running)",
                 "colormap": colours[name],
-                "contrast_limits": _contrast_limits(data),
+                "contrast_limits": intensity_limits(data),
+                "opacity": opacity,
                 "metadata": {METADATA_KEY: {"kind": "slice of a running reconstruction", "channel": name}},
             },
             "image",
         )
-        for name, data in zip(names, image, strict=True)
+        for name, data, opacity in zip(names, image, image_opacities(names), strict=True)
     ]
 
 
@@ -320,17 +325,3 @@ def _tilt_axis(tilts_deg: npt.NDArray[np.float64]) -> tuple[float, float]:
         if step != 0 and np.abs(tilts_deg - even).max() <= abs(step) / 2:
             return float(tilts_deg[0]), float(step)
     return 0.0, 1.0
-
-
-def _contrast_limits(data: npt.NDArray[Any]) -> tuple[float, float]:
-    """Choose what is black and what is bright: zero (or the darkest value) and nearly the brightest."""
-    flat = np.asarray(data).reshape(-1)
-    flat = flat[:: max(1, flat.size // _CONTRAST_SAMPLES)]
-    flat = flat[np.isfinite(flat)]
-    if not flat.size:
-        return 0.0, 1.0
-    low = min(0.0, float(flat.min()))
-    high = float(np.percentile(flat, 99.8))
-    if not high > low:
-        high = float(flat.max())
-    return low, high if high > low else low + 1.0

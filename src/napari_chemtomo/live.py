@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.pipeline.parameters import ReconstructParameters
+from chemtomo.pipeline.preview import FACTOR, binned_range
 from chemtomo.pipeline.runner import Result
 from napari_chemtomo.layers import slice_layers, volume_layers
 
@@ -77,25 +79,18 @@ class ResultLayers:
         parameters: ReconstructParameters,
     ) -> None:
         self._viewer = viewer
-        self._series = series
         self._colours = {layer.name: layer.colormap for layer in inputs}
-        self._crop = parameters.crop
-        rows = series.shape[1]
-        self._start, self._stop = parameters.slices or (0, rows)
-        self._stop = min(self._stop, rows)
+        self._frame = _Frame.of(series, parameters)
         self._layers: list[Image] = []
 
     def slice_in_view(self) -> int:
         """Return the slice of the volume at which the viewer's slider ``y`` stands, or the nearest one."""
-        place = self._viewer.dims.point[-2] / self._series.pixel_size_nm
-        return int(np.clip(round(place), self._start, self._stop - 1)) - self._start
+        return self._frame.slice_at(self._viewer.dims.point[-2])
 
     def show_slice(self, y: int, image: npt.NDArray[np.float32]) -> None:
         """Show the slice `y` of the volume that is being made, shape (channel, z, x)."""
-        names = list(self._colours)
-        tuples = slice_layers(
-            names, image, self._origin(y, image.shape), self._series.pixel_size_nm, self._colours
-        )
+        origin = self._frame.origin_of(y, image.shape[1], image.shape[2])
+        tuples = slice_layers(list(self._colours), image, origin, self._frame.voxel_nm, self._colours)
         if not self._layers:
             self._layers = _add(self._viewer, tuples)
             self._viewer.fit_to_view()
@@ -119,15 +114,54 @@ class ResultLayers:
                 self._viewer.layers.remove(layer)
         self._layers = []
 
-    def _origin(self, y: int, shape: tuple[int, ...]) -> tuple[float, float, float]:
-        """Return where a slice lies in the volume of the whole tilt series."""
-        columns = self._series.shape[2]
-        _, z_size, x_size = shape
-        if isinstance(self._crop, tuple) and x_size < columns:
-            x = self._crop[0]
+
+@dataclasses.dataclass(frozen=True)
+class _Frame:
+    """Where the slices of a volume that is being made lie in the sample.
+
+    Lengths and indices are in voxels of that volume, which a preview makes larger.
+    """
+
+    voxel_nm: float
+    shift: float
+    """Index of the first voxel's centre, where 0 is that of the first pixel of the series."""
+    slices: tuple[int, int]
+    columns: int
+    axis: float
+    crop_start: int | None
+
+    @classmethod
+    def of(cls, series: TiltSeries, parameters: ReconstructParameters) -> _Frame:
+        _, rows, columns = series.shape
+        factor = FACTOR if parameters.preview else 1
+        start, stop = parameters.slices or (0, rows)
+        slices = (start, min(stop, rows))
+        crop = parameters.crop if isinstance(parameters.crop, tuple) else None
+        if parameters.preview:
+            slices = binned_range(slices, rows)
+            crop = None if crop is None else binned_range(crop, columns)
+        return cls(
+            voxel_nm=series.pixel_size_nm * factor,
+            shift=(factor - 1) / (2 * factor),
+            slices=slices,
+            columns=columns // factor,
+            axis=(series.axis_position - (factor - 1) / 2) / factor,
+            crop_start=None if crop is None else crop[0],
+        )
+
+    def slice_at(self, y_nm: float) -> int:
+        """Return the slice at a place, or the nearest one."""
+        start, stop = self.slices
+        return int(np.clip(round(y_nm / self.voxel_nm - self.shift), start, stop - 1)) - start
+
+    def origin_of(self, y: int, depth: int, width: int) -> tuple[float, float, float]:
+        """Return the index ``(z, y, x)`` of the first voxel of a slice of that size."""
+        if self.crop_start is not None and width < self.columns:
+            x = self.crop_start
         else:
-            x = int(np.clip(round(self._series.axis_position - (x_size - 1) / 2), 0, columns - x_size))
-        return (columns - z_size) / 2, self._start + y, x
+            x = int(np.clip(round(self.axis - (width - 1) / 2), 0, self.columns - width))
+        z = (self.columns - depth) / 2
+        return z + self.shift, self.slices[0] + y + self.shift, x + self.shift
 
 
 def hide(layers: Sequence[Layer]) -> None:

@@ -71,7 +71,7 @@ class ReconstructionRun(QObject):
         self._succeeded = False
         self._layers = ResultLayers(viewer, dataset.series[0], inputs, parameters)
         self._control = worker.Control()
-        self._view = SliceView(viewer, inputs) if watch else None
+        self._view: SliceView | None = None
         if watch:
             self._follow_slider()
             viewer.dims.events.point.connect(self._follow_slider)
@@ -96,6 +96,8 @@ class ReconstructionRun(QObject):
 
     def _update(self, update: worker.Update) -> None:
         if update.image is not None and update.y is not None:
+            # Not before there is something to see.
+            self._view = self._view or SliceView(self._viewer, self._inputs)
             self._layers.show_slice(update.y, update.image)
         self.progressed.emit(update)
 

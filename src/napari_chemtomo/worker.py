@@ -124,7 +124,7 @@ def start(
             "returned": on_result,
             "errored": show_error,
             # napari leaves the generator where it is; closed, it frees its device.
-            "aborted": lambda: steps.close(),
+            "aborted": steps.close,
             "finished": on_finished,
         },
     )

@@ -44,6 +44,7 @@ _BASIC = (
     "strength",
     "slices",
     "iterations",
+    "preview",
 )
 _DEVICES = ("auto", "gpu", "cpu", "numpy")
 _REFRESH_SECONDS = 0.05
@@ -216,7 +217,7 @@ class ReconstructWidget(QWidget):
         shown = {**self.reconstruction.values(), **self.preprocessing.values()}
         joint = shown["method"] in ("tv", "tgv")
         scaled = shown["preprocess"] == "paper"
-        for name in ("data_term", "coupling", "dims", "normalisation", "alpha1", "steps"):
+        for name in ("data_term", "coupling", "dims", "normalisation", "alpha1", "steps", "tolerance"):
             self.reconstruction.enable(name, joint)
         self.reconstruction.enable("strength", joint and shown["normalisation"] == "counts")
         self.reconstruction.enable("alpha0", shown["method"] == "tgv")
