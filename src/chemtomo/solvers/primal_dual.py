@@ -35,7 +35,8 @@ class PrimalDualSteps:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._done = 0
-        self._earlier: list[tuple[int, npt.NDArray[np.float16]]] = []
+        # iteration, largest value of the image, image over that value
+        self._earlier: list[tuple[int, np.float32, npt.NDArray[np.float16]]] = []
 
     def advance(self) -> None:
         """Do one iteration."""
@@ -53,7 +54,7 @@ class PrimalDualSteps:
     def change(self) -> float | None:
         """Relative change of the image since a time before half of the iterations, largest over channels.
 
-        Some of the images are remembered when this is asked, in half precision and normalised units;
+        Some of the images are remembered when this is asked, in half precision and units of their maximum;
         ``None`` until there is one from before half of the iterations.
         """
         image = self._backend.volume()
@@ -61,12 +62,14 @@ class PrimalDualSteps:
             self._earlier.pop(0)
         result = None
         if self._earlier and 2 * self._earlier[0][0] <= self._done:
-            before = self._earlier[0][1]
+            _, largest, relative = self._earlier[0]
+            before = largest * relative.astype(np.float32)
             size = np.sqrt((image.astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
             moved = np.sqrt(((image - before).astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
             result = float((moved / np.where(size > 0, size, 1)).max())
         if not self._earlier or self._done >= _SPACING * self._earlier[-1][0]:
-            self._earlier.append((self._done, image.astype(np.float16)))
+            largest = max(image.max(initial=0), np.finfo(np.float32).tiny)
+            self._earlier.append((self._done, largest, (image / largest).astype(np.float16)))
         return result
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
