@@ -65,8 +65,11 @@ def reconstruct(
         _write_report(result.report, report)
         typer.echo(f"Wrote {report}")
     made = result.report
+    for note in made["memory"]["notes"]:
+        typer.echo(note)
+    slabs = f" of {len(made['slabs'])} slabs together" if "slabs" in made else ""
     typer.echo(
-        f"{made['method']} on {made['device']}: {made['iterations']} iterations "
+        f"{made['method']} on {made['device']}: {made['iterations']} iterations{slabs} "
         f"in {made['seconds']:.1f} s; {made['stopped']}"
     )
 

@@ -63,7 +63,7 @@ def sirt_need(geometry: ParallelBeam, channels: int, slices: int, *, device: Dev
     return Need(2 * volume + 2 * rays + _SMALL, max(volume, rays))
 
 
-_SMALL = 8 * 2**20  # tables, constants, partial sums
+_SMALL = 2 * 2**20  # tables, constants, partial sums
 
 
 def _bytes(layout: Layout, rows: int, columns: int) -> int:

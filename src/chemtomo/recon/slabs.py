@@ -13,10 +13,13 @@ from collections.abc import Callable
 
 from chemtomo.errors import DeviceMemoryError
 
-__all__ = ["OVERLAP", "Slab", "halves", "plan_slabs"]
+__all__ = ["LEAST_OVERLAP", "OVERLAP", "Slab", "halves", "plan_slabs"]
 
 OVERLAP = 8
-"""Slices on either side of a slab that are reconstructed and thrown away, with derivatives across slices."""
+"""Slices on either side that are reconstructed and thrown away, with derivatives across slices."""
+
+LEAST_OVERLAP = 2
+"""Where the memory is so small that not even a third of a slab would be kept, there are fewer, down to this."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +40,14 @@ class Slab:
 def plan_slabs(slices: int, overlap: int, fits: Callable[[int], bool]) -> tuple[Slab, ...]:
     """Split slices into as few slabs as fit, of about equal height.
 
+    The overlap shrinks, to `LEAST_OVERLAP` at the least, while less than a third of a slab would be kept.
+
     Parameters
     ----------
     slices : int
         Number of slices of the volume.
     overlap : int
-        Slices to add on either side.
+        Slices to add on either side; 0 if slices do not depend on each other.
     fits : callable
         Whether a slab of so many slices fits the device.
 
@@ -53,14 +58,28 @@ def plan_slabs(slices: int, overlap: int, fits: Callable[[int], bool]) -> tuple[
     """
     if fits(slices):
         return (Slab(0, 0, slices, slices),)
+    found: tuple[Slab, ...] = ()
+    for tried in range(overlap, min(overlap, LEAST_OVERLAP) - 1, -1):
+        slabs = _fewest(slices, tried, fits)
+        if slabs:
+            found = slabs
+            if min(slab.stop - slab.start for slab in slabs) >= tried:
+                break
+    if not found:
+        least = min(slices, 1 + 2 * min(overlap, LEAST_OVERLAP))
+        raise DeviceMemoryError(
+            f"a slab of {least} slices does not fit the memory; expected at least that much. "
+            "Raise the memory, crop the detector, choose fewer channels, or 2 dimensions"
+        )
+    return found
+
+
+def _fewest(slices: int, overlap: int, fits: Callable[[int], bool]) -> tuple[Slab, ...]:
     for count in range(2, slices + 1):
         slabs = _split(0, slices, count, overlap, slices)
         if fits(max(slab.slices for slab in slabs)):
             return slabs
-    raise DeviceMemoryError(
-        f"a slab of {min(slices, 1 + 2 * overlap)} slices does not fit the memory; expected at least "
-        "that much. Raise the memory, crop the detector, choose fewer channels, or 2 dimensions"
-    )
+    return ()
 
 
 def halves(slab: Slab, overlap: int, slices: int) -> tuple[Slab, ...]:
