@@ -19,7 +19,7 @@ OVERLAP = 8
 """Slices on either side that are reconstructed and thrown away, with derivatives across slices."""
 
 LEAST_OVERLAP = 2
-"""Where the memory is so small that not even a third of a slab would be kept, there are fewer, down to this."""
+"""Where less than a third of a slab would be kept, the overlap shrinks, down to this."""
 
 
 @dataclasses.dataclass(frozen=True)
