@@ -235,6 +235,31 @@ def test_linear_round(opencl_of: Callable[[Case], Backend], case: Case) -> None:
         assert_close(field, expected_field)
 
 
+@pytest.mark.parametrize(("dims", "shape"), [(3, (1, 2)), (2, (12, 20)), (3, (21, 43))])
+def test_linear_round_for_other_sizes_of_the_grid(
+    device: Any, dims: Literal[2, 3], shape: tuple[int, int]
+) -> None:
+    """The Fourier transforms are of 5, 16, 25 and 6, 24, 48 points: odd and even numbers of stages."""
+    from chemtomo.opencl.variational import OpenCLBackend
+
+    geometry = ParallelBeam([-50, 0, 70], 30, shape)
+    problem = problem_of(
+        dataclasses.replace(SMALL, dims=dims), geometry=geometry, data=np.ones((2, 3, 9, 30), np.float32)
+    )
+    dual, _ = steps_of(problem)
+    metric = metric_of(problem, dual)
+    assert metric.grid[::2] == {(1, 2): (5, 6), (12, 20): (16, 24), (21, 43): (25, 48)}[shape]
+    generator = np.random.default_rng(1)
+    u = generator.standard_normal(problem.volume_shape).astype(np.float32)
+    w = generator.standard_normal(problem.vector_shape).astype(np.float32)
+    image, field = OpenCLBackend(problem, device).linear_round(metric, dual, u, w)
+    expected_image, expected_field = NumpyBackend(problem).linear_round(metric, dual, u, w)
+    assert field is not None
+    assert expected_field is not None
+    assert_close(image, expected_image)
+    assert_close(field, expected_field)
+
+
 def test_linear_round_is_linear(backend_of: MakeBackend) -> None:
     """Very large and very small arguments are neither cut off nor lost: powers of two are exact."""
     problem = problem_of(SMALL)
@@ -383,6 +408,22 @@ def test_another_metric_takes_the_place_of_the_first(opencl_of: Callable[[Case],
         iterate_in_metric(reference, metric, 2, 1.8)
         iterate_in_metric(backend, metric, 2, 1.8)
     assert_close(backend.volume(), reference.volume())
+
+
+def test_memory_can_be_reserved_before(backend_of: MakeBackend) -> None:
+    """And makes no difference to the result."""
+    problem = problem_of(SMALL)
+    backend, reserved = backend_of(problem), backend_of(problem)
+    metric = metric_of(problem, steps_of(problem)[0])
+    iterate_in_metric(backend, metric, 2, 1.8)
+    reserved.reserve(metric)
+    in_use = reserved.allocated_bytes
+    iterate_in_metric(reserved, metric, 2, 1.8)
+    np.testing.assert_array_equal(reserved.volume(), backend.volume())
+    small_constants = 1000
+    assert in_use <= reserved.allocated_bytes <= in_use + small_constants
+    reserved.release()
+    assert reserved.allocated_bytes == 0
 
 
 def test_memory_does_not_grow(opencl_of: Callable[[Case], Backend]) -> None:
