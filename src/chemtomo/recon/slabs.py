@@ -83,7 +83,7 @@ def _fewest(slices: int, overlap: int, fits: Callable[[int], bool]) -> tuple[Sla
 
 
 def halves(slab: Slab, overlap: int, slices: int) -> tuple[Slab, ...]:
-    """Split a slab that did not fit after all.
+    """Split a slab that did not fit after all, with at most its own overlap, which shrinks as in a plan.
 
     Raises
     ------
@@ -95,7 +95,9 @@ def halves(slab: Slab, overlap: int, slices: int) -> tuple[Slab, ...]:
             f"the device has not enough memory for slice {slab.start} with {slab.slices} slices in all; "
             "expected room for one. Crop the detector, choose fewer channels, or 2 dimensions"
         )
-    return _split(slab.start, slab.stop, 2, overlap, slices)
+    own = max(slab.start - slab.first, slab.last - slab.stop) or overlap  # a whole volume has none
+    kept = (slab.stop - slab.start) // 2
+    return _split(slab.start, slab.stop, 2, min(own, max(LEAST_OVERLAP, kept)), slices)
 
 
 def _split(start: int, stop: int, count: int, overlap: int, slices: int) -> tuple[Slab, ...]:
