@@ -175,7 +175,8 @@ def iterate(
     Raises
     ------
     SolverError
-        When the objective is not finite: the sentence says after how many iterations.
+        When a limit is below 1, or the objective is not finite: the sentence says after how many
+        iterations.
     """
     if limits.iterations < 1:
         raise SolverError(f"found {limits.iterations} iterations; expected at least 1")
