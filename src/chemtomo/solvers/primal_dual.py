@@ -130,13 +130,13 @@ class FastSteps(PrimalDualSteps):
 def fast_step_sizes(problem: Problem) -> DualSteps:
     """Dual step sizes of `FastSteps`, by rules on the data.
 
-    With a typical image value of 1 the first-order step is 10 and the second-order step 100, the
+    With a typical image value of 1 the first-order step is 3 and the second-order step 30, the
     same for all channels; both are inverse to the image's scale. A data step is the channel's weight
     over the mean of its positive data (squares: the weight), about the curvature of the data term.
     The positivity step is the geometric mean of both, doubled.
     """
     scale = _image_scale(problem)
-    first = 10.0 / scale
+    first = 3.0 / scale
     data = []
     for f, weight in zip(problem.data, problem.weights, strict=True):
         positive = f[f > 0]
