@@ -110,7 +110,7 @@ class ReconstructParameters(Parameters):
         lt=1,
         title="Tolerance",
         description="Stop when the relative duality gap of tv or tgv is at most this and the image changes "
-        "by less than 2 % while the iterations double. 0: do all iterations.",
+        "by less than 3 % while the iterations double. 0: do all iterations.",
     )
     steps: Literal["paper", "fast"] = Field(
         "fast",

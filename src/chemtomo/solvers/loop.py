@@ -96,7 +96,7 @@ class Limits:
     iterations: int
     report_every: int = 10
     tolerance: float | None = None
-    change_tolerance: float = 0.02
+    change_tolerance: float = 0.03
 
 
 @dataclasses.dataclass(frozen=True)

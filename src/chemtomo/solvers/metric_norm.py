@@ -17,7 +17,7 @@ from chemtomo.solvers.metric import FourierMetric
 
 __all__ = ["metric_norm"]
 
-_MARGIN = 1.02
+_MARGIN = 1.03
 _SLICES = 4
 _remembered: OrderedDict[Hashable, float] = OrderedDict()
 
@@ -27,7 +27,7 @@ def metric_norm(
 ) -> FourierMetric:
     """Return the metric of a problem and its dual steps, normalised.
 
-    The factor is the largest eigenvalue of ``M^-1 K' Sigma K`` and a margin of 2 %. It is found by
+    The factor is the largest eigenvalue of ``M^-1 K' Sigma K`` and a margin of 3 %. It is found by
     Arnoldi's method, because an estimate that is too small makes the iteration settle elsewhere or
     diverge. It depends on the geometry and the steps only, and is remembered.
 
