@@ -187,7 +187,7 @@ def test_stops_at_the_tolerance() -> None:
     assert not outcome.cancelled
     assert outcome.history[-1].gap == 1 / 16
     assert outcome.reason.startswith("converged after 4 iterations: the relative duality gap is 6.2e-02")
-    assert "changes by less than 2%" in outcome.reason
+    assert "changes by less than 3%" in outcome.reason
 
 
 def test_the_gap_is_looked_at_only_in_reports() -> None:
@@ -197,7 +197,7 @@ def test_the_gap_is_looked_at_only_in_reports() -> None:
 
 @pytest.mark.parametrize(
     ("gap", "change"),
-    [(None, 0.0), (float("nan"), 0.0), (0.2, 0.0), (0.0, None), (0.0, 0.021), (0.0, float("nan"))],
+    [(None, 0.0), (float("nan"), 0.0), (0.2, 0.0), (0.0, None), (0.0, 0.031), (0.0, float("nan"))],
 )
 def test_goes_on_unless_both_gap_and_change_are_known_and_small(
     gap: float | None, change: float | None
