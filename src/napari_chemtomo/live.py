@@ -45,15 +45,14 @@ class SliceView:
         viewer.dims.order = (*others, y, y - 1, x)
         self._turned = viewer.dims.order
 
-    def restore(self, *, show_inputs: bool) -> None:
-        """Turn the viewer back, unless the user has turned it since; open the inputs' eyes if asked."""
+    def restore(self) -> None:
+        """Show the inputs again, and turn the viewer back unless the user has turned it since."""
         dims = self._viewer.dims
         if (dims.ndisplay, dims.order) == (2, self._turned) and len(self._before[1]) == dims.ndim:
             dims.ndisplay, dims.order = self._before
             self._viewer.fit_to_view()
-        if show_inputs:
-            for layer in self._hidden:
-                layer.visible = True
+        for layer in self._hidden:
+            layer.visible = True
 
 
 class ResultLayers:
@@ -93,6 +92,7 @@ class ResultLayers:
         tuples = slice_layers(list(self._colours), image, origin, self._frame.voxel_nm, self._colours)
         if not self._layers:
             self._layers = _add(self._viewer, tuples)
+            self._viewer.dims.set_point(self._viewer.dims.ndim - 2, self._frame.voxel_nm * origin[1])
             self._viewer.fit_to_view()
             return
         for layer, (data, attributes, _) in zip(self._layers, tuples, strict=True):

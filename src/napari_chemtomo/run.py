@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Signal
 
 from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
@@ -109,6 +110,8 @@ class ReconstructionRun(QObject):
         self._layers.finish(result)
         self._succeeded = True
         report = result.report
+        for note in report.get("memory", {}).get("notes", ()):
+            show_warning(note)
         self._sentence = (
             f"{report['iterations']} iterations in {report['seconds']:.1f} s: {report['stopped']}"
         )
@@ -120,7 +123,7 @@ class ReconstructionRun(QObject):
         self._viewer.dims.events.point.disconnect(self._follow_slider)
         if not self._succeeded:
             self._layers.discard()
-        if self._view is not None:
-            self._view.restore(show_inputs=not self._succeeded)
+            if self._view is not None:
+                self._view.restore()
         _active.pop(self._viewer, None)
         self.ended.emit(self._sentence)

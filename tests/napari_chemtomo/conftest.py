@@ -89,6 +89,7 @@ class FakeRunner:
         self.calls = []
         self.seconds = 0.0
         self.fails_with = None
+        self.notes = ()
 
     def run(self, dataset, parameters, preprocess=None, *, should_stop=None):
         self.calls.append((dataset, parameters, preprocess))
@@ -108,6 +109,7 @@ class FakeRunner:
             "seconds": outcome.seconds,
             "stopped": outcome.reason,
             "cancelled": outcome.cancelled,
+            "memory": {"notes": list(self.notes)},
         }
         return runner.Result(volume, report)
 

@@ -122,7 +122,6 @@ class TestWatch:
 
     def test_the_slice_in_view_is_shown_while_it_is_made(self, loaded, dock, slow, qtbot):
         loaded.dims.set_point(2, 6.0)  # the slice at y = 6 nm is row 3
-        before = loaded.dims.order
         click(qtbot, dock.run_button)
         qtbot.waitUntil(lambda: len(self.running(loaded)) == 2, timeout=10_000)
 
@@ -144,7 +143,17 @@ class TestWatch:
         click(qtbot, dock.cancel_button)
         qtbot.waitUntil(dock.run_button.isEnabled, timeout=10_000)
         assert not self.running(loaded)
-        assert loaded.dims.order == before
+        # The result is seen as its slices were.
+        assert loaded.dims.displayed == (1, 3)
+
+    def test_the_slider_goes_to_the_slices_that_are_made(self, loaded, dock, slow, qtbot):
+        loaded.dims.set_point(2, 10.0)  # row 5; rows 1 to 4 are made
+        click(qtbot, dock.run_button)
+        qtbot.waitUntil(lambda: len(self.running(loaded)) == 2, timeout=10_000)
+        assert loaded.dims.point[2] == 8
+        assert self.running(loaded)[0].translate[1] == 8
+        click(qtbot, dock.cancel_button)
+        qtbot.waitUntil(dock.run_button.isEnabled, timeout=10_000)
 
     def test_cancel_leaves_the_last_iterate(self, loaded, dock, slow, qtbot):
         click(qtbot, dock.run_button)
@@ -220,6 +229,14 @@ class TestWatch:
         dock.reconstruction.set_values({"iterations": 2})
         run_to_the_end(qtbot, dock)
         assert len(results(loaded)) == 2
+
+
+class TestNotes:
+    def test_what_had_to_be_changed_is_said(self, loaded, dock, fake_runner, notifications, qtbot):
+        fake_runner.notes = ("Slices 0 to 5 were split in two",)
+        dock.reconstruction.set_values({"iterations": 2})
+        run_to_the_end(qtbot, dock)
+        assert "Slices 0 to 5 were split in two" in notifications.messages
 
 
 class TestErrors:
