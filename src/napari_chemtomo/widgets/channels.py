@@ -51,7 +51,8 @@ class ChannelList(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setColumnStretch(0, 1)
         self._empty = QLabel(
-            "No tilt series in the viewer. Drop MRC files on it, or try\nFile > Open Sample > ChemTomo."
+            "No tilt series in the viewer. Drop MRC files on it, or try\n"
+            "File > Open Sample > Simulated tilt series."
         )
         self._empty.setWordWrap(True)
         layout = QVBoxLayout(self)
