@@ -18,7 +18,7 @@ Range = tuple[int, int]
 class Parameters(BaseModel):
     """Base of the parameter models: immutable, and strict about unknown names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PreprocessParameters(Parameters):

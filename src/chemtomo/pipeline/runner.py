@@ -166,6 +166,9 @@ def reconstruct(
             preprocess = PreprocessParameters.model_validate({"preprocess": preprocess})
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise ParameterError(f"{name}: {first['msg']}; found {first['input']!r}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        if first["loc"]:  # else the model itself says what it found
+            name = ".".join(str(part) for part in first["loc"])
+            message = f"{name}: {message}; found {first['input']!r}"
+        raise ParameterError(message) from error
     return execute(dataset, chosen, preprocess, on_progress=on_progress, should_stop=should_stop)

@@ -1,0 +1,260 @@
+"""Running a recipe: what is yielded, reported, recorded and left alone."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chemtomo
+from chemtomo.data import Dataset
+from chemtomo.errors import ParameterError
+from chemtomo.pipeline import PreprocessParameters, ReconstructParameters, Result, execute, run
+from chemtomo.preprocess import paper
+from chemtomo.solvers import Progress
+
+
+def few(**changes: Any) -> ReconstructParameters:
+    """A few iterations in NumPy, to the limit."""
+    defaults = {"device": "numpy", "iterations": 7, "report_every": 3, "tolerance": 0}
+    return ReconstructParameters(**(defaults | changes))
+
+
+def digests(dataset: Dataset) -> list[str]:
+    return [hashlib.sha256(series.data.tobytes()).hexdigest() for series in dataset]
+
+
+# Progress
+
+
+@pytest.mark.parametrize("method", ["sirt", "tgv"])
+@pytest.mark.parametrize("crop", ["none", "auto"])
+def test_a_progress_after_every_iteration(dataset: Dataset, method: str, crop: str) -> None:
+    seen: list[Progress] = []
+    shown: list[np.ndarray] = []
+
+    def look(progress: Progress) -> None:
+        seen.append(progress)
+        shown.append(progress.slice(1))
+
+    result = execute(dataset, few(method=method, slices=(1, 4), crop=crop), on_progress=look)
+    assert [(one.iteration, one.iterations) for one in seen] == [(i, 7) for i in range(1, 8)]
+    assert [one.iteration for one in seen if one.record] == [1, 3, 6, 7]
+    assert (np.diff([one.seconds for one in seen]) >= 0).all()
+    np.testing.assert_array_equal(shown[-1], result.volume.data[:, :, 1])
+    assert all(one.shape == (4, 16, 16) for one in shown)
+    for one, other in itertools.pairwise(shown):
+        assert (one != other).any()
+
+
+def test_a_run_is_a_generator_that_returns_its_result(dataset: Dataset) -> None:
+    running = run(dataset, few())
+    assert next(running).iteration == 1
+    for _ in range(6):
+        last = next(running)
+    assert last.record is not None
+    with pytest.raises(StopIteration) as end:
+        next(running)
+    result = end.value.value
+    assert isinstance(result, Result)
+    expected = execute(dataset, few())
+    np.testing.assert_array_equal(result.volume.data, expected.volume.data)
+
+
+def test_a_run_that_is_closed_ends(dataset: Dataset) -> None:
+    running = run(dataset, few())
+    next(running)
+    running.close()
+    with pytest.raises(StopIteration):
+        next(running)
+
+
+# Report
+
+
+@pytest.mark.parametrize("method", ["sirt", "tv", "tgv"])
+def test_the_report(dataset: Dataset, method: str) -> None:
+    report = execute(dataset, few(method=method)).report
+    assert json.loads(json.dumps(report)) == report
+    assert report["method"] == method
+    assert report["device"] == "numpy"
+    assert report["iterations"] == 7
+    assert report["seconds"] > 0
+    assert report["seconds_per_iteration"] == pytest.approx(report["seconds"] / 7)
+    assert report["stopped"] == "the limit of 7 iterations was reached"
+    assert report["cancelled"] is False
+    history = report["history"]
+    assert [one["iteration"] for one in history] == [1, 3, 6, 7]
+    seconds = [one["seconds"] for one in history]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] == report["seconds"]
+    objectives = [one["objective"] for one in history]
+    assert objectives[-1] < objectives[0]
+    for one in history:
+        assert list(one["data"]) == list(dataset.names)
+        assert ("gap" in one) == (method != "sirt")
+
+
+def test_the_parts_of_the_published_objective(dataset: Dataset) -> None:
+    mu = {"HAADF": 1e-4, "Yb": 0.01, "Si": 0.02, "Al": 0.03}
+    report = execute(dataset, few(normalisation="paper", mu=mu)).report
+    for one in report["history"]:
+        weighted = sum(mu[name] * value for name, value in one["data"].items())
+        assert one["objective"] == pytest.approx(weighted + one["regulariser"], rel=1e-6)
+
+
+# Recipe
+
+
+def test_the_recipe_repeats_the_result(dataset: Dataset) -> None:
+    preprocess = PreprocessParameters(preprocess="paper", threshold=0.1)
+    result = execute(dataset, few(method="tv", mu={"Al": 2.0}, slices=(0, 3)), preprocess)
+    recipe = json.loads(json.dumps(result.volume.provenance))
+    assert recipe["chemtomo"] == chemtomo.__version__
+    assert recipe["device"] == "numpy"
+    assert [one["name"] for one in recipe["inputs"]] == list(dataset.names)
+    assert [one["sha256"] for one in recipe["inputs"]] == digests(dataset)
+    assert [one["kind"] for one in recipe["inputs"]] == [series.kind for series in dataset]
+    first, second = recipe["steps"]
+    assert (first.pop("step"), second.pop("step")) == ("preprocess", "reconstruct")
+    again = execute(dataset, ReconstructParameters(**second), PreprocessParameters(**first))
+    np.testing.assert_array_equal(again.volume.data, result.volume.data)
+    assert again.volume.provenance == result.volume.provenance
+
+
+def test_the_volume_has_names_and_the_size_of_its_voxels(dataset: Dataset) -> None:
+    volume = execute(dataset, few(slices=(1, 3))).volume
+    assert volume.names == dataset.names
+    assert volume.voxel_size_nm == dataset.series[0].pixel_size_nm
+    assert volume.shape == (16, 2, 16)
+    assert volume.origin_px == (0, 1, 0)
+    assert volume.data.dtype == np.float32
+    assert volume.data.min() == 0
+
+
+# Inputs
+
+
+@pytest.mark.parametrize("method", ["sirt", "tgv"])
+@pytest.mark.parametrize("preprocess", [None, "paper"])
+def test_inputs_are_left_alone(dataset: Dataset, method: str, preprocess: str | None) -> None:
+    for series in dataset:
+        series.data.setflags(write=False)
+    try:
+        before = digests(dataset)
+        chemtomo.reconstruct(
+            dataset, method=method, preprocess=preprocess, device="numpy", iterations=2, preview=True
+        )
+        chemtomo.reconstruct(dataset, method=method, preprocess=preprocess, device="numpy", iterations=2)
+        assert digests(dataset) == before
+    finally:
+        for series in dataset:
+            series.data.setflags(write=True)
+
+
+def test_a_result_does_not_change_when_the_next_run_does(dataset: Dataset) -> None:
+    running = run(dataset, few(method="sirt"))
+    first = next(running).slice(0)
+    kept = first.copy()
+    for _ in running:
+        pass
+    np.testing.assert_array_equal(first, kept)
+
+
+# Cancel
+
+
+@pytest.mark.parametrize("method", ["sirt", "tgv"])
+def test_a_cancel_keeps_the_last_iterate(dataset: Dataset, method: str) -> None:
+    done = []
+    result = execute(
+        dataset,
+        few(method=method),
+        on_progress=lambda progress: done.append(progress.iteration),
+        should_stop=lambda: len(done) == 4,
+    )
+    assert done == [1, 2, 3, 4]
+    assert result.report["cancelled"] is True
+    assert result.report["stopped"] == "cancelled after 4 of 7 iterations"
+    assert [one["iteration"] for one in result.report["history"]] == [1, 3, 4]
+    expected = execute(dataset, few(method=method, iterations=4))
+    np.testing.assert_array_equal(result.volume.data, expected.volume.data)
+
+
+def test_a_cancel_before_the_first_iteration(dataset: Dataset) -> None:
+    result = execute(dataset, few(), should_stop=lambda: True)
+    assert result.report["iterations"] == 0
+    assert result.report["history"] == []
+    assert result.report["cancelled"] is True
+    assert not result.volume.data.any()
+    assert json.dumps(result.report)
+
+
+# Tolerance
+
+
+def test_the_tolerance_stops_and_its_gap_is_above_the_true_distance(dataset: Dataset) -> None:
+    common = {"method": "tv", "strength": 10.0, "report_every": 10}
+    best = execute(dataset, few(**common, iterations=1000)).report["history"][-1]
+    result = execute(dataset, few(**common, iterations=1000, tolerance=0.02))
+    report = result.report
+    last = report["history"][-1]
+    assert 10 <= report["iterations"] < 1000
+    assert last["iteration"] == report["iterations"]
+    assert report["stopped"].startswith(f"converged after {report['iterations']} iterations")
+    assert 0 < last["gap"] <= 0.02
+    assert last["objective"] - best["objective"] <= last["gap"] * last["objective"]
+    assert best["gap"] < 0.002
+    for one in report["history"][1:]:  # the box of the first image is too small
+        assert one["objective"] - best["objective"] <= one["gap"] * one["objective"]
+
+
+def test_without_a_tolerance_all_iterations_are_done(dataset: Dataset) -> None:
+    report = execute(dataset, few(method="tv", strength=10.0, iterations=300, tolerance=0)).report
+    assert report["iterations"] == 300
+
+
+# Preprocessing
+
+
+def test_preprocessing_comes_before_slices_are_chosen(dataset: Dataset) -> None:
+    prepared = paper(dataset, percentile_low=1, percentile_high=98, threshold_level=0.05)
+    expected = execute(prepared, few(slices=(1, 2))).volume.data
+    found = chemtomo.reconstruct(
+        dataset, preprocess="paper", slices=(1, 2), device="numpy", iterations=7, tolerance=0
+    )
+    np.testing.assert_array_equal(found.volume.data, expected)
+
+
+def test_no_preprocessing_by_its_name(dataset: Dataset) -> None:
+    expected = execute(dataset, few()).volume
+    found = execute(dataset, few(), PreprocessParameters(preprocess="none")).volume
+    np.testing.assert_array_equal(found.data, expected.data)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"metod": "tgv"}, "metod: .*'tgv'"),
+        ({"method": "art"}, "method: .*'sirt', 'tv' or 'tgv'; found 'art'"),
+        ({"iterations": 0}, "iterations: .*greater than or equal to 1; found 0"),
+        ({"mu": {"Al": -1}}, "mu.Al: .*greater than 0; found -1"),
+        ({"slices": (3, 2)}, "^slices: found 3:2; expected 0 <= START < STOP$"),
+        ({"preprocess": "paint"}, "preprocess: .*'none' or 'paper'; found 'paint'"),
+    ],
+)
+def test_parameters_that_are_refused(dataset: Dataset, parameters: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        chemtomo.reconstruct(dataset, **parameters)
+
+
+def test_ranges_that_do_not_fit_the_data(dataset: Dataset) -> None:
+    with pytest.raises(ParameterError, match="slices 2:5 do not fit tilt series 'HAADF'"):
+        chemtomo.reconstruct(dataset, slices=(2, 5), device="numpy")
