@@ -65,7 +65,8 @@ class Layout:
             width, group, cache_bytes = 1, 128, 0
         else:
             width = _vector_width(slices)
-            chunk = min(_round_up(slices, width), lanes)
+            # All channels of a slice beside each other: a quarter of the streams from memory, with four.
+            chunk = min(_round_up(slices, width), max(width, lanes // channels // width * width))
             group = 64
             cache_bytes = 1_500_000  # about the cache of one core
         groups = -(-channels // max(1, lanes // chunk))

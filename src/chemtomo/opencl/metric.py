@@ -92,7 +92,8 @@ class DeviceMetric:
         gradient = primal[2], primal[3]
         queue.run("metric", "saddle_gradient", *voxel_range, *dual, *gradient, *size)
         queue.run("metric", "rows_to_spectrum", *row_range, *gradient, self._spectrum, *roots_x, *size)
-        column_range = (items, self._frequencies, channels * chunks), (items, 1, 1)
+        lanes = layout.block // layout.width
+        column_range = (lanes, self._frequencies, layout.blocks), (lanes, 1, 1)
         if ny == 1:
             queue.run(
                 "metric",
@@ -121,8 +122,8 @@ class DeviceMetric:
             queue.run(
                 "metric",
                 "across_slices",
-                (-(-nz // layout.width), self._frequencies, channels),
-                (1, 1, 1),
+                (channels * -(-nz // layout.width), self._frequencies, 1),
+                (channels, 1, 1),
                 self._spectrum,
                 self._lambda,
                 self._roots_z,

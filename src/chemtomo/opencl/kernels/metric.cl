@@ -370,18 +370,18 @@ inline void store_column(__global float *target, const complex_t *found, const i
 }
 
 #if GRID_Y == 1
-/* Global size: (CHUNK / WIDTH, frequencies along x, channels * chunks); lambda: (x, z) */
+/* Global size: (BLOCK / WIDTH, frequencies along x, blocks); lambda: (x, z) */
 __kernel void columns(
     __global float *spectrum, __global const float *lambda, __global const float2 *roots_z,
     __global const float2 *roots_x, __global const float *constants, const int nz, const int chunks)
 {
     const int kx = get_global_id(1);
-    const int in_chunk = get_global_id(0) * WIDTH;
-    const int c = get_global_id(2) / chunks;
-    if (kx >= FREQUENCIES_X || in_chunk >= CHUNK)
+    const int lane = get_global_id(0) * WIDTH;
+    const size_t block = get_global_id(2);
+    const int c = (block / chunks) * PER_BLOCK + lane / CHUNK;
+    if (kx >= FREQUENCIES_X || lane >= PER_BLOCK * CHUNK || c >= CHANNELS)
         return;
-    const size_t block = (size_t)(c / PER_BLOCK) * chunks + get_global_id(2) % chunks;
-    const size_t at = spectrum_index(block, kx, 0, (c % PER_BLOCK) * CHUNK + in_chunk);
+    const size_t at = spectrum_index(block, kx, 0, lane);
     complex_t work[FIELDS + 1][GRID_Z];
     complex_t *found[FIELDS + 1];
     complex_t *spare = work[FIELDS];
@@ -413,19 +413,19 @@ __kernel void columns(
     }
 }
 #else
-/* Global size: (CHUNK / WIDTH, frequencies along x, channels * chunks), once for every field */
+/* Global size: (BLOCK / WIDTH, frequencies along x, blocks), once for every field */
 __kernel void columns_forward(
     __global float *spectrum, __global const float2 *roots_z, const int nz, const int chunks, const int field)
 {
     const int kx = get_global_id(1);
-    const int in_chunk = get_global_id(0) * WIDTH;
-    const int c = get_global_id(2) / chunks;
-    if (kx >= FREQUENCIES_X || in_chunk >= CHUNK)
+    const int lane = get_global_id(0) * WIDTH;
+    const size_t block = get_global_id(2);
+    const int c = (block / chunks) * PER_BLOCK + lane / CHUNK;
+    if (kx >= FREQUENCIES_X || lane >= PER_BLOCK * CHUNK || c >= CHANNELS)
         return;
-    const size_t block = (size_t)(c / PER_BLOCK) * chunks + get_global_id(2) % chunks;
     complex_t work[2][GRID_Z];
     __global float *column =
-        spectrum + field * SPECTRUM_FIELD + spectrum_index(block, kx, 0, (c % PER_BLOCK) * CHUNK + in_chunk);
+        spectrum + field * SPECTRUM_FIELD + spectrum_index(block, kx, 0, lane);
     store_column(column, column_forward(column, nz, work[0], work[1], roots_z), GRID_Z);
 }
 
@@ -433,14 +433,14 @@ __kernel void columns_backward(
     __global float *spectrum, __global const float2 *roots_z, const int nz, const int chunks, const int field)
 {
     const int kx = get_global_id(1);
-    const int in_chunk = get_global_id(0) * WIDTH;
-    const int c = get_global_id(2) / chunks;
-    if (kx >= FREQUENCIES_X || in_chunk >= CHUNK)
+    const int lane = get_global_id(0) * WIDTH;
+    const size_t block = get_global_id(2);
+    const int c = (block / chunks) * PER_BLOCK + lane / CHUNK;
+    if (kx >= FREQUENCIES_X || lane >= PER_BLOCK * CHUNK || c >= CHANNELS)
         return;
-    const size_t block = (size_t)(c / PER_BLOCK) * chunks + get_global_id(2) % chunks;
     complex_t work[2][GRID_Z];
     __global float *column =
-        spectrum + field * SPECTRUM_FIELD + spectrum_index(block, kx, 0, (c % PER_BLOCK) * CHUNK + in_chunk);
+        spectrum + field * SPECTRUM_FIELD + spectrum_index(block, kx, 0, lane);
     for (int z = 0; z < GRID_Z; ++z) {
         work[0][z].re = LOAD(column, (size_t)z * 2 * BLOCK);
         work[0][z].im = LOAD(column, (size_t)z * 2 * BLOCK + BLOCK);
@@ -448,16 +448,55 @@ __kernel void columns_backward(
     store_column(column, transform(work[0], work[1], GRID_Z, roots_z, -1.0f), nz);
 }
 
+/* Transpose WIDTH vectors: lane j of vector i becomes lane i of vector j. */
+inline void transpose(slices_t v[WIDTH])
+{
+#if WIDTH == 8
+    for (int i = 0; i < 4; ++i) {
+        const slices_t low = (float8)(v[i].lo, v[i + 4].lo);
+        v[i + 4] = (float8)(v[i].hi, v[i + 4].hi);
+        v[i] = low;
+    }
+#endif
+#if WIDTH >= 4
+    for (int i = 0; i < WIDTH; i += (i % 4 == 1) ? 3 : 1) {
+        const slices_t a = v[i], b = v[i + 2];
+#if WIDTH == 8
+        v[i] = (float8)(a.s01, b.s01, a.s45, b.s45);
+        v[i + 2] = (float8)(a.s23, b.s23, a.s67, b.s67);
+#else
+        v[i] = (float4)(a.s01, b.s01);
+        v[i + 2] = (float4)(a.s23, b.s23);
+#endif
+    }
+#endif
+#if WIDTH >= 2
+    for (int i = 0; i < WIDTH; i += 2) {
+        const slices_t a = v[i], b = v[i + 1];
+#if WIDTH == 8
+        v[i] = (float8)(a.s0, b.s0, a.s2, b.s2, a.s4, b.s4, a.s6, b.s6);
+        v[i + 1] = (float8)(a.s1, b.s1, a.s3, b.s3, a.s5, b.s5, a.s7, b.s7);
+#elif WIDTH == 4
+        v[i] = (float4)(a.s0, b.s0, a.s2, b.s2);
+        v[i + 1] = (float4)(a.s1, b.s1, a.s3, b.s3);
+#else
+        v[i] = (float2)(a.s0, b.s0);
+        v[i + 1] = (float2)(a.s1, b.s1);
+#endif
+    }
+#endif
+}
+
 /* Transform along y, solve, and back, for WIDTH frequencies along z at once.
-   Global size: (ceil(GRID_Z / WIDTH), frequencies along x, channels). */
+   Global size: (CHANNELS * ceil(GRID_Z / WIDTH), frequencies along x, 1): channels share cache lines. */
 __kernel void across_slices(
     __global float *spectrum, __global const float *lambda, __global const float2 *roots_z,
     __global const float2 *roots_y, __global const float2 *roots_x, __global const float *constants,
     const int slices, const int chunks)
 {
-    const int first_kz = get_global_id(0) * WIDTH;
+    const int first_kz = get_global_id(0) / CHANNELS * WIDTH;
     const int kx = get_global_id(1);
-    const int c = get_global_id(2);
+    const int c = get_global_id(0) % CHANNELS;
     if (kx >= FREQUENCIES_X || first_kz >= GRID_Z)
         return;
     const int lanes = GRID_Z - first_kz < WIDTH ? GRID_Z - first_kz : WIDTH;
@@ -476,23 +515,26 @@ __kernel void across_slices(
     waves[DIMS - 1].re = (number_t)(roots_x[kx].x);
     waves[DIMS - 1].im = (number_t)(-roots_x[kx].y);
     for (int field = 0; field < FIELDS; ++field) {
-        float *values = (float *)work[field];
         for (int y = 0; y < GRID_Y; ++y) {
             work[field][y].re = ZERO;
             work[field][y].im = ZERO;
         }
-        for (int j = 0; j < lanes; ++j)
-            for (int chunk = 0; chunk < chunks; ++chunk) {
-                const size_t block = (size_t)(c / PER_BLOCK) * chunks + chunk;
-                __global const float *source = spectrum + field * SPECTRUM_FIELD
-                    + spectrum_index(block, kx, first_kz + j, (c % PER_BLOCK) * CHUNK);
-                const int start = chunk * CHUNK;
-                const int count = slices - start < CHUNK ? slices - start : CHUNK;
-                for (int y = 0; y < count; ++y) {
-                    values[(start + y) * 2 * WIDTH + j] = source[y];
-                    values[(start + y) * 2 * WIDTH + WIDTH + j] = source[BLOCK + y];
-                }
+        for (int start = 0; start < slices; start += WIDTH) {
+            const size_t block = (size_t)(c / PER_BLOCK) * chunks + start / CHUNK;
+            __global const float *source = spectrum + field * SPECTRUM_FIELD
+                + spectrum_index(block, kx, first_kz, (c % PER_BLOCK) * CHUNK + start % CHUNK);
+            slices_t re[WIDTH], im[WIDTH];
+            for (int j = 0; j < WIDTH; ++j) {
+                re[j] = j < lanes ? LOAD(source, (size_t)j * 2 * BLOCK) : ZERO;
+                im[j] = j < lanes ? LOAD(source, (size_t)j * 2 * BLOCK + BLOCK) : ZERO;
             }
+            transpose(re);
+            transpose(im);
+            for (int y = 0; y < WIDTH && start + y < slices; ++y) {
+                work[field][start + y].re = re[y];
+                work[field][start + y].im = im[y];
+            }
+        }
         found[field] = transform(work[field], spare, GRID_Y, roots_y, 1.0f);
         spare = found[field] == work[field] ? spare : work[field];
     }
@@ -509,19 +551,22 @@ __kernel void across_slices(
     for (int field = 0; field < FIELDS; ++field) {
         complex_t *result = transform(found[field], spare, GRID_Y, roots_y, -1.0f);
         spare = result == spare ? found[field] : spare;
-        const float *values = (const float *)result;
-        for (int j = 0; j < lanes; ++j)
-            for (int chunk = 0; chunk < chunks; ++chunk) {
-                const size_t block = (size_t)(c / PER_BLOCK) * chunks + chunk;
-                __global float *target = spectrum + field * SPECTRUM_FIELD
-                    + spectrum_index(block, kx, first_kz + j, (c % PER_BLOCK) * CHUNK);
-                const int start = chunk * CHUNK;
-                const int count = slices - start < CHUNK ? slices - start : CHUNK;
-                for (int y = 0; y < count; ++y) {
-                    target[y] = values[(start + y) * 2 * WIDTH + j];
-                    target[BLOCK + y] = values[(start + y) * 2 * WIDTH + WIDTH + j];
-                }
+        for (int start = 0; start < slices; start += WIDTH) {
+            const size_t block = (size_t)(c / PER_BLOCK) * chunks + start / CHUNK;
+            __global float *target = spectrum + field * SPECTRUM_FIELD
+                + spectrum_index(block, kx, first_kz, (c % PER_BLOCK) * CHUNK + start % CHUNK);
+            slices_t re[WIDTH], im[WIDTH];
+            for (int y = 0; y < WIDTH; ++y) {
+                re[y] = start + y < slices ? result[start + y].re : ZERO;
+                im[y] = start + y < slices ? result[start + y].im : ZERO;
             }
+            transpose(re);
+            transpose(im);
+            for (int j = 0; j < lanes; ++j) {
+                STORE(re[j], target, (size_t)j * 2 * BLOCK);
+                STORE(im[j], target, (size_t)j * 2 * BLOCK + BLOCK);
+            }
+        }
     }
 }
 #endif
