@@ -30,11 +30,16 @@ def _forget(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy, qapp):
-    from napari.qt.threading import WorkerBase
-
+def _drawing(qapp):
+    """Skip where napari cannot draw, before any viewer is made."""
     if qapp.platformName() == "offscreen":
         pytest.skip("napari draws layers with OpenGL only; found no X server (install xvfb)")
+
+
+@pytest.fixture
+def viewer(_drawing, make_napari_viewer_proxy):
+    from napari.qt.threading import WorkerBase
+
     yield make_napari_viewer_proxy()
     # A test that failed may have left a run behind.
     WorkerBase.await_workers(10_000)
