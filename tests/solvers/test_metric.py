@@ -182,7 +182,8 @@ def test_a_symmetric_positive_operator_near_the_true_one(dims: Literal[2, 3], se
     assert 0.1 < eigenvalues.min() < np.median(eigenvalues) < eigenvalues.max() < 3
 
     normed = metric_norm(problem, steps, NumpyBackend)
-    assert normed.norm == pytest.approx(1.03 * eigenvalues.max(), rel=5e-3)
+    tight = 1.04 if second_order or dims == 2 else 1.18  # TV across two slices is given more than it needs
+    assert eigenvalues.max() <= normed.norm <= tight * eigenvalues.max()
     np.testing.assert_array_equal(normed.spectrum, metric.spectrum)
 
 

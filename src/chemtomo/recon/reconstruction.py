@@ -46,8 +46,17 @@ class Method(Protocol):
     def need(self, slices: int, device: DeviceInfo) -> Need:
         """Device memory for so many slices."""
 
-    def step(self, first: int, last: int, device: DeviceInfo | None) -> SlabStep:
-        """Return the step for the slices ``first <= y < last``, at its start."""
+    def step(
+        self,
+        first: int,
+        last: int,
+        device: DeviceInfo | None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> SlabStep:
+        """Return the step for the slices ``first <= y < last``, at its start.
+
+        `should_stop` is asked where that takes long; the step of a run that is stopped is never advanced.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +142,7 @@ def reconstruct(
     while waiting and not cancelled:
         slab = waiting.popleft()
         try:
-            step = method.step(slab.first, slab.last, device)
+            step = method.step(slab.first, slab.last, device, should_stop)
         except DeviceMemoryError as error:
             parts = halves(slab, overlap, slices)
             notes.append(f"{error}. Slices {slab.start} to {slab.stop - 1} were split in two")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -68,7 +69,13 @@ class SirtMethod:
         """Device memory for so many slices."""
         return sirt_need(self._geometry, len(self._data), slices, device=device)
 
-    def step(self, first: int, last: int, device: DeviceInfo | None) -> SirtStep:
+    def step(
+        self,
+        first: int,
+        last: int,
+        device: DeviceInfo | None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> SirtStep:
         """Return the step for the slices ``first <= y < last``, at its start."""
         data = self._data[:, :, first:last]
         common = self._geometry, data, self._rows, self._columns, self._nonnegative

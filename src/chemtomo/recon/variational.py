@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -59,12 +60,20 @@ class VariationalMethod:
             device=device,
         )
 
-    def step(self, first: int, last: int, device: DeviceInfo | None) -> VariationalStep:
+    def step(
+        self,
+        first: int,
+        last: int,
+        device: DeviceInfo | None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> VariationalStep:
         """Return the step for the slices ``first <= y < last``, at its start."""
         problem = dataclasses.replace(self._problem, data=self._problem.data[:, :, first:last])
         metric = None
         if self._dual_steps is not None:
-            metric = metric_norm(problem, self._dual_steps, lambda small: _backend(small, device))
+            metric = metric_norm(
+                problem, self._dual_steps, lambda small: _backend(small, device), should_stop
+            )
         backend = _backend(problem, device)
         steps: PrimalDualSteps
         if self._dual_steps is not None and metric is not None:
