@@ -1,0 +1,123 @@
+"""Follow an iteration on its way to a known answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.published_data import MU
+from chemtomo.data import Dataset
+from chemtomo.opencl import DeviceInfo
+from chemtomo.pipeline import ReconstructParameters
+from chemtomo.recon.frame import Frame
+from chemtomo.recon.reconstruction import SlabStep
+from chemtomo.recon.variational import VariationalMethod
+
+OBJECTIVE_TARGETS = (0.01, 0.001)
+IMAGE_TARGETS = (0.02, 0.01)
+
+
+@dataclasses.dataclass
+class Way:
+    """What was seen on the way: iterations, seconds (looking excluded), objective, gap, distances."""
+
+    iterations: list[int]
+    seconds: list[float]
+    objectives: list[float]
+    gaps: list[float | None]
+    images: list[npt.NDArray[np.float32]]
+    distances: list[list[float]]
+    setup_seconds: float
+
+    def measure(self, answer: npt.NDArray[np.float32]) -> Way:
+        """Compare the images with the answer, and forget them."""
+        self.distances = [distances(image, answer) for image in self.images]
+        self.images = []
+        return self
+
+    def to_objective(self, minimum: float, target: float) -> dict[str, Any] | None:
+        """First iteration within a fraction of the minimum, from which on it stays there."""
+        return self._first([objective <= minimum * (1 + target) for objective in self.objectives])
+
+    def to_image(self, target: float) -> dict[str, Any] | None:
+        """First iteration with every channel within a fraction of the image, from which on it stays there."""
+        return self._first([max(one) <= target for one in self.distances])
+
+    def _first(self, reached: list[bool]) -> dict[str, Any] | None:
+        at = len(reached)
+        while at and reached[at - 1]:
+            at -= 1
+        if at == len(reached):
+            return None
+        return {"iterations": self.iterations[at], "seconds": self.seconds[at]}
+
+    def summary(self, minimum: float) -> dict[str, Any]:
+        lines: dict[str, Any] = {
+            f"objective within {target:.1%}": self.to_objective(minimum, target)
+            for target in OBJECTIVE_TARGETS
+        }
+        if self.distances:
+            lines |= {f"image within {target:.0%}": self.to_image(target) for target in IMAGE_TARGETS}
+        return lines | {
+            "at the end": {
+                "iterations": self.iterations[-1],
+                "seconds": self.seconds[-1],
+                "objective": self.objectives[-1],
+                "above_minimum": self.objectives[-1] / minimum - 1,
+                "gap": self.gaps[-1],
+                "image_distances": self.distances[-1] if self.distances else None,
+            },
+            "setup_seconds": self.setup_seconds,
+        }
+
+
+def parameters_of(steps: str, **changes: Any) -> ReconstructParameters:
+    """Joint TGV with the published weights."""
+    published = {"normalisation": "paper", "mu": MU, "crop": "none", "keep_crop": True, "steps": steps}
+    return ReconstructParameters(**(published | changes))
+
+
+def start(dataset: Dataset, parameters: ReconstructParameters, device: DeviceInfo) -> tuple[SlabStep, float]:
+    """Set a method up on all slices; the seconds it took."""
+    began = time.perf_counter()
+    frame = Frame.of(dataset, parameters.slices, parameters.crop, parameters.keep_crop)
+    method = VariationalMethod(frame, parameters)
+    step = method.step(0, frame.slices[1] - frame.slices[0], device)
+    return step, time.perf_counter() - began
+
+
+def follow(
+    step: SlabStep,
+    setup_seconds: float,
+    iterations: int,
+    look_every: int,
+) -> Way:
+    """Iterate, and look at objective and image now and then."""
+    way = Way([], [], [], [], [], [], setup_seconds)
+    seconds = 0.0
+    for iteration in range(1, iterations + 1):
+        began = time.perf_counter()
+        step.advance()
+        seconds += time.perf_counter() - began
+        if iteration % look_every and iteration != iterations:
+            continue
+        found = step.objective()
+        way.iterations.append(iteration)
+        way.seconds.append(seconds)
+        way.objectives.append(found.total)
+        way.gaps.append(found.gap)
+        way.images.append(step.volume())
+    step.release()
+    return way
+
+
+def distances(image: npt.NDArray[np.float32], answer: npt.NDArray[np.float32]) -> list[float]:
+    """Relative L2 distance of every channel."""
+    return [
+        float(np.linalg.norm(one - other) / np.linalg.norm(other))
+        for one, other in zip(image.astype(np.float64), answer, strict=True)
+    ]

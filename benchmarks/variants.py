@@ -1,0 +1,56 @@
+"""The rule of the fast steps, untouched, on other problems: where it is after how many iterations.
+
+Each is held against its own end after a long run. The duality gap there says how near the minimum that
+is: a run that settled elsewhere would show by a gap that stays open.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks import published_data
+from benchmarks.following import follow, parameters_of, start
+from benchmarks.machine import Limits
+from chemtomo.data import Dataset, TiltSeries
+from chemtomo.opencl import DeviceInfo
+
+_LONG = 800
+
+
+def run(device: DeviceInfo, limits: Limits, quick: bool) -> dict[str, Any]:
+    data = published_data.folder()
+    if data is None:
+        return {"missing": "the published data; CHEMTOMO_DATA may name its folder"}
+    problems = _problems(published_data.reference_slice(data))
+    if quick:
+        problems = {name: problems[name] for name in ("TV", "mu x 5")}
+    results = {}
+    for name, (dataset, changes) in problems.items():
+        parameters = parameters_of("fast", **changes)
+        way = follow(*start(dataset, parameters, device), 300 if quick else _LONG, 10)
+        results[name] = way.measure(way.images[-1]).summary(min(way.objectives))
+    return {"results": results}
+
+
+def _problems(dataset: Dataset) -> dict[str, tuple[Dataset, dict[str, Any]]]:
+    def some_tilts(series: TiltSeries, every: int, most: int | None = None) -> TiltSeries:
+        return series.replace(data=series.data[:most:every], tilts_deg=series.tilts_deg[:most:every])
+
+    def times(factor: float) -> dict[str, Any]:
+        return {"mu": {name: factor * mu for name, mu in published_data.MU.items()}}
+
+    return {
+        "HAADF alone": (dataset.select(["HAADF"]), {}),
+        "every third tilt dropped": (dataset.map(_without_every_third), {}),
+        "12 tilts over 60 degrees": (dataset.map(lambda one: some_tilts(one, 1, 12)), {}),
+        "mu x 5": (dataset, times(5)),
+        "mu / 5": (dataset, times(0.2)),
+        "TV": (dataset, {"method": "tv"}),
+        "L2": (dataset, {"data_term": "l2"}),
+        "channels alone": (dataset, {"coupling": "none"}),
+    }
+
+
+def _without_every_third(series: TiltSeries) -> TiltSeries:
+    kept = [i for i in range(series.shape[0]) if i % 3 != 2]
+    return series.replace(data=series.data[kept], tilts_deg=series.tilts_deg[kept])
