@@ -156,10 +156,10 @@ def test_a_device_that_has_less_than_it_says_gets_smaller_slabs(
     whole = run(tall, method="sirt")
     make = reconstruction.SirtMethod.step
 
-    def refuse(self: Any, first: int, last: int, device: Any) -> Any:
+    def refuse(self: Any, first: int, last: int, *more: Any) -> Any:
         if last - first > 12:
             raise DeviceMemoryError("the device cannot hold 7 MiB")
-        return make(self, first, last, device)
+        return make(self, first, last, *more)
 
     monkeypatch.setattr(reconstruction.SirtMethod, "step", refuse)
     parts = run(tall, method="sirt")

@@ -134,3 +134,28 @@ def test_the_norm_of_channels_is_the_largest_of_each_alone() -> None:
     norms = [metric_norm(alone, steps, NumpyBackend).norm for steps in (weak, strong)]
     assert metric_norm(both, together, NumpyBackend).norm == pytest.approx(max(norms), rel=2e-3)
     assert norms[0] < 0.9 * norms[1]
+
+
+def test_a_stop_ends_the_search_and_nothing_is_remembered() -> None:
+    problem, steps = problem_of(GEOMETRIES["full range"], 2, True), steps_of(17.0)
+    asked = []
+
+    def stop() -> bool:
+        asked.append(None)
+        return len(asked) == 3
+
+    stopped = metric_norm(problem, steps, NumpyBackend, stop).norm
+    assert len(asked) == 3
+    assert metric_norm(problem, steps, NumpyBackend).norm < stopped
+    expected = largest_eigenvalue(problem, steps)
+    assert expected <= metric_norm(problem, steps, NumpyBackend).norm <= 1.05 * expected
+
+
+def test_a_common_factor_of_the_steps_does_not_matter() -> None:
+    """``M`` and ``K' Sigma K`` both have it."""
+    problem, steps = problem_of(GEOMETRIES["60 degrees"], 3, True), steps_of(30.0)
+    assert steps.positivity is not None
+    larger = DualSteps(70.0, 700.0, (7 * steps.data[0],), (7 * steps.positivity[0],))
+    assert largest_eigenvalue(problem, larger) == pytest.approx(largest_eigenvalue(problem, steps), rel=1e-3)
+    found = metric_norm(problem, larger, NumpyBackend).norm
+    assert found == pytest.approx(metric_norm(problem, steps, NumpyBackend).norm, rel=5e-3)
