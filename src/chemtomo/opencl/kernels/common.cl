@@ -79,15 +79,17 @@ typedef CONCATENATE(int, WIDTH) lanes_t;
 #define LOAD(pointer, index) (*(__global const slices_t *)((pointer) + (index)))
 #define STORE(value, pointer, index) (*(__global slices_t *)((pointer) + (index)) = (value))
 
-/* Where a work item is. Its lanes are the slices y ... y + WIDTH - 1. */
+/* Where a work item is: its lanes are the slices y ... y + WIDTH - 1 of the voxel (z, x). Neighbours beyond
+   the volume are replaced by the voxel itself (a step of 0) and their weight is 0, so that no kernel branches. */
 typedef struct {
     size_t index; /* of its first lane, in channel 0 */
     size_t plane; /* floats in one block */
-    size_t chunk_step;
-    int z, y, x;
-    int nz, slices, nx;
-    int lane;
-    int chunks;
+    size_t component; /* floats in one component of a field */
+    int z, y, x, lane, chunks;
+    size_t after_z, after_x, after_y; /* steps to the neighbours; along y to the lane after the last */
+    size_t before_z, before_x, before_y; /* and back */
+    float has_after_z, has_after_x, has_before_z, has_before_x;
+    slices_t has_after_y, has_before_y;
 } place_t;
 
 inline place_t place(int nz, int slices, int nx, int chunks)
@@ -97,44 +99,52 @@ inline place_t place(int nz, int slices, int nx, int chunks)
     here.x = get_global_id(1);
     here.z = get_global_id(2) / chunks;
     const int chunk = get_global_id(2) % chunks;
-    here.nz = nz;
-    here.slices = slices;
-    here.nx = nx;
     here.chunks = chunks;
     here.y = chunk * CHUNK + here.lane;
     here.plane = (size_t)nz * nx * BLOCK;
+    here.component = (size_t)((CHANNELS + PER_BLOCK - 1) / PER_BLOCK) * chunks * here.plane;
     here.index = (size_t)chunk * here.plane + ((size_t)here.z * nx + here.x) * BLOCK + here.lane;
-    here.chunk_step = here.plane - CHUNK;
+    here.after_z = here.z + 1 < nz ? (size_t)nx * BLOCK : 0;
+    here.before_z = here.z > 0 ? (size_t)nx * BLOCK : 0;
+    here.has_after_z = here.z + 1 < nz ? 1.0f : 0.0f;
+    here.has_before_z = here.z > 0 ? 1.0f : 0.0f;
+    here.after_x = here.x + 1 < nx ? BLOCK : 0;
+    here.before_x = here.x > 0 ? BLOCK : 0;
+    here.has_after_x = here.x + 1 < nx ? 1.0f : 0.0f;
+    here.has_before_x = here.x > 0 ? 1.0f : 0.0f;
+    /* the slice after the last lane may be in the next block, the one before the first in the block before */
+    const size_t next_block = here.plane - CHUNK;
+    here.after_y = here.lane + WIDTH < CHUNK ? WIDTH : here.y + WIDTH < slices ? WIDTH + next_block : 0;
+    here.before_y = here.lane > 0 ? 1 : here.y > 0 ? 1 + next_block : 0;
+    const lanes_t y = here.y + LANES;
+    const slices_t one = (slices_t)(1.0f);
+    here.has_after_y = y < slices - 1 ? one : ZERO;
+    here.has_before_y = y < slices ? one : ZERO;
+    here.has_before_y = y > 0 ? here.has_before_y : ZERO;
     return here;
+}
+
+/* Bring `here` to the next voxel along x. */
+inline void move_along_x(place_t *here, int nx)
+{
+    ++here->x;
+    here->index += BLOCK;
+    here->before_x = BLOCK;
+    here->has_before_x = 1.0f;
+    here->after_x = here->x + 1 < nx ? BLOCK : 0;
+    here->has_after_x = here->x + 1 < nx ? 1.0f : 0.0f;
 }
 
 /* Floats from channel 0 to channel c. */
 #define CHANNEL(c) ((size_t)((c) / PER_BLOCK) * here.chunks * here.plane + ((c) % PER_BLOCK) * CHUNK)
-/* Floats in one component of a field. */
-#define COMPONENT ((size_t)((CHANNELS + PER_BLOCK - 1) / PER_BLOCK) * here.chunks * here.plane)
-#define STEP_X ((size_t)BLOCK)
-#define STEP_Z ((size_t)here.nx * BLOCK)
+#define COMPONENT here.component
 
-/* The slices one further, or one back; the neighbour of the outermost lane may be in the next block.
-   Beyond the first and the last slice the value has no meaning and the caller masks it. */
+/* The slices one further, or one back. Beyond the first and the last slice the value has no meaning. */
 inline slices_t one_slice_further(__global const float *volume, size_t index, const place_t here)
 {
-    const slices_t v = LOAD(volume, index);
-    float next = 0.0f;
-    if (here.lane + WIDTH < CHUNK)
-        next = volume[index + WIDTH];
-    else if (here.y + WIDTH < here.slices)
-        next = volume[index + WIDTH + here.chunk_step];
-    return SHIFTED_DOWN(v, next);
+    return SHIFTED_DOWN(LOAD(volume, index), volume[index + here.after_y]);
 }
-
 inline slices_t one_slice_back(__global const float *volume, size_t index, const place_t here)
 {
-    const slices_t v = LOAD(volume, index);
-    float previous = 0.0f;
-    if (here.lane > 0)
-        previous = volume[index - 1];
-    else if (here.y > 0)
-        previous = volume[index - 1 - here.chunk_step];
-    return SHIFTED_UP(v, previous);
+    return SHIFTED_UP(LOAD(volume, index), volume[index - here.before_y]);
 }

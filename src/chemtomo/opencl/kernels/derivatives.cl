@@ -36,61 +36,54 @@
 
 inline slices_t forward_z(__global const float *v, size_t at, const place_t here)
 {
-    return here.z + 1 < here.nz ? LOAD(v, at + STEP_Z) - LOAD(v, at) : ZERO;
-}
-inline slices_t forward_x(__global const float *v, size_t at, const place_t here)
-{
-    return here.x + 1 < here.nx ? LOAD(v, at + STEP_X) - LOAD(v, at) : ZERO;
+    return LOAD(v, at + here.after_z) - LOAD(v, at);
 }
 inline slices_t backward_z(__global const float *v, size_t at, const place_t here)
 {
-    return here.z > 0 ? LOAD(v, at) - LOAD(v, at - STEP_Z) : ZERO;
-}
-inline slices_t backward_x(__global const float *v, size_t at, const place_t here)
-{
-    return here.x > 0 ? LOAD(v, at) - LOAD(v, at - STEP_X) : ZERO;
+    return LOAD(v, at) - LOAD(v, at - here.before_z);
 }
 inline slices_t forward_z_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
 {
-    return (here.z > 0 ? DUAL(v, at - STEP_Z) : ZERO) - (here.z + 1 < here.nz ? DUAL(v, at) : ZERO);
-}
-inline slices_t forward_x_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
-{
-    return (here.x > 0 ? DUAL(v, at - STEP_X) : ZERO) - (here.x + 1 < here.nx ? DUAL(v, at) : ZERO);
+    return here.has_before_z * DUAL(v, at - here.before_z) - here.has_after_z * DUAL(v, at);
 }
 inline slices_t backward_z_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
 {
-    return (here.z > 0 ? DUAL(v, at) : ZERO) - (here.z + 1 < here.nz ? DUAL(v, at + STEP_Z) : ZERO);
+    return here.has_before_z * DUAL(v, at) - here.has_after_z * DUAL(v, at + here.after_z);
+}
+
+inline slices_t forward_x(__global const float *v, size_t at, const place_t here)
+{
+    return LOAD(v, at + here.after_x) - LOAD(v, at);
+}
+inline slices_t backward_x(__global const float *v, size_t at, const place_t here)
+{
+    return LOAD(v, at) - LOAD(v, at - here.before_x);
+}
+inline slices_t forward_x_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
+{
+    return here.has_before_x * DUAL(v, at - here.before_x) - here.has_after_x * DUAL(v, at);
 }
 inline slices_t backward_x_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
 {
-    return (here.x > 0 ? DUAL(v, at) : ZERO) - (here.x + 1 < here.nx ? DUAL(v, at + STEP_X) : ZERO);
+    return here.has_before_x * DUAL(v, at) - here.has_after_x * DUAL(v, at + here.after_x);
 }
 
 #if DIMS == 3
 inline slices_t forward_y(__global const float *v, size_t at, const place_t here)
 {
-    return here.y + LANES < here.slices - 1 ? one_slice_further(v, at, here) - LOAD(v, at) : ZERO;
+    return here.has_after_y * (one_slice_further(v, at, here) - LOAD(v, at));
 }
 inline slices_t backward_y(__global const float *v, size_t at, const place_t here)
 {
-    const lanes_t y = here.y + LANES;
-    const slices_t difference = y < here.slices ? LOAD(v, at) - one_slice_back(v, at, here) : ZERO;
-    return y > 0 ? difference : ZERO;
+    return here.has_before_y * (LOAD(v, at) - one_slice_back(v, at, here));
 }
 inline slices_t forward_y_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
 {
-    const lanes_t y = here.y + LANES;
-    const slices_t before = y > 0 ? DUAL_BACK(v, at) : ZERO;
-    const slices_t own = y < here.slices - 1 ? DUAL(v, at) : ZERO;
-    return y < here.slices ? before - own : ZERO;
+    return here.has_before_y * DUAL_BACK(v, at) - here.has_after_y * DUAL(v, at);
 }
 inline slices_t backward_y_transposed(__global const float *v, __global const float *scale, size_t at, const place_t here)
 {
-    const lanes_t y = here.y + LANES;
-    const slices_t own = y > 0 ? DUAL(v, at) : ZERO;
-    const slices_t after = y < here.slices - 1 ? DUAL_FURTHER(v, at) : ZERO;
-    return own - after;
+    return here.has_before_y * DUAL(v, at) - here.has_after_y * DUAL_FURTHER(v, at);
 }
 #endif
 

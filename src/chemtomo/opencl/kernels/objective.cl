@@ -50,7 +50,7 @@ __kernel void regulariser_sums(
         return;
     slices_t first_sum = ZERO;
     slices_t second_sum = ZERO;
-    for (; here.x < nx; ++here.x, here.index += BLOCK) {
+    for (; here.x < nx; move_along_x(&here, nx)) {
         slices_t first_squared = ZERO;
         slices_t second_squared = ZERO;
         for (int c = 0; c < CHANNELS; ++c) {
@@ -121,7 +121,7 @@ __kernel void slope_sums(
     for (int c = 0; c < CHANNELS; ++c) {
         place_t here = start;
         slices_t slope_u = ZERO, slope_w = ZERO, largest_u = ZERO, largest_w = ZERO;
-        for (; here.x < nx; ++here.x, here.index += BLOCK) {
+        for (; here.x < nx; move_along_x(&here, nx)) {
             const size_t at = here.index + CHANNEL(c);
             const slices_t slope = gradient_transposed_at(p, scales, at, here) + LOAD(back_projection, at);
             slope_u -= slope > 0.0f ? ZERO : slope;
