@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks import published_data
-from benchmarks.following import Way, follow, parameters_of, start
+from benchmarks.following import Plan, Way, follow, parameters_of
 from benchmarks.machine import Limits
 from chemtomo.data import Dataset
 from chemtomo.opencl import DeviceInfo
@@ -24,21 +24,25 @@ def run(device: DeviceInfo, limits: Limits, quick: bool) -> dict[str, Any]:
 def _reference(dataset: Dataset, data: Any, device: DeviceInfo, quick: bool) -> dict[str, Any]:
     """The certified problem: one slice, four channels."""
     answer = published_data.reference_minimiser(data)
-    iterations = {"fast": (200 if quick else 500, 5), "paper": (500 if quick else 4200, 50)}
-    ways = {
-        name: follow(*start(dataset, parameters_of(name), device), *how).measure(answer)
-        for name, how in iterations.items()
-    }
+    plan = {"fast": (200, 5), "paper": (500, 50)} if quick else {"fast": (450, 5), "paper": (3600, 50)}
+    ways = _both(dataset, device, plan)
+    for way in ways.values():
+        way.measure(answer)
     return {"minimum": published_data.MINIMUM} | _compare(ways, published_data.MINIMUM)
 
 
 def _eleven(dataset: Dataset, device: DeviceInfo) -> dict[str, Any]:
     """Eleven slices in three dimensions; the answer is where the fast steps are in the end."""
-    fast = follow(*start(dataset, parameters_of("fast"), device), 400, 10)
-    paper = follow(*start(dataset, parameters_of("paper"), device), 300, 50)
+    ways = _both(dataset, device, {"fast": (360, 10), "paper": (180, 30)})
+    fast = ways["fast"]
     answer, minimum = fast.images[-1], min(fast.objectives)
-    ways = {"fast": fast.measure(answer), "paper": paper.measure(answer)}
+    for way in ways.values():
+        way.measure(answer)
     return {"best known": minimum, "its gap": fast.gaps[-1]} | _compare(ways, minimum)
+
+
+def _both(dataset: Dataset, device: DeviceInfo, plan: Plan) -> dict[str, Way]:
+    return follow(dataset, {steps: parameters_of(steps) for steps in ("fast", "paper")}, device, plan)
 
 
 def _compare(ways: dict[str, Way], minimum: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from chemtomo.pipeline import ReconstructParameters
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.reconstruction import SlabStep
 from chemtomo.recon.variational import VariationalMethod
+
+Plan = Mapping[str, tuple[int, int]]
+"""How many iterations, and after how many to look."""
 
 OBJECTIVE_TARGETS = (0.01, 0.001)
 IMAGE_TARGETS = (0.02, 0.01)
@@ -66,6 +70,7 @@ class Way:
             "at the end": {
                 "iterations": self.iterations[-1],
                 "seconds": self.seconds[-1],
+                "seconds_per_iteration": self.seconds[-1] / self.iterations[-1],
                 "objective": self.objectives[-1],
                 "above_minimum": self.objectives[-1] / minimum - 1,
                 "gap": self.gaps[-1],
@@ -91,28 +96,44 @@ def start(dataset: Dataset, parameters: ReconstructParameters, device: DeviceInf
 
 
 def follow(
-    step: SlabStep,
-    setup_seconds: float,
-    iterations: int,
-    look_every: int,
-) -> Way:
-    """Iterate, and look at objective and image now and then."""
-    way = Way([], [], [], [], [], [], setup_seconds)
+    dataset: Dataset, parameters: Mapping[str, ReconstructParameters], device: DeviceInfo, plan: Plan
+) -> dict[str, Way]:
+    """Iterate, and look at objective and image now and then.
+
+    Several iterations take turns, each in proportion to how many it does, so that a busy moment of the
+    machine does not hit one alone.
+    """
+    ways, running = {}, {}
+    for name, choice in parameters.items():
+        step, setup_seconds = start(dataset, choice, device)
+        ways[name] = Way([], [], [], [], [], [], setup_seconds)
+        running[name] = _iterate(step, ways[name], *plan[name])
+    done = dict.fromkeys(running, 0.0)
+    while done:
+        name = min(done, key=lambda one: done[one])
+        try:
+            done[name] = next(running[name])
+        except StopIteration:
+            del done[name]
+    return ways
+
+
+def _iterate(step: SlabStep, way: Way, iterations: int, look_every: int) -> Generator[float, None, None]:
+    """Yield how much is done, after every iteration."""
     seconds = 0.0
     for iteration in range(1, iterations + 1):
         began = time.perf_counter()
         step.advance()
         seconds += time.perf_counter() - began
-        if iteration % look_every and iteration != iterations:
-            continue
-        found = step.objective()
-        way.iterations.append(iteration)
-        way.seconds.append(seconds)
-        way.objectives.append(found.total)
-        way.gaps.append(found.gap)
-        way.images.append(step.volume())
+        if iteration % look_every == 0 or iteration == iterations:
+            found = step.objective()
+            way.iterations.append(iteration)
+            way.seconds.append(seconds)
+            way.objectives.append(found.total)
+            way.gaps.append(found.gap)
+            way.images.append(step.volume())
+        yield iteration / iterations
     step.release()
-    return way
 
 
 def distances(image: npt.NDArray[np.float32], answer: npt.NDArray[np.float32]) -> list[float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks import published_data
-from benchmarks.following import follow, parameters_of, start
+from benchmarks.following import follow, parameters_of
 from benchmarks.machine import Limits
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.opencl import DeviceInfo
@@ -26,8 +26,8 @@ def run(device: DeviceInfo, limits: Limits, quick: bool) -> dict[str, Any]:
         problems = {name: problems[name] for name in ("TV", "mu x 5")}
     results = {}
     for name, (dataset, changes) in problems.items():
-        parameters = parameters_of("fast", **changes)
-        way = follow(*start(dataset, parameters, device), 300 if quick else _LONG, 10)
+        plan = {name: (300 if quick else _LONG, 10)}
+        way = follow(dataset, {name: parameters_of("fast", **changes)}, device, plan)[name]
         results[name] = way.measure(way.images[-1]).summary(min(way.objectives))
     return {"results": results}
 
@@ -40,7 +40,7 @@ def _problems(dataset: Dataset) -> dict[str, tuple[Dataset, dict[str, Any]]]:
         return {"mu": {name: factor * mu for name, mu in published_data.MU.items()}}
 
     return {
-        "HAADF alone": (dataset.select(["HAADF"]), {}),
+        "HAADF alone": (dataset.select(["HAADF"]), {"mu": {"HAADF": published_data.MU["HAADF"]}}),
         "every third tilt dropped": (dataset.map(_without_every_third), {}),
         "12 tilts over 60 degrees": (dataset.map(lambda one: some_tilts(one, 1, 12)), {}),
         "mu x 5": (dataset, times(5)),

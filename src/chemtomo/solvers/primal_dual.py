@@ -7,6 +7,7 @@ the device's, see `chemtomo.solvers.backend`.
 
 from __future__ import annotations
 
+import abc
 import math
 
 import numpy as np
@@ -23,7 +24,7 @@ __all__ = ["FastSteps", "PaperSteps", "PrimalDualSteps", "fast_step_sizes"]
 _SPACING = 1.4  # between remembered iterations: three of them are between a third and all of those done
 
 
-class PrimalDualSteps:
+class PrimalDualSteps(abc.ABC):
     """What both iterations share: the backend, and the change of the image for the stopping rule.
 
     Parameters
@@ -44,8 +45,9 @@ class PrimalDualSteps:
         self._backend.finish()
         self._done += 1
 
+    @abc.abstractmethod
     def _update(self, backend: Backend) -> None:
-        raise NotImplementedError
+        """Update all variables once."""
 
     def objective(self) -> Objective:
         """Evaluate the objective, in normalised units."""
