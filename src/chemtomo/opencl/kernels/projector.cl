@@ -1,8 +1,8 @@
 /* Parallel-beam projection and its exact transpose.
  *
  * s = (x - cx) cos t + (z - cz) sin t + cs; the weight of a pixel on detector pixel i is
- * max(0, 1 - |s - i|) (Huber et al. 2019, eq. 8). Both kernels take the weight from the same
- * expression, so that one is the transpose of the other.
+ * max(0, 1 - |s - i|) (Huber et al. 2019, eq. 8). Both kernels take it from the same s, so that one
+ * is the transpose of the other to the rounding of s.
  *
  * One work item holds VECTORS vectors of K_WIDTH lanes, so that the scalar index arithmetic is
  * shared by many slices and channels. Global size: (BLOCK / (K_WIDTH * VECTORS), detectors or nx,
@@ -136,20 +136,21 @@ __kernel void back_project(
         sums[v] = (block_t)(0.0f);
     for (int tilt = 0; tilt < tilts; ++tilt) {
         const float2 direction = directions[tilt];
-        const int i = round_down(offset_from((float)x, (float)z, 0, direction, axis));
+        const float s = offset_from((float)x, (float)z, 0, direction, axis);
+        const int i = round_down(s);
         if (i < -1 || i >= detectors)
             continue;
         __global const float *source = sinogram + ((size_t)tilt * detectors + i) * BLOCK;
-        const float left = 1.0f - magnitude(offset_from((float)x, (float)z, i, direction, axis));
-        const float right = 1.0f - magnitude(offset_from((float)x, (float)z, i + 1, direction, axis));
+        const float right = s - (float)i;
+        const float left = 1.0f - right;
         if (i >= 0 && i + 1 < detectors) {
-            const float w0 = left > 0.0f ? left : 0.0f, w1 = right > 0.0f ? right : 0.0f;
 #pragma unroll
-            for (int v = 0; v < VECTORS; ++v)
-                sums[v] += w0 * LOAD_BLOCK(source, v * K_WIDTH) + w1 * LOAD_BLOCK(source, BLOCK + v * K_WIDTH);
+            for (int v = 0; v < VECTORS; ++v) {
+                sums[v] += left * LOAD_BLOCK(source, v * K_WIDTH); /* two statements: two fused multiply-adds */
+                sums[v] += right * LOAD_BLOCK(source, BLOCK + v * K_WIDTH);
+            }
         } else {
-            const float inside = i >= 0 ? left : right;
-            const float w = inside > 0.0f ? inside : 0.0f;
+            const float w = i >= 0 ? left : right;
             __global const float *edge = i >= 0 ? source : source + BLOCK;
 #pragma unroll
             for (int v = 0; v < VECTORS; ++v)
