@@ -1,8 +1,8 @@
 /* Parallel-beam projection and its exact transpose.
  *
  * s = (x - cx) cos t + (z - cz) sin t + cs; the weight of a pixel on detector pixel i is
- * max(0, 1 - |s - i|) (Huber et al. 2019, eq. 8). Both kernels take it from the same s, so that one
- * is the transpose of the other to the rounding of s.
+ * max(0, 1 - |s - i|) (Huber et al. 2019, eq. 8). Both kernels take it from the same expression
+ * for s - i, so that one is the transpose of the other to the rounding of a weight.
  *
  * One work item holds VECTORS vectors of K_WIDTH lanes, so that the scalar index arithmetic is
  * shared by many slices and channels. Global size: (BLOCK / (K_WIDTH * VECTORS), detectors or nx,
@@ -136,12 +136,11 @@ __kernel void back_project(
         sums[v] = (block_t)(0.0f);
     for (int tilt = 0; tilt < tilts; ++tilt) {
         const float2 direction = directions[tilt];
-        const float s = offset_from((float)x, (float)z, 0, direction, axis);
-        const int i = round_down(s);
+        const int i = round_down(offset_from((float)x, (float)z, 0, direction, axis));
         if (i < -1 || i >= detectors)
             continue;
         __global const float *source = sinogram + ((size_t)tilt * detectors + i) * BLOCK;
-        const float right = s - (float)i;
+        const float right = offset_from((float)x, (float)z, i, direction, axis); /* s - i, with the digits of the small */
         const float left = 1.0f - right;
         if (i >= 0 && i + 1 < detectors) {
 #pragma unroll
