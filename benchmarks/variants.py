@@ -14,7 +14,7 @@ from benchmarks.machine import Limits
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.opencl import DeviceInfo
 
-_LONG = 800
+_LONG = 700
 
 
 def run(device: DeviceInfo, limits: Limits, quick: bool) -> dict[str, Any]:

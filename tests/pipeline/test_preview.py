@@ -93,6 +93,7 @@ def test_the_recipe_of_a_preview_is_that_of_the_whole(simulated: Dataset) -> Non
 def test_the_parameters_of_a_preview_are_no_preview(simulated: Dataset) -> None:
     dataset, parameters = preview_of(simulated, ReconstructParameters(preview=True))
     assert parameters.preview is False
+    assert parameters.alpha0 / parameters.alpha1 == 4 / 2  # a second derivative of binned pixels counts half
     assert dataset.series[0].shape == (24, 4, 24)
     assert dataset.series[1].data.sum() == simulated.series[1].data.sum()
     assert dataset.series[0].data.mean() == pytest.approx(simulated.series[0].data.mean(), rel=1e-5)

@@ -58,6 +58,9 @@ def assert_is_the_frame_of(frame: Frame, volume: npt.NDArray[np.float32]) -> Non
     cropped = cut(frame, volume)
     projector = Projector(frame.geometry, len(volume), cropped.shape[2])
     assert cropped.shape == projector.domain_shape
+    # as far in z as the columns reach from the axis, or all of the volume
+    reach = max(frame.geometry.detector_axis, cropped.shape[3] - 1 - frame.geometry.detector_axis)
+    assert cropped.shape[1] >= min(2 * reach + 1, volume.shape[1])
     sinograms = frame.sinograms()
     assert sinograms.dtype == np.float32
     np.testing.assert_allclose(projector.forward(cropped), sinograms, rtol=0, atol=2e-5 * sinograms.max())
