@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chemtomo.data import Dataset, TiltSeries, Volume
+    from chemtomo.data import Alignment, Dataset, TiltSeries, Volume
     from chemtomo.io import read, write
     from chemtomo.operators import dot_test
     from chemtomo.pipeline import Result, reconstruct
@@ -24,6 +24,7 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
+    "Alignment",
     "Dataset",
     "Result",
     "TiltSeries",
@@ -38,6 +39,7 @@ __all__ = [
 
 # Names are imported when they are first used, so that `chemtomo --help` does not wait for SciPy.
 _HOMES = {
+    "Alignment": "chemtomo.data",
     "Dataset": "chemtomo.data",
     "TiltSeries": "chemtomo.data",
     "Volume": "chemtomo.data",

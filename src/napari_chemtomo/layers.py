@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.data import Dataset, TiltSeries, Volume, to_nanometre
+from chemtomo.data import Alignment, Dataset, TiltSeries, Volume, to_nanometre
 from chemtomo.data.colours import channel_colours
 from chemtomo.errors import DataError
 from napari_chemtomo.appearance import image_opacities, intensity_limits, volume_appearance
@@ -98,6 +98,10 @@ def series_layer(series: TiltSeries, colour: str | Colormap, opacity: float = 1.
                     "signal": series.kind,
                     "tilts_deg": series.tilts_deg.tolist(),
                     "axis_position_px": series.axis_position_px,
+                    "detector_shifts_px": _listed(series.detector_shifts_px),
+                    "gains": _listed(series.gains),
+                    "background": series.background,
+                    "alignment": None if series.alignment is None else series.alignment.to_json(),
                     "source": series.source,
                     "notes": list(series.notes),
                     "provenance": list(series.provenance),
@@ -140,6 +144,7 @@ def to_series(layer: Layer) -> TiltSeries:
     if len(shape) != 4 or shape[1] != 1:
         raise DataError(f"{where}: found shape {shape}; expected a tilt series (tilt, 1, y, x)")
     kept = _metadata(layer)
+    alignment = kept.get("alignment")
     return TiltSeries(
         name=layer.name,
         data=np.asarray(layer.data)[:, 0],
@@ -147,6 +152,10 @@ def to_series(layer: Layer) -> TiltSeries:
         pixel_size_nm=_pixel_size_nm(layer),
         kind=kept["signal"],
         axis_position_px=kept["axis_position_px"],
+        detector_shifts_px=kept.get("detector_shifts_px"),
+        gains=kept.get("gains"),
+        background=kept.get("background"),
+        alignment=None if alignment is None else Alignment.from_json(alignment, where),
         source=kept["source"],
         notes=tuple(kept["notes"]),
         provenance=tuple(kept["provenance"]),
@@ -285,6 +294,10 @@ def slice_layers(
         )
         for name, data, opacity in zip(names, image, image_opacities(names), strict=True)
     ]
+
+
+def _listed(numbers: npt.NDArray[np.float64] | None) -> list[float] | None:
+    return None if numbers is None else numbers.tolist()
 
 
 def _sample_frame(voxel_size_nm: float, translate: tuple[float, ...]) -> dict[str, Any]:

@@ -16,9 +16,20 @@ from chemtomo.data import Dataset
 from chemtomo.errors import ChemTomoError
 from chemtomo.pipeline import runner
 from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
+from chemtomo.progress import TaskProgress
 from chemtomo.solvers import IterationRecord
 
-__all__ = ["Control", "Job", "ReconstructionError", "Update", "find_devices", "start"]
+__all__ = [
+    "Control",
+    "Job",
+    "ReconstructionError",
+    "Task",
+    "TaskError",
+    "Update",
+    "find_devices",
+    "start",
+    "start_task",
+]
 
 # One run at a time on a device: two would share its memory, and each would be slower.
 _locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -30,6 +41,10 @@ class ReconstructionError(ChemTomoError):
 
     It wraps builtin errors, because napari drops a ``RuntimeError`` of a worker without a word.
     """
+
+
+class TaskError(ChemTomoError):
+    """A job that failed for a reason of which the program did not think; see `ReconstructionError`."""
 
 
 @dataclasses.dataclass
@@ -186,6 +201,87 @@ def _device_key(wanted: str) -> str:
 
     device = choose_device(wanted)
     return wanted if device is None else str(device.number)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A job in its thread; see `start_task`."""
+
+    cancelled: threading.Event
+    worker: Any
+
+    def cancel(self) -> None:
+        """Ask it to stop: jobs that watch the event return what they have, others end without a result."""
+        self.cancelled.set()
+
+
+def start_task(
+    make_job: Callable[[Callable[[], bool]], Generator[TaskProgress, None, Any]],
+    *,
+    on_progress: Callable[[TaskProgress], None],
+    on_result: Callable[[Any], None],
+    on_error: Callable[[Exception], None],
+    on_finished: Callable[[], None],
+) -> Task:
+    """Run a long job in a thread; the callbacks run in the viewer's thread.
+
+    Parameters
+    ----------
+    make_job : callable
+        Gets a function that tells whether to stop, and returns the job: a generator that yields its
+        progress and returns its result. A job that goes on after it was cancelled is closed at its
+        next yield, and its result is ``None``.
+    on_progress, on_result, on_error, on_finished : callable
+        `on_finished` is the last call in any case. An error is shown as a notification, too.
+    """
+    from napari.qt.threading import create_worker
+    from napari.utils.notifications import notification_manager
+
+    cancelled = threading.Event()
+
+    def show_error(error: Exception) -> None:
+        notification_manager.receive_error(type(error), error, error.__traceback__)
+        on_error(error)
+
+    worker = create_worker(
+        _run_task,
+        make_job,
+        cancelled,
+        _connect={
+            "yielded": on_progress,
+            "returned": on_result,
+            "errored": show_error,
+            "finished": on_finished,
+        },
+    )
+    return Task(cancelled, worker)
+
+
+def _run_task(
+    make_job: Callable[[Callable[[], bool]], Generator[TaskProgress, None, Any]],
+    cancelled: threading.Event,
+) -> Generator[TaskProgress, None, Any]:
+    after_cancel = 0
+    job = None
+    try:
+        job = make_job(cancelled.is_set)
+        while True:
+            try:
+                progress = next(job)
+            except StopIteration as end:
+                return end.value
+            # One yield more is left to the job, so that it can notice and return what it has.
+            after_cancel += cancelled.is_set()
+            if after_cancel > 1:
+                return None
+            yield progress
+    except ChemTomoError:
+        raise
+    except Exception as error:
+        raise TaskError(f"{type(error).__name__}: {error}") from error
+    finally:
+        if job is not None:
+            job.close()
 
 
 def find_devices(on_found: Callable[[list[str]], None]) -> None:

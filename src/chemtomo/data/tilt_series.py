@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.data.alignment import Alignment
 from chemtomo.errors import DataError
 
 __all__ = ["SignalKind", "TiltSeries"]
@@ -23,9 +25,10 @@ class TiltSeries:
     ----------
     name : str
         Name of the signal (channel), for example ``"HAADF"`` or ``"Al"``.
-    data : numpy.ndarray, shape (tilt, y, x)
+    data : numpy.ndarray or dask array, shape (tilt, y, x)
         The projections. After alignment the tilt axis is parallel to ``y``: a row ``y`` of all
-        tilts is the sinogram of one slice, and ``x`` is the detector coordinate.
+        tilts is the sinogram of one slice, and ``x`` is the detector coordinate. A dask array is
+        read when its values are needed, see `projections` and `values`.
     tilts_deg : numpy.ndarray, shape (tilt,)
         Tilt of every projection in degrees, float64.
     pixel_size_nm : float
@@ -35,6 +38,18 @@ class TiltSeries:
         ``"intensity"`` for everything else.
     axis_position_px : float, optional
         Detector coordinate ``x`` of the tilt axis, in pixels. The centre, ``(n - 1) / 2``, by default.
+    detector_shifts_px : numpy.ndarray, shape (tilt,), optional
+        How far the tilt axis is from `axis_position_px` in every projection, in pixels along ``x``.
+        Reconstructions take them into their geometry, so that values are not interpolated.
+    gains : numpy.ndarray, shape (tilt,), optional
+        Sensitivity of the detector at every tilt: the expected signal is the projection of the sample
+        times the gain. 1 by default.
+    background : numpy.ndarray or dask array, shape (tilt, y, x), optional
+        Signal that does not come from what is to be reconstructed: the expected value of a pixel is
+        that of the sample plus this. Counts stay counts while it is kept apart.
+    alignment : Alignment, optional
+        Where the aligned projections are in these, which are then as recorded. It is applied once,
+        before a reconstruction (`chemtomo.align.apply`).
     source : str, optional
         Where the data came from, usually a file.
     notes : tuple of str
@@ -49,11 +64,15 @@ class TiltSeries:
     """
 
     name: str
-    data: npt.NDArray[Any]
+    data: Any
     tilts_deg: npt.NDArray[np.float64]
     pixel_size_nm: float = 1.0
     kind: SignalKind = "intensity"
     axis_position_px: float | None = None
+    detector_shifts_px: npt.NDArray[np.float64] | None = None
+    gains: npt.NDArray[np.float64] | None = None
+    background: Any = None
+    alignment: Alignment | None = None
     source: str | None = None
     notes: tuple[str, ...] = ()
     provenance: tuple[dict[str, Any], ...] = ()
@@ -62,7 +81,7 @@ class TiltSeries:
         if not self.name or not self.name.strip():
             raise DataError("a tilt series needs a name; found an empty one")
         where = f"tilt series {self.name!r}"
-        data = np.asarray(self.data)
+        data = _as_stack(self.data)
         if data.ndim != 3:
             raise DataError(f"{where}: the data has shape {data.shape}; expected three axes (tilt, y, x)")
         if 0 in data.shape:
@@ -88,11 +107,59 @@ class TiltSeries:
         tilts.setflags(write=False)
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "tilts_deg", tilts)
+        for name in ("detector_shifts_px", "gains"):
+            self._check_one_each(name, where)
+        if self.gains is not None and not (self.gains > 0).all():
+            raise DataError(f"{where}: the smallest gain is {self.gains.min():g}; expected positive gains")
+        if self.background is not None:
+            background = _as_stack(self.background)
+            if background.shape != data.shape:
+                raise DataError(
+                    f"{where}: the background has shape {background.shape}; "
+                    f"expected that of the data, {data.shape}"
+                )
+            object.__setattr__(self, "background", background)
+        if self.alignment is not None and len(self.alignment.matrices) != data.shape[0]:
+            raise DataError(
+                f"{where}: found {len(self.alignment.matrices)} transforms for {data.shape[0]} projections; "
+                "expected one each. Link the alignment to this series first"
+            )
+
+    def _check_one_each(self, name: str, where: str) -> None:
+        if getattr(self, name) is None:
+            return
+        numbers = np.array(getattr(self, name), dtype=np.float64)
+        what = name.removesuffix("_px").replace("_", " ")
+        if numbers.shape != (self.data.shape[0],):
+            raise DataError(
+                f"{where}: found {what} of shape {numbers.shape}; "
+                f"expected one for each of {self.data.shape[0]} projections"
+            )
+        if not np.isfinite(numbers).all():
+            bad = np.flatnonzero(~np.isfinite(numbers)).tolist()
+            raise DataError(f"{where}: the {what} at {bad} are not finite; expected numbers")
+        numbers.setflags(write=False)
+        object.__setattr__(self, name, numbers)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of projections, rows and detector pixels: ``(tilt, y, x)``."""
-        return self.data.shape
+        tilts, y, x = self.data.shape
+        return tilts, y, x
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether the values are still to be read or computed."""
+        return not isinstance(self.data, np.ndarray) or isinstance(self.data, np.memmap)
+
+    def values(self) -> npt.NDArray[Any]:
+        """Return all values, shape (tilt, y, x); those of a lazy series are read now."""
+        return np.asarray(self.data)
+
+    def projections(self) -> Iterator[npt.NDArray[Any]]:
+        """Yield the projections (y, x) one after the other, which spares memory when they are lazy."""
+        for tilt in range(self.data.shape[0]):
+            yield np.asarray(self.data[tilt])
 
     @property
     def axis_position(self) -> float:
@@ -108,9 +175,21 @@ class TiltSeries:
 
     def require_finite(self) -> None:
         """Raise `DataError` when the data holds NaN or infinite values, and say where."""
-        if self.data.dtype.kind == "f" and not np.isfinite(self.data).all():
-            bad = np.argwhere(~np.isfinite(self.data))
+        if self.data.dtype.kind != "f":
+            return
+        count, first = 0, None
+        for tilt, projection in enumerate(self.projections()):
+            bad = np.argwhere(~np.isfinite(projection))
+            if len(bad) and first is None:
+                first = (tilt, *bad[0].tolist())
+            count += len(bad)
+        if first is not None:
             raise DataError(
-                f"tilt series {self.name!r}: {len(bad)} values are not finite, "
-                f"the first at (tilt, y, x) = {tuple(bad[0].tolist())}; expected finite values"
+                f"tilt series {self.name!r}: {count} values are not finite, "
+                f"the first at (tilt, y, x) = {first}; expected finite values"
             )
+
+
+def _as_stack(data: Any) -> Any:
+    """Return dask arrays as they are, and everything else as NumPy arrays."""
+    return data if hasattr(data, "dask") else np.asanyarray(data)

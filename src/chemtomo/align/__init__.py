@@ -1,0 +1,1 @@
+"""Estimators of alignments, and the ways to combine, link and apply them."""

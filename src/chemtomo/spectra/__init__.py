@@ -1,0 +1,1 @@
+"""From spectrum images to element maps."""
