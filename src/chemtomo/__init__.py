@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chemtomo.data import Alignment, Dataset, TiltSeries, Volume
+    from chemtomo.data import Alignment, Dataset, SpectrumSeries, TiltSeries, Volume
     from chemtomo.io import read, write
     from chemtomo.operators import dot_test
     from chemtomo.pipeline import Result, reconstruct
@@ -27,6 +27,7 @@ __all__ = [
     "Alignment",
     "Dataset",
     "Result",
+    "SpectrumSeries",
     "TiltSeries",
     "Volume",
     "__version__",
@@ -41,6 +42,7 @@ __all__ = [
 _HOMES = {
     "Alignment": "chemtomo.data",
     "Dataset": "chemtomo.data",
+    "SpectrumSeries": "chemtomo.data",
     "TiltSeries": "chemtomo.data",
     "Volume": "chemtomo.data",
     "Result": "chemtomo.pipeline",

@@ -1,0 +1,113 @@
+"""What a reader finds in a file, before it is put together with what is in others.
+
+Microscopes write a tilt series as one file or as one file for every tilt. A reader therefore gives what
+is in its file as it is, an image with one tilt or a stack with many; `chemtomo.io.assemble` makes tilt
+series of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal
+from chemtomo.errors import DataError
+
+__all__ = ["Found", "FoundKind"]
+
+FoundKind = Literal["image", "stack", "spectrum image"]
+
+_AXES = {
+    "image": "(y, x)",
+    "stack": "(tilt, y, x)",
+    "spectrum image": "(y, x, energy) or (tilt, y, x, energy)",
+}
+_DIMENSIONS = {"image": (2,), "stack": (3,), "spectrum image": (3, 4)}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Found:
+    """One signal in a file.
+
+    Attributes
+    ----------
+    name : str
+        Name of the signal as the file says it: a detector (``"HAADF"``), or an element with or without
+        its line (``"Fe"``, ``"Fe Ka"``). The stem of the file where it says none; see `named`.
+    data : numpy.ndarray or dask array
+        An image ``(y, x)``, a stack ``(tilt, y, x)``, or spectra ``(y, x, energy)`` or
+        ``(tilt, y, x, energy)``.
+    kind : {"image", "stack", "spectrum image"}
+        Which of these it is.
+    tilts_deg : float or numpy.ndarray, shape (tilt,), or None
+        The tilt of an image, or the tilts of a stack, in degrees. None where the file does not say.
+    pixel_size_nm : float or None
+        Edge of a pixel in nanometres; None where the file does not say.
+    signal : {"counts", "intensity"} or None
+        What the values are; None where that is still to be guessed from them.
+    energy : EnergyAxis or None
+        Where the channels of spectra are.
+    spectrum_signal : {"EDX", "EELS"} or None
+        What the spectra are of.
+    detectors, elements : tuple of str
+        Detectors and chemical elements that the file names for this signal.
+    beam_energy_keV : float or None
+        Energy of the electrons.
+    named : bool
+        Whether the file says the name. If not, it is the stem of the file, which for a set of files
+        differs from tilt to tilt.
+    notes : tuple of str
+        What was assumed.
+
+    Raises
+    ------
+    DataError
+        When the number of axes, or of tilts, is not that of its kind.
+    """
+
+    name: str
+    data: Any
+    kind: FoundKind
+    tilts_deg: float | npt.NDArray[np.float64] | None = None
+    pixel_size_nm: float | None = None
+    signal: SignalKind | None = None
+    energy: EnergyAxis | None = None
+    spectrum_signal: SpectrumSignal | None = None
+    detectors: tuple[str, ...] = ()
+    elements: tuple[str, ...] = ()
+    beam_energy_keV: float | None = None
+    named: bool = True
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        where = f"{self.kind} {self.name!r}"
+        if self.data.ndim not in _DIMENSIONS[self.kind]:
+            raise DataError(f"{where}: the data has shape {self.data.shape}; expected {_AXES[self.kind]}")
+        if 0 in self.data.shape:
+            raise DataError(f"{where}: the data has shape {self.data.shape}; expected no empty axis")
+        if (self.kind == "spectrum image") != (self.energy is not None):
+            raise DataError(f"{where}: expected an energy axis for spectra and for nothing else")
+        if self.tilts_deg is None:
+            return
+        tilts = np.asarray(self.tilts_deg, dtype=np.float64)
+        expected = (self.data.shape[0],) if self.has_tilt_axis else ()
+        if tilts.shape != expected:
+            raise DataError(
+                f"{where}: found tilts of shape {tilts.shape}; expected {expected}, "
+                f"one for each image of {self.data.shape}"
+            )
+        if not np.isfinite(tilts).all():
+            raise DataError(f"{where}: found tilts that are not finite; expected degrees")
+        object.__setattr__(self, "tilts_deg", tilts if tilts.ndim else float(tilts))
+
+    @property
+    def has_tilt_axis(self) -> bool:
+        """Whether the first axis of the data is that of the tilts."""
+        return self.kind == "stack" or (self.kind == "spectrum image" and self.data.ndim == 4)
+
+    def replace(self, **changes: Any) -> Found:
+        """Return a copy with some attributes changed and everything checked anew."""
+        return dataclasses.replace(self, **changes)
