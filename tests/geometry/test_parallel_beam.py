@@ -57,6 +57,23 @@ def test_the_tilt_axis_stays_where_it_is(tilt: float, cz: float, cx: float, cs: 
     assert at_axis == pytest.approx(cs, abs=1e-10)
 
 
+@given(tilts, st.floats(-40, 40))
+def test_a_detector_shift_moves_every_coordinate_of_its_projection(tilt: float, shift: float) -> None:
+    plain = ParallelBeam([tilt, tilt], 7, (4, 6), 2.2, (1.1, 3.3))
+    shifted = ParallelBeam([tilt, tilt], 7, (4, 6), 2.2, (1.1, 3.3), [0, shift])
+    np.testing.assert_array_equal(shifted.detector_coordinate(0), plain.detector_coordinate(0))
+    expected = plain.detector_coordinate(1) + shift
+    np.testing.assert_allclose(shifted.detector_coordinate(1), expected, atol=1e-12)
+    np.testing.assert_array_equal(shifted.detector_axes, [2.2, 2.2 + shift])
+
+
+def test_no_shifts_are_shifts_of_zero() -> None:
+    geometry = ParallelBeam([0, 30], 8, (5, 6))
+    assert geometry == ParallelBeam([0, 30], 8, (5, 6), detector_shifts=np.zeros(2))
+    assert geometry != ParallelBeam([0, 30], 8, (5, 6), detector_shifts=[0, 0.1])
+    assert geometry.detector_shifts == (0, 0)
+
+
 @given(tilts)
 def test_half_a_turn_mirrors_the_detector(tilt: float) -> None:
     geometry = ParallelBeam([tilt, tilt + 180], 9, (5, 6))
@@ -77,6 +94,8 @@ def test_half_a_turn_mirrors_the_detector(tilt: float) -> None:
         (([0], 8, (5, 6), np.inf), "inf on the detector.*expected finite positions"),
         (([0], 8, (5, 6), 3, (np.nan, 0)), r"\(nan, 0.0\) in the slice; expected finite positions"),
         (([0], 8, (5, 6), 3, (1, 2, 3)), r"is \(1, 2, 3\); expected \(z, x\)"),
+        (([0, 1], 8, (5, 6), 3, (1, 2), [1]), r"shifts have shape \(1,\); expected one for each of 2 tilts"),
+        (([0, 1], 8, (5, 6), 3, (1, 2), [1, np.inf]), r"shifts at \[1\] are not finite; expected pixels"),
     ],
 )
 def test_bad_input_names_both_sides(arguments: tuple, message: str) -> None:

@@ -20,6 +20,9 @@ GEOMETRIES = {
     "narrow slice": ParallelBeam(TILTS, 23, (3, 17)),
     "axis beside the centre": ParallelBeam(TILTS, 21, (14, 9), detector_axis=6.3, volume_axis=(3.1, 7.2)),
     "narrow detector": ParallelBeam(TILTS, 4, (8, 11), detector_axis=0.4),
+    "shifted": ParallelBeam(
+        TILTS, 17, (9, 12), 7.3, detector_shifts=[0.5, -3, 2.75, 0, 11, -0.01, 4, -9.6, 1, 0]
+    ),
     "one pixel": ParallelBeam([0, 12], 1, (1, 1)),
 }
 # Channels and slices: one, several channels in a block, padded lanes, full chunks, several chunks.
@@ -109,6 +112,7 @@ def test_agreement_and_dot_test_for_a_wide_detector(projector_of: MakeProjector)
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     detector_axis=st.floats(-15, 25),
     volume_axis=st.tuples(st.floats(-10, 15), st.floats(-10, 15)),
+    shifts=st.lists(st.floats(-12, 12), min_size=4, max_size=4),
 )
 def test_agreement_and_dot_test_for_any_geometry(
     projector_of: MakeProjector,
@@ -117,8 +121,9 @@ def test_agreement_and_dot_test_for_any_geometry(
     shape: tuple[int, int],
     detector_axis: float,
     volume_axis: tuple[float, float],
+    shifts: list[float],
 ) -> None:
-    geometry = ParallelBeam(tilts, pixels, shape, detector_axis, volume_axis)
+    geometry = ParallelBeam(tilts, pixels, shape, detector_axis, volume_axis, shifts[: len(tilts)])
     operator = projector_of(geometry, 2, 3)
     reference = Projector(geometry, 2, 3)
     for direction in ("forward", "adjoint"):

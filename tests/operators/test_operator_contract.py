@@ -23,6 +23,9 @@ SHAPE = (2, 4, 3, 5)
 OPERATORS = {
     "projector": Projector(ParallelBeam([-61.5, 0, 20, 45, 90, 200], 7, (4, 5)), 2, 3),
     "projector, narrow": Projector(ParallelBeam([3, 77], 3, (4, 5), 0.3, (2.2, 1.1)), 1, 2),
+    "projector, shifted": Projector(
+        ParallelBeam([-70, 10, 10, 90], 9, (4, 5), detector_shifts=[1.3, -2.6, 0, 4.25]), 2, 3
+    ),
     "gradient 2": Gradient(SHAPE, 2),
     "gradient 3": Gradient(SHAPE, 3),
     "gradient, one pixel": Gradient((1, 1, 1, 1), 3),

@@ -73,6 +73,23 @@ def test_mass_is_conserved_at_every_tilt() -> None:
     np.testing.assert_allclose(projections.sum(axis=3), expected, rtol=1e-13)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_shift_by_whole_pixels_shifts_the_projection(whole: bool) -> None:
+    """Whole pixels: the same numbers elsewhere. Fractions: the same mass, and its centre moves."""
+    volume = random_volume((2, 5, 3, 6))
+    shifts = np.array([0, 3, -4, 1, 2, -2, -1, 5]) + (0 if whole else 0.3)
+    shifted = ParallelBeam(TILTS, 21, (5, 6), detector_shifts=shifts)
+    plain = Projector(ParallelBeam(TILTS, 21, (5, 6)), 2, 3).forward(volume)
+    found = Projector(shifted, 2, 3).forward(volume)
+    np.testing.assert_allclose(found.sum(axis=3), plain.sum(axis=3), rtol=1e-13)
+    moved = ((found - plain) @ np.arange(21)) / plain.sum(axis=3)
+    np.testing.assert_allclose(moved, np.broadcast_to(shifts[:, None], moved.shape), atol=1e-12)
+    if whole:
+        for tilt, shift in enumerate(shifts.astype(int)):
+            expected = np.roll(plain[:, tilt], shift, axis=-1)
+            np.testing.assert_allclose(found[:, tilt], expected, atol=1e-13)
+
+
 def test_centre_of_mass_moves_as_the_geometry_says() -> None:
     geometry = ParallelBeam(TILTS, 14, (7, 9))
     volume = random_volume((1, 7, 1, 9))

@@ -21,10 +21,10 @@ class ParallelBeam:
 
     The volume pixel ``(z, x)`` falls on the detector coordinate
 
-    ``s = (x - cx) cos(t) + (z - cz) sin(t) + cs``
+    ``s = (x - cx) cos(t) + (z - cz) sin(t) + cs + shift_t``
 
-    at the tilt ``t``, where ``(cz, cx)`` is the tilt axis in the slice and ``cs`` the tilt axis on
-    the detector. Pixel centres are integers.
+    at the tilt ``t``, where ``(cz, cx)`` is the tilt axis in the slice, ``cs`` the tilt axis on the
+    detector, and ``shift_t`` how far it is from there in this projection. Pixel centres are integers.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ class ParallelBeam:
     volume_axis : (float, float), optional
         Index ``(z, x)`` of the tilt axis in the slice, by default the centre
         ``((nz - 1) / 2, (nx - 1) / 2)``.
+    detector_shifts : array_like, shape (tilt,), optional
+        How far the tilt axis is from `detector_axis` in every projection, in pixels; 0 by default.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class ParallelBeam:
     volume_shape: tuple[int, int]
     detector_axis: float
     volume_axis: tuple[float, float]
+    detector_shifts: tuple[float, ...]
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class ParallelBeam:
         volume_shape: Sequence[int],
         detector_axis: float | None = None,
         volume_axis: Sequence[float] | None = None,
+        detector_shifts: npt.ArrayLike | None = None,
     ) -> None:
         tilts = np.asarray(tilts_deg, dtype=np.float64)
         if tilts.ndim != 1 or tilts.size == 0:
@@ -84,11 +88,23 @@ class ParallelBeam:
                 f"geometry: the tilt axis is at {detector_axis} on the detector and at {(cz, cx)} "
                 "in the slice; expected finite positions"
             )
+        shifts = np.zeros(tilts.size)
+        if detector_shifts is not None:
+            shifts = np.asarray(detector_shifts, dtype=np.float64)
+        if shifts.shape != tilts.shape:
+            raise DataError(
+                f"geometry: the detector shifts have shape {shifts.shape}; expected one for each of "
+                f"{tilts.size} tilts"
+            )
+        if not np.isfinite(shifts).all():
+            bad = np.flatnonzero(~np.isfinite(shifts)).tolist()
+            raise DataError(f"geometry: the detector shifts at {bad} are not finite; expected pixels")
         object.__setattr__(self, "tilts_deg", tuple(tilts.tolist()))
         object.__setattr__(self, "detector_pixels", pixels)
         object.__setattr__(self, "volume_shape", (nz, nx))
         object.__setattr__(self, "detector_axis", float(detector_axis))
         object.__setattr__(self, "volume_axis", (cz, cx))
+        object.__setattr__(self, "detector_shifts", tuple(shifts.tolist()))
 
     @property
     def tilts(self) -> int:
@@ -116,6 +132,12 @@ class ParallelBeam:
         """Sine of every tilt, exact at multiples of 90 degrees."""
         return self._direction()[1]
 
+    @property
+    def detector_axes(self) -> npt.NDArray[np.float64]:
+        """Detector coordinate of the tilt axis in every projection, shape (tilt,)."""
+        axes: npt.NDArray[np.float64] = self.detector_axis + np.array(self.detector_shifts)
+        return axes
+
     def _direction(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Cosine and sine from the angle to the nearest multiple of 90 degrees, at most 45."""
         tilts = np.array(self.tilts_deg)
@@ -135,7 +157,8 @@ class ParallelBeam:
         z = np.arange(nz, dtype=np.float64)[:, np.newaxis]
         x = np.arange(nx, dtype=np.float64)[np.newaxis, :]
         cosine, sine = self.cos[tilt_index], self.sin[tilt_index]
-        s: npt.NDArray[np.float64] = (x - cx) * cosine + (z - cz) * sine + self.detector_axis
+        axis = self.detector_axis + self.detector_shifts[tilt_index]
+        s: npt.NDArray[np.float64] = (x - cx) * cosine + (z - cz) * sine + axis
         return s
 
 

@@ -35,11 +35,12 @@ class DeviceProjection:
         self.queue = queue
         self.layout = layout
         self.geometry = geometry
-        self._directions = queue.upload(np.stack([geometry.cos, geometry.sin], axis=1).astype(np.float32))
+        tilts = [geometry.cos, geometry.sin, geometry.detector_axes, np.zeros(geometry.tilts)]
+        self._directions = queue.upload(np.stack(tilts, axis=1).astype(np.float32))
         cz, cx = geometry.volume_axis
         nz, nx = geometry.volume_shape
         self._constants = (
-            np.array([cx, cz, geometry.detector_axis, 0], dtype=np.float32),
+            np.array([cx, cz], dtype=np.float32),
             np.int32(nz),
             np.int32(nx),
             np.int32(geometry.detector_pixels),

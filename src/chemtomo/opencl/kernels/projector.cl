@@ -1,6 +1,6 @@
 /* Parallel-beam projection and its exact transpose.
  *
- * s = (x - cx) cos t + (z - cz) sin t + cs; the weight of a pixel on detector pixel i is
+ * s = (x - cx) cos t + (z - cz) sin t + cs_t; the weight of a pixel on detector pixel i is
  * max(0, 1 - |s - i|) (Huber et al. 2019, eq. 8). Both kernels take it from the same expression
  * for s - i, so that one is the transpose of the other to the rounding of a weight.
  *
@@ -8,7 +8,7 @@
  * shared by many slices and channels. Global size: (BLOCK / (K_WIDTH * VECTORS), detectors or nx,
  * blocks * (tilts or nz)).
  *
- * directions: (cos, sin) of every tilt; axis: (cx, cz, cs, unused).
+ * directions: (cos, sin, cs, unused) of every tilt; axis: (cx, cz).
  */
 #ifndef K_WIDTH
 #define K_WIDTH 4
@@ -38,16 +38,16 @@ inline int round_down(float value)
 
 inline float magnitude(float value) { return value < 0.0f ? -value : value; }
 
-inline float offset_from(float x, float z, int i, float2 direction, float4 axis)
+inline float offset_from(float x, float z, int i, float4 direction, float2 axis)
 {
-    return (x - axis.x) * direction.x + ((z - axis.y) * direction.y + (axis.z - (float)i));
+    return (x - axis.x) * direction.x + ((z - axis.y) * direction.y + (direction.z - (float)i));
 }
 
 /* Adds the part of the volume between band_start and band_stop (along z) to the sinogram; the first
    band overwrites. A band that stays in the cache while all tilts are projected is read once from memory. */
 __kernel void forward_project(
-    __global const float *volume, __global float *sinogram, __global const float2 *directions,
-    const float4 axis, const int nz, const int nx, const int detectors, const int tilts,
+    __global const float *volume, __global float *sinogram, __global const float4 *directions,
+    const float2 axis, const int nz, const int nx, const int detectors, const int tilts,
     const float scale, const int band_start, const int band_stop)
 {
     const int i = get_global_id(1);
@@ -58,7 +58,7 @@ __kernel void forward_project(
         return;
     volume += block * nz * nx * BLOCK + lane;
     __global float *target = sinogram + ((block * tilts + tilt) * detectors + i) * BLOCK + lane;
-    const float2 direction = directions[tilt];
+    const float4 direction = directions[tilt];
 
     /* March along the axis that is closer to the beam: there each row meets the ray in 1 to 3 pixels. */
     const int march_z = magnitude(direction.x) >= magnitude(direction.y);
@@ -119,8 +119,8 @@ __kernel void forward_project(
 }
 
 __kernel void back_project(
-    __global const float *sinogram, __global float *volume, __global const float2 *directions,
-    const float4 axis, const int nz, const int nx, const int detectors, const int tilts,
+    __global const float *sinogram, __global float *volume, __global const float4 *directions,
+    const float2 axis, const int nz, const int nx, const int detectors, const int tilts,
     const float scale)
 {
     const int x = get_global_id(1);
@@ -135,7 +135,7 @@ __kernel void back_project(
     for (int v = 0; v < VECTORS; ++v)
         sums[v] = (block_t)(0.0f);
     for (int tilt = 0; tilt < tilts; ++tilt) {
-        const float2 direction = directions[tilt];
+        const float4 direction = directions[tilt];
         const int i = round_down(offset_from((float)x, (float)z, 0, direction, axis));
         if (i < -1 || i >= detectors)
             continue;
