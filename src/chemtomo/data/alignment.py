@@ -36,10 +36,13 @@ class Alignment:
         of the aligned pixel ``(y, x)``, in pixels of the reference. They hold everything: shifts, the
         angle of the tilt axis, and its offset.
     axis_angle_deg : float
-        By how much the tilt axis was turned from ``y`` in the recorded projections (towards ``x``), for
-        information: it is in the matrices already.
+        Angle of the tilt axis with ``y`` in the recorded projections, towards ``x``: the axis has the
+        direction ``(y, x) = (cos a, sin a)`` there. For information: it is in the matrices already.
     axis_offset_px : float
-        By how much the tilt axis was off the middle of the detector, along ``x``, for information.
+        Where the tilt axis crosses the middle row ``y = (height - 1) / 2`` of the recorded projections
+        after their shifts: ``x = (width - 1) / 2 + offset``. For information, as the angle. With the map
+        ``A`` of `chemtomo.geometry.affine.tilt_axis` the matrices are ``(shift of the tilt) A``: first the
+        turn about the centre, then the offset, then the shift.
     residual_px : numpy.ndarray, shape (tilt,), optional
         What is left of misalignment in every projection, as the method judges it.
     pixel_size_nm : float, optional

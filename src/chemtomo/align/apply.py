@@ -1,0 +1,173 @@
+"""Carry out an alignment: the recorded values are interpolated once, or not at all."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.align.current import current
+from chemtomo.data import Alignment, TiltSeries
+from chemtomo.geometry import affine
+from chemtomo.geometry.resample import Fill, warp
+
+__all__ = ["aligned_view", "apply"]
+
+# A row shift that rounds to a whole number of rows within this copies them.
+_EXACT = 1e-6
+
+_Image = npt.NDArray[Any]
+_Matrix = npt.NDArray[np.float64]
+
+
+def apply(series: TiltSeries, alignment: Alignment | None = None, *, fill: Fill | None = None) -> TiltSeries:
+    """Return the aligned series, for a reconstruction.
+
+    Where the alignment only shifts, the shift along ``x`` is not applied to the values: it goes into
+    ``detector_shifts_px``, which the projector takes into its geometry. The shift along ``y`` moves whole
+    rows as they are and interpolates a rest linearly. So counts stay non-negative, and their total that of
+    what stays in the field; without a shift along ``y`` they are untouched. Where the alignment turns or
+    scales, each recorded projection is warped once, linearly, with its complete matrix.
+
+    A background is treated as the data is. Gains are kept. What is lazy stays lazy.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        It is not modified.
+    alignment : Alignment, optional
+        That of the series by default. A series without one is returned as it is. Position and shifts of
+        the tilt axis that the series has are replaced by those of the alignment, which holds them.
+    fill : {"zero", "nearest"}, optional
+        What stands where nothing was recorded. By default zero for counts, which are not invented, and the
+        nearest value for intensities, which often have a pedestal.
+
+    Returns
+    -------
+    TiltSeries
+        Its tilts are those of the alignment, its tilt axis is at the middle of the detector (plus the
+        shifts), it has no alignment left and tells in its provenance which one was applied.
+
+    Raises
+    ------
+    DataError
+        When the alignment is for other projections: their number, shape or pixel size. Link it first.
+    """
+    if alignment is None and series.alignment is None:
+        return series
+    chosen = current(series, alignment)
+    filling = _filling(series, fill)
+    shifts: npt.NDArray[np.float64] | None = None
+    if affine.is_translation(chosen.matrices):
+        down, shifts = chosen.matrices[:, 0, 2], chosen.matrices[:, 1, 2]
+        whole = bool(np.abs(down - np.round(down)).max() < _EXACT)
+        if whole and not np.round(down).any():
+            data, background = series.data, series.background
+        else:
+            matrices = affine.translation(down, 0.0)
+            data, background = _warped(series, matrices, filling, keep_type=whole)
+    else:
+        data, background = _warped(series, chosen.matrices, filling)
+    given = series.alignment if alignment is None else alignment
+    assert given is not None  # it is one of the two
+    entry = {"step": "align", "fill": filling, "alignment": given.to_json()}
+    return series.replace(
+        data=data,
+        background=background,
+        tilts_deg=chosen.tilts_deg,
+        axis_position_px=None,
+        detector_shifts_px=shifts,
+        alignment=None,
+        provenance=(*series.provenance, entry),
+    )
+
+
+def aligned_view(
+    series: TiltSeries, alignment: Alignment | None = None, *, fill: Fill | None = None
+) -> TiltSeries:
+    """Return the series as it looks when aligned: all shifts applied to the pixels, also those along ``x``.
+
+    For looking at, and for estimators that compare projections. Reconstruct what `apply` returns, whose
+    values are interpolated less.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        It is not modified.
+    alignment : Alignment, optional
+        That of the series by default; if it has none, its tilt axis is brought to the middle.
+    fill : {"zero", "nearest"}, optional
+        As in `apply`.
+
+    Returns
+    -------
+    TiltSeries
+        Its data is a dask array of float32, computed projection by projection when it is asked for.
+
+    Raises
+    ------
+    DataError
+        When the alignment is for other projections.
+    """
+    chosen = current(series, alignment)
+    data, background = _warped(series, chosen.matrices, _filling(series, fill), lazy=True)
+    entry = {"step": "aligned_view", "alignment": chosen.to_json()}
+    return series.replace(
+        data=data,
+        background=background,
+        tilts_deg=chosen.tilts_deg,
+        axis_position_px=None,
+        detector_shifts_px=None,
+        alignment=None,
+        provenance=(*series.provenance, entry),
+    )
+
+
+def _filling(series: TiltSeries, fill: Fill | None) -> Fill:
+    if fill is not None:
+        return fill
+    return "zero" if series.kind == "counts" else "nearest"
+
+
+def _warped(
+    series: TiltSeries, matrices: _Matrix, fill: Fill, *, keep_type: bool = False, lazy: bool = False
+) -> tuple[Any, Any]:
+    """Return data and background with every projection warped; with `keep_type` in their own types."""
+    function = functools.partial(warp, fill=fill, conserve=series.kind == "counts")
+    return tuple(
+        None
+        if stack is None
+        else _map_projections(function, stack, matrices, stack.dtype if keep_type else np.float32, lazy)
+        for stack in (series.data, series.background)
+    )  # type: ignore[return-value]
+
+
+def _map_projections(
+    function: Callable[[_Image, _Matrix], _Image], stack: Any, matrices: _Matrix, dtype: Any, lazy: bool
+) -> Any:
+    if isinstance(stack, np.ndarray) and not isinstance(stack, np.memmap) and not lazy:
+        mapped = np.empty(stack.shape, dtype=dtype)
+        for tilt, matrix in enumerate(matrices):
+            mapped[tilt] = function(stack[tilt], matrix)
+        return mapped
+    import dask.array  # slow to import
+
+    da: Any = dask.array  # it has no types
+
+    one_each = (1, *stack.shape[1:])
+    if isinstance(stack, np.ndarray):
+        # Files are opened again by whoever computes; a name by content would read them all now.
+        chunked = da.from_array(stack, chunks=one_each, name=False)
+    else:
+        chunked = stack.rechunk(one_each)
+    each = da.from_array(matrices, chunks=(1, 2, 3), name=False)
+
+    def block(image: _Image, matrix: _Matrix) -> _Image:
+        return function(image[0], matrix[0])[np.newaxis].astype(dtype, copy=False)
+
+    return da.map_blocks(
+        block, chunked, each, dtype=dtype, chunks=chunked.chunks, meta=np.empty((0, 0, 0), dtype)
+    )
