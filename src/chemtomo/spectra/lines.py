@@ -1,0 +1,199 @@
+"""X-ray lines and absorption edges of the elements, from the tables of Elam (through xraydb)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections import defaultdict
+
+from chemtomo.errors import ParameterError
+
+__all__ = ["XrayLine", "choose_line", "edge_energies_keV", "lines_of", "shell_members"]
+
+_NAME = re.compile(r"([A-Z][a-z]?)(?:[_ -]?([KLM][a-z0-9]*))?")
+
+# Vacancies in a shell are shared among its subshells about as its electrons are.
+_SUBSHELL_ELECTRONS = {
+    "K": {"K": 2},
+    "L": {"L1": 2, "L2": 2, "L3": 4},
+    "M": {"M1": 2, "M2": 2, "M3": 4, "M4": 4, "M5": 6},
+}
+# Lines that are a few electronvolts apart share a label: no detector of X-rays tells them apart.
+_LABEL = re.compile(r"([KLM][a-z])")
+_MAIN_LABELS = ("Ka", "Kb", "La", "Lb", "Ma", "Mb")
+_HEAVIEST = 94
+
+
+@dataclasses.dataclass(frozen=True)
+class XrayLine:
+    """A line of an element as an X-ray detector sees it.
+
+    Attributes
+    ----------
+    element : str
+        Chemical symbol.
+    label : str
+        ``"Ka"``, ``"Kb"``, ``"La"``, ``"Lb"``, ``"Ma"`` or ``"Mb"``.
+    energy_keV : float
+        Mean energy of its components, weighted by their intensity.
+    weight : float
+        Its share of all photons of the same shell, 0 to 1.
+    """
+
+    element: str
+    label: str
+    energy_keV: float
+    weight: float
+
+    @property
+    def name(self) -> str:
+        """Element and label, for example ``"Fe_Ka"``."""
+        return f"{self.element}_{self.label}"
+
+    @property
+    def shell(self) -> str:
+        """The shell with the vacancy: ``"K"``, ``"L"`` or ``"M"``."""
+        return self.label[0]
+
+
+@functools.cache
+def shell_members(element: str, shell: str) -> tuple[tuple[str, float, float], ...]:
+    """Return the lines of a shell: label, energy in keV and share of the photons of the shell.
+
+    Within a subshell the shares are tabulated. Between the subshells they are those of the electrons
+    times the fluorescence yields, which leaves out Coster-Kronig transitions.
+
+    Parameters
+    ----------
+    element : str
+        Chemical symbol.
+    shell : {"K", "L", "M"}
+        The shell with the vacancy.
+
+    Returns
+    -------
+    tuple of (str, float, float)
+        By rising energy; the shares add up to 1. Empty when the element has no such lines.
+    """
+    import xraydb
+
+    atomic_number = _atomic_number(element)
+    edges = xraydb.xray_edges(element)
+    found: list[tuple[str, float, float]] = []
+    for name, line in xraydb.xray_lines(element).items():
+        if not name.startswith(shell):
+            continue
+        level = str(line.initial_level).split(",")[0]
+        electrons = _SUBSHELL_ELECTRONS[shell].get(level, 0)
+        level_yield = edges[level].fyield if level in edges else 0.0
+        share = float(line.intensity) * electrons * float(level_yield)
+        # The outermost shell is a band of valence electrons and has no lines that can be used.
+        if share > 0 and line.energy > 0 and not _is_valence(shell, atomic_number):
+            found.append((_LABEL.match(name)[1], line.energy / 1000, share))  # type: ignore[index]
+    total = sum(share for _, _, share in found)
+    return tuple(
+        sorted(((label, energy, share / total) for label, energy, share in found), key=lambda one: one[1])
+    )
+
+
+@functools.cache
+def lines_of(element: str) -> tuple[XrayLine, ...]:
+    """Return the main lines of an element by falling energy.
+
+    Parameters
+    ----------
+    element : str
+        Chemical symbol.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such element, or it has no lines (H and He).
+    """
+    _atomic_number(element)
+    found = []
+    for shell in _SUBSHELL_ELECTRONS:
+        grouped: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for label, energy, share in shell_members(element, shell):
+            grouped[label].append((energy, share))
+        for label in _MAIN_LABELS:
+            members = grouped.get(label)
+            if members:
+                weight = sum(share for _, share in members)
+                energy = sum(energy * share for energy, share in members) / weight
+                found.append(XrayLine(element, label, energy, weight))
+    return tuple(sorted(found, key=lambda line: -line.energy_keV))
+
+
+def choose_line(name: str, low_keV: float, high_keV: float) -> XrayLine:
+    """Return the line that ``"Fe"`` or ``"Fe_Ka"`` means in spectra of some range.
+
+    For an element alone it is the alpha line of the innermost shell that is recorded: K lines are
+    further apart than L and M lines, and are less absorbed.
+
+    Parameters
+    ----------
+    name : str
+        Chemical symbol, alone or with the label of a line.
+    low_keV, high_keV : float
+        Range of energies that is recorded.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such element or line, or it is outside of the range.
+    """
+    element, label = _parse(name)
+    every = lines_of(element)
+    inside = [line for line in every if low_keV < line.energy_keV < high_keV]
+    if label is None:
+        wanted = [line for line in inside if line.label.endswith("a")] or inside
+    else:
+        wanted = [line for line in inside if line.label == label]
+    if wanted:
+        return wanted[0]
+    listed = ", ".join(f"{line.name} at {line.energy_keV:.3f}" for line in every) or "no lines at all"
+    raise ParameterError(
+        f"line {name!r}: found no such line between {low_keV:.3f} and {high_keV:.3f} keV; "
+        f"{element} has {listed}"
+    )
+
+
+def edge_energies_keV(element: str) -> dict[str, float]:
+    """Return the absorption edges of an element in keV, by their names (``"K"``, ``"L3"``...).
+
+    Raises
+    ------
+    ParameterError
+        When there is no such element.
+    """
+    import xraydb
+
+    _atomic_number(element)
+    return {name: edge.energy / 1000 for name, edge in xraydb.xray_edges(element).items()}
+
+
+def _parse(name: str) -> tuple[str, str | None]:
+    match = _NAME.fullmatch(name.strip())
+    if match is None:
+        raise ParameterError(
+            f"line {name!r}: expected an element or a line, for example 'Fe', 'Fe_Ka' or, for edges, 'Fe_L3'"
+        )
+    return match[1], match[2]
+
+
+def _atomic_number(element: str) -> int:
+    import xraydb
+
+    try:
+        number = int(xraydb.atomic_number(element))
+    except (ValueError, TypeError) as error:
+        raise ParameterError(f"found no element {element!r}; expected a chemical symbol like 'Fe'") from error
+    if not 1 <= number <= _HEAVIEST:
+        raise ParameterError(f"element {element!r}: the tables of lines end with plutonium")
+    return number
+
+
+def _is_valence(shell: str, atomic_number: int) -> bool:
+    return atomic_number < {"K": 3, "L": 20, "M": 56}[shell]

@@ -1,0 +1,261 @@
+"""From spectra in every pixel to one tilt series an element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import Dataset, SpectrumSeries, TiltSeries
+from chemtomo.errors import DataError, ParameterError
+from chemtomo.progress import TaskProgress, finish
+from chemtomo.spectra.blocks import block_list, read_block, sum_spectrum_job
+from chemtomo.spectra.extract import EdgeExtractor, Extractor, WindowExtractor
+from chemtomo.spectra.fit import FitExtractor, fit_spectrum
+from chemtomo.spectra.windows import EnergyWindow
+
+__all__ = ["MapMethod", "element_maps", "element_maps_job", "extractor_job", "tilt_maps"]
+
+MapMethod = Literal["window", "fit", "eels"]
+
+_LARGEST_COUNT = 2**32 - 1
+
+
+def element_maps_job(
+    series: SpectrumSeries,
+    windows: Sequence[EnergyWindow],
+    *,
+    method: MapMethod = "window",
+    others: Sequence[str] = (),
+    smoothing_px: float = 2.0,
+    at_manganese_eV: float = 130.0,
+    beam_energy_keV: float | None = None,
+    spectrum: npt.NDArray[np.float64] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[TaskProgress, None, Dataset | None]:
+    """Make maps of elements, block by block; see `element_maps`.
+
+    Yields
+    ------
+    TaskProgress
+        After every block.
+
+    Returns
+    -------
+    Dataset or None
+        ``None`` when `should_stop` said so before the end: maps of some tilts only are no tilt series.
+    """
+    extractor, entry = yield from extractor_job(
+        series,
+        windows,
+        method=method,
+        others=others,
+        at_manganese_eV=at_manganese_eV,
+        beam_energy_keV=beam_energy_keV,
+        spectrum=spectrum,
+        should_stop=should_stop,
+    )
+    entry["background_smoothing_px"] = smoothing_px
+    shape = (len(windows), *series.shape[:3])
+    counts = np.zeros(shape, _counts_type(series.data.dtype))
+    background = np.zeros(shape, np.float32)
+    blocks = block_list(series)
+    measures: npt.NDArray[np.float32] | None = None
+    for done, block in enumerate(blocks):
+        if should_stop is not None and should_stop():
+            return None
+        if measures is None:
+            tilts = block.tilts.stop - block.tilts.start
+            measures = np.zeros((len(windows), extractor.measures, tilts, *shape[2:]), np.float32)
+        spectra = read_block(series, block, extractor.channels)
+        found, measured = extractor.measure(spectra)
+        _require_room(series, found, counts.dtype)
+        counts[(slice(None), *block.place)] = found
+        measures[:, :, :, block.rows, block.columns] = measured
+        if done + 1 == len(blocks) or blocks[done + 1].tilts != block.tilts:
+            background[:, block.tilts] = extractor.background(_smoothed(measures, smoothing_px))
+            measures = None
+        yield TaskProgress(done + 1, len(blocks), "Mapping the elements")
+    return _dataset(series, extractor, counts, background, entry)
+
+
+def element_maps(
+    series: SpectrumSeries,
+    windows: Sequence[EnergyWindow],
+    *,
+    method: MapMethod = "window",
+    others: Sequence[str] = (),
+    smoothing_px: float = 2.0,
+    at_manganese_eV: float = 130.0,
+    beam_energy_keV: float | None = None,
+    spectrum: npt.NDArray[np.float64] | None = None,
+    on_progress: Callable[[TaskProgress], None] | None = None,
+) -> Dataset:
+    r"""Make one tilt series of counts for every window.
+
+    The model of a reconstruction with Poisson noise is that the counts :math:`f` in a pixel have the
+    expectation :math:`T u + b`, where :math:`T u` comes from the element and :math:`b` from everything else.
+    So nothing is subtracted: ``data`` are the counts in the window as they were recorded, whole numbers,
+    and ``background`` is the estimate of :math:`b` in the same units:
+
+    - ``"window"``: the straight line between the ranges beside the window,
+    - ``"fit"``: the bremsstrahlung and the lines of other elements in the window, fitted to the whole
+      spectrum (see `chemtomo.spectra.FitExtractor`),
+    - ``"eels"``: the power law fitted before the edge.
+
+    Counts that the element has outside of its window are lost for the map, the same share in every pixel.
+
+    Parameters
+    ----------
+    series : SpectrumSeries
+        The spectra. Lazy ones are read in blocks.
+    windows : sequence of EnergyWindow
+        Where to count; see `chemtomo.spectra.line_windows` and `chemtomo.spectra.edge_window`.
+    method : {"window", "fit", "eels"}
+        How the background is estimated.
+    others : sequence of str
+        Elements of which no map is wanted, and whose lines are fitted with the others (``"fit"``): grid,
+        support, contamination.
+    smoothing_px : float
+        Standard deviation in pixels by which what the background is estimated from is smoothed within
+        every projection. The expectation of a background varies slowly, and a handful of counts
+        tells it badly. 0 for none.
+    at_manganese_eV : float
+        Resolution of the X-ray detector, see `chemtomo.spectra.resolution_keV` (``"fit"``).
+    beam_energy_keV : float, optional
+        Energy of the electrons (``"fit"``); that of the series by default, or else 200 keV.
+    spectrum : numpy.ndarray, shape (energy,), optional
+        The sum spectrum, where it is known already (``"fit"``).
+    on_progress : callable, optional
+        Called with a `TaskProgress` after every block.
+
+    Returns
+    -------
+    Dataset
+        One series a window, named by it, of the kind ``"counts"``; ``"intensity"`` where the spectra hold
+        negative values.
+
+    Raises
+    ------
+    ParameterError
+        When windows and spectra do not fit together.
+    DataError
+        When spectra hold values that are not finite.
+    """
+    found = finish(
+        element_maps_job(
+            series,
+            windows,
+            method=method,
+            others=others,
+            smoothing_px=smoothing_px,
+            at_manganese_eV=at_manganese_eV,
+            beam_energy_keV=beam_energy_keV,
+            spectrum=spectrum,
+        ),
+        on_progress,
+    )
+    assert found is not None  # nobody asked to stop
+    return found
+
+
+def extractor_job(
+    series: SpectrumSeries,
+    windows: Sequence[EnergyWindow],
+    *,
+    method: MapMethod = "window",
+    others: Sequence[str] = (),
+    at_manganese_eV: float = 130.0,
+    beam_energy_keV: float | None = None,
+    spectrum: npt.NDArray[np.float64] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[TaskProgress, None, tuple[Extractor, dict[str, Any]]]:
+    """Prepare a method for some spectra, and return it with its entry for the provenance.
+
+    Only ``"fit"`` has to look at the data: it needs their sum. See `element_maps` for the parameters.
+    """
+    energies = series.energies_keV
+    if method == "window":
+        return WindowExtractor(energies, windows), {"step": "element_maps", "method": method}
+    if method == "eels":
+        return EdgeExtractor(energies, windows), {"step": "element_maps", "method": method}
+    if method != "fit":
+        raise ParameterError(f"method: found {method!r}; expected 'window', 'fit' or 'eels'")
+    if spectrum is None:
+        spectrum = yield from sum_spectrum_job(series, should_stop=should_stop)
+    beam = beam_energy_keV or series.beam_energy_keV or 200.0
+    elements = [*(window.line.split("_")[0] for window in windows), *others]
+    model = fit_spectrum(spectrum, energies, elements, at_manganese_eV=at_manganese_eV, beam_energy_keV=beam)
+    entry = {
+        "step": "element_maps",
+        "method": method,
+        "fitted": dict(zip(model.names, np.round(model.amplitudes, 1).tolist(), strict=True)),
+        "at_manganese_eV": at_manganese_eV,
+        "beam_energy_keV": beam,
+    }
+    return FitExtractor(model, windows), entry
+
+
+def tilt_maps(
+    spectra: npt.NDArray[Any], extractor: Extractor, smoothing_px: float = 2.0
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+    """Return counts and background ``(window, y, x)`` of one spectrum image ``(y, x, energy)``."""
+    counts, measures = extractor.measure(spectra[..., extractor.channels])
+    smooth = _smoothed(measures[:, :, np.newaxis], smoothing_px)
+    return counts, extractor.background(smooth)[:, 0]
+
+
+def _smoothed(measures: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.float32]:
+    """Smooth each projection; the sum over its pixels stays."""
+    from scipy.ndimage import gaussian_filter
+
+    if sigma <= 0:
+        return measures
+    smooth: npt.NDArray[np.float32] = gaussian_filter(measures, sigma, mode="reflect", axes=(-2, -1))
+    return smooth
+
+
+def _counts_type(dtype: np.dtype[Any]) -> type[np.generic]:
+    return {"u": np.uint32, "i": np.int32}.get(dtype.kind, np.float32)
+
+
+def _require_room(series: SpectrumSeries, found: npt.NDArray[Any], dtype: np.dtype[Any]) -> None:
+    where = f"spectrum series {series.name!r}"
+    if found.dtype.kind == "f":
+        if not np.isfinite(found).all():
+            raise DataError(f"{where}: found values that are not finite; expected counts")
+    elif found.size and found.max() > np.iinfo(dtype).max:
+        raise DataError(f"{where}: found {found.max()} counts in a window; expected {_LARGEST_COUNT} at most")
+
+
+def _dataset(
+    series: SpectrumSeries,
+    extractor: Extractor,
+    counts: npt.NDArray[Any],
+    background: npt.NDArray[np.float32],
+    entry: dict[str, Any],
+) -> Dataset:
+    made = []
+    for window, data, behind in zip(extractor.windows, counts, background, strict=True):
+        notes = (*series.notes, *getattr(extractor, "notes", ()))
+        negative = bool(data.min() < 0)
+        if negative:
+            notes += ("there are negative values in the window: these are no counts with Poisson noise",)
+        elif (data.dtype.kind == "f" and np.array_equal(data, np.rint(data))) or data.dtype.kind == "i":
+            data = data.astype(np.uint32)
+        made.append(
+            TiltSeries(
+                window.name,
+                data,
+                series.tilts_deg,
+                series.pixel_size_nm,
+                "intensity" if negative else "counts",
+                background=behind if window.background or entry["method"] == "fit" else None,
+                source=series.source,
+                notes=notes,
+                provenance=(*series.provenance, {**entry, **window.to_json()}),
+            )
+        )
+    return Dataset(tuple(made))
