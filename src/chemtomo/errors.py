@@ -33,6 +33,10 @@ class ReadError(ChemTomoError, OSError):
     """A file that cannot be read as what it claims to be."""
 
 
+class NoTiltSeriesError(ReadError):
+    """A file that is fine, but holds nothing of a tilt series. In a folder such files are left out."""
+
+
 class WriteError(ChemTomoError, OSError):
     """A result that cannot be written where it was asked for."""
 

@@ -34,3 +34,40 @@ def test_binary_data_is_no_angle_file(tmp_path):
     path.write_bytes(bytes(range(256)))
     with pytest.raises(ReadError, match="found binary data; expected text"):
         read_angles(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-60\n0\n60\n",
+        "tilt\n-60\n0\n60\n",
+        "anything\n-60\n0\n60\n",
+        "file;Tilt angle (deg);dose\na;-60;1\nb;0;1\nc;60;1\n",
+        "z,alpha,beta\n0,-60,1\n1,0,1\n2,60,1\n",
+        "tilt axis angle\ttilt\n5\t-60\n5\t0\n5\t60\n",
+        '# recorded\n"name, of file","angle"\n"a, b",-60\n"c",0\n"d",60\n',
+    ],
+)
+def test_a_table_has_one_column_of_tilts(tmp_path, text):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    assert read_angles(path).tolist() == [-60, 0, 60]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1,-60\n2,0\n", "line 1: found 2 columns without headings"),
+        ("a,b\n1,2\n", "line 1: found the headings 'a', 'b'"),
+        ("tilt,angle\n1,2\n", "line 1: found the headings 'tilt', 'angle'"),
+        ("name,tilt\na,1\nb\n", "line 3: found 1 columns; expected the tilt in column 2"),
+        ("name,tilt\na,one\n", "line 2: found 'one'; expected one tilt in degrees"),
+        ("tilt\n1e9\n", "line 2: found '1e9'; expected one tilt in degrees"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_located(tmp_path, text, said):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(ReadError) as caught:
+        read_angles(path)
+    assert f"{path}, {said}" in str(caught.value)

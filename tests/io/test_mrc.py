@@ -237,14 +237,15 @@ def test_a_missing_angle_file_is_named(make):
     path = make(angles=None)
     said = message(path)
     assert str(path) in said
-    assert "expected Al.rawtlt or Al.tlt" in said
+    assert "expected Al.mrc.mdoc, Al.rawtlt, Al.tlt or Al.csv beside it" in said
+    assert "--tilts" in said
 
 
 def test_a_wrong_number_of_tilts_names_file_found_and_expected(make):
     path = make(angles="1\n2\n")
     said = message(path)
     assert str(path.with_suffix(".rawtlt")) in said
-    assert "found 2 tilts; expected 3, one for each projection in Al.mrc" in said
+    assert f"found 2 tilts in {path.with_suffix('.rawtlt')}; expected 3, one for each projection" in said
 
 
 def test_recorded_tilts_come_before_refined_ones(make):

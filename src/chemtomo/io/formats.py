@@ -1,28 +1,30 @@
-"""One `read` for every format of tilt series.
+"""The formats that can be read.
 
-To add a format, write a module with a function from a path to tilt series and one that recognises
-the first bytes of a file, and add an entry to `FORMATS`.
+To add one, write a module with a function that recognises the first bytes of a file and one that finds
+the signals in it (`chemtomo.io.found.Found`), and add an entry to `FORMATS`. What these functions do
+not have to care for: `chemtomo.io.assemble` chooses the tilts, guesses what values are, looks for
+NaN, and puts the signals of several files together.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from os import PathLike
+from collections.abc import Callable
 from pathlib import Path
 
-from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import ReadError
 from chemtomo.io import mrc
+from chemtomo.io.found import Found
 
-__all__ = ["FORMATS", "TiltSeriesFormat", "read", "readable_suffixes"]
+__all__ = ["FORMATS", "TiltSeriesFormat", "find", "format_of", "readable_suffixes"]
 
 _HEAD_BYTES = 1024
+MDOC_SUFFIX = ".mdoc"
 
 
 @dataclasses.dataclass(frozen=True)
 class TiltSeriesFormat:
-    """A family of files that hold tilt series.
+    """A family of files that hold tilt series, or images of them.
 
     Attributes
     ----------
@@ -32,83 +34,91 @@ class TiltSeriesFormat:
         Endings of its file names, in lower case with the dot.
     recognises : callable
         Tells from the first 1024 bytes whether a file is of this format.
-    read : callable
-        Reads all tilt series of a file. Raises `chemtomo.errors.ReadError`.
+    find : callable
+        Finds the signals in a file. It raises `chemtomo.errors.ReadError`; anything else that
+        libraries raise becomes one in `find` of this module.
+    folders : bool
+        Whether its files are folders (Zarr), in which `recognises` gets nothing to look at.
     """
 
     name: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
-    read: Callable[[Path], list[TiltSeries]]
+    find: Callable[[Path], list[Found]]
+    folders: bool = False
 
 
 FORMATS: tuple[TiltSeriesFormat, ...] = (
-    TiltSeriesFormat(
-        "MRC", (".mrc", ".mrcs", ".st", ".ali", ".preali"), mrc.recognises, mrc.read_tilt_series
-    ),
+    TiltSeriesFormat("MRC", (".mrc", ".mrcs", ".st", ".ali", ".preali", ".rec"), mrc.recognises, mrc.find),
 )
 
 
 def readable_suffixes() -> tuple[str, ...]:
     """Return the endings of file names that `read` knows, in lower case with the dot."""
-    return tuple(suffix for one in FORMATS for suffix in one.suffixes)
+    return (*(suffix for one in FORMATS for suffix in one.suffixes), MDOC_SUFFIX)
 
 
-def read(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Dataset:
-    """Read tilt series of one sample.
-
-    Parameters
-    ----------
-    paths : path or sequence of paths
-        One file or several. The format is found by the ending of the name, else by the content.
-        See `chemtomo.io.mrc.read_tilt_series` for MRC files and where their tilts come from.
-
-    Returns
-    -------
-    Dataset
-        The signals in the order of the files, each named by the stem of its file. The values are
-        those of the file, in its data type.
+def format_of(path: Path) -> TiltSeriesFormat | None:
+    """Return the format of a file: by the ending of its name, else by its first bytes.
 
     Raises
     ------
     ReadError
-        When a file cannot be read as what it claims to be: the message names the file, what was
-        found and what was expected.
-    DataError
-        When two files give the same name.
+        When the file cannot be read.
     """
-    listed = [paths] if isinstance(paths, (str, PathLike)) else list(paths)
-    if not listed:
-        raise ReadError("found no file to read; expected at least one")
-    return Dataset(tuple(series for path in listed for series in _read_file(Path(path))))
-
-
-def _read_file(path: Path) -> list[TiltSeries]:
-    if not path.exists():
-        raise ReadError(f"{path}: no such file")
-    if path.is_dir():
-        raise ReadError(f"{path}: found a folder; expected a file ({', '.join(readable_suffixes())})")
+    is_folder = path.is_dir()
     for one in FORMATS:
-        if path.suffix.lower() in one.suffixes:
-            return _guarded(one, path)
+        if path.suffix.lower() in one.suffixes and one.folders == is_folder:
+            return one
+    if is_folder:
+        return None
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError as error:
         raise ReadError(f"{path}: cannot be read ({error.strerror or error})") from error
-    for one in FORMATS:
-        if one.recognises(head):
-            return _guarded(one, path)
-    raise ReadError(
-        f"{path}: not a format that can be read; expected one of {', '.join(readable_suffixes())}"
-    )
+    return next((one for one in FORMATS if not one.folders and one.recognises(head)), None)
 
 
-def _guarded(one: TiltSeriesFormat, path: Path) -> list[TiltSeries]:
-    """Turn what the operating system says into a `ReadError` that names the file."""
+def find(path: Path) -> list[Found]:
+    """Find the signals in one file of any format.
+
+    Raises
+    ------
+    ReadError
+        When it cannot be read as what it claims to be: the message names the file, what was found
+        and what was expected.
+    """
+    if not path.exists():
+        raise ReadError(f"{path}: no such file")
+    one = format_of(path)
+    if one is None:
+        what = "found a folder" if path.is_dir() else "not a format that can be read"
+        raise ReadError(f"{path}: {what}; expected one of {', '.join(readable_suffixes())}")
+    return _guarded(one, path)
+
+
+def _guarded(one: TiltSeriesFormat, path: Path) -> list[Found]:
+    """Turn whatever goes wrong in a reader, or in the library that it uses, into a `ReadError`.
+
+    The one place for it: a damaged file makes libraries raise nearly anything.
+    """
     try:
-        return one.read(path)
-    except ReadError:
-        raise
+        found = one.find(path)
+    except ReadError as error:
+        if str(path) in str(error):
+            raise
+        raise ReadError(f"{path}: {error}") from error
+    except MemoryError as error:
+        raise ReadError(f"{path}: does not fit into memory ({error})") from error
     except OSError as error:
         raise ReadError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        raise ReadError(
+            f"{path}: cannot be read as {one.name} ({type(error).__name__}: {said}); "
+            "it may be damaged, or of another format"
+        ) from error
+    if not found:
+        raise ReadError(f"{path}: found no image in it; expected a tilt series, as {one.name}")
+    return found

@@ -8,6 +8,7 @@ series of them.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -61,6 +62,9 @@ class Found:
         differs from tilt to tilt.
     notes : tuple of str
         What was assumed.
+    attributes : mapping
+        Further attributes of the tilt series that the file gives, by their names in
+        `chemtomo.data.TiltSeries`: ``axis_position_px``, ``gains``, ``provenance``...
 
     Raises
     ------
@@ -81,6 +85,7 @@ class Found:
     beam_energy_keV: float | None = None
     named: bool = True
     notes: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         where = f"{self.kind} {self.name!r}"

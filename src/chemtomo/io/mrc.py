@@ -1,4 +1,4 @@
-"""MRC files: tilt series with an angle file beside them, and volumes.
+"""MRC files: tilt series and volumes.
 
 Format: Cheng et al., J. Struct. Biol. 192 (2015) 146 (MRC2014). Tilt series of IMOD
 (``.st``, ``.ali``) are of the same format.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import mrcfile
 import numpy as np
@@ -18,13 +18,13 @@ from mrcfile.dtypes import HEADER_DTYPE
 
 from chemtomo.data import TiltSeries, to_nanometre
 from chemtomo.errors import ReadError, WriteError
-from chemtomo.io.angles import find_angle_files, read_angles
-from chemtomo.io.signal_kind import guess_kind, summarise
+from chemtomo.io.found import Found
+from chemtomo.io.mrc_extended import ByteOrder, ExtendedHeader, read_extended
+from chemtomo.io.tilts import mdoc_beside
 
-__all__ = ["read_tilt_series", "recognises", "write_stack"]
+__all__ = ["find", "recognises", "series_label", "write_stack"]
 
-_ByteOrder = Literal["<", ">"]
-_BYTE_ORDERS: tuple[_ByteOrder, ...] = ("<", ">")
+_BYTE_ORDERS: tuple[ByteOrder, ...] = ("<", ">")
 _HEADER_BYTES = 1024
 _MAP_AT = slice(208, 211)
 _REAL_MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
@@ -34,6 +34,9 @@ _LARGEST_AXIS = 1 << 20
 _MAP_FROM_BYTES = 512 << 20
 _IMOD_STAMP = 1146047817
 _LABEL = "chemtomo series"
+# What is looked at of the extended header; the largest that are known have 888 bytes a section.
+_LARGEST_EXTENDED = 64 << 20
+_UNSET_PIXEL_NM = 0.1
 
 
 def recognises(head: bytes) -> bool:
@@ -41,64 +44,58 @@ def recognises(head: bytes) -> bool:
     return len(head) >= _HEADER_BYTES and head[_MAP_AT] == b"MAP"
 
 
-def read_tilt_series(path: Path) -> list[TiltSeries]:
-    """Read the tilt series in an MRC file.
+def find(path: Path) -> list[Found]:
+    """Find the stack in an MRC file: its sections are the projections.
 
-    The sections of the file are the projections. The tilts, in degrees, are read from the file of
-    the same stem beside it: ``.rawtlt`` (as recorded), or else ``.tlt`` (as refined by an
-    alignment). Where both are there and differ, a note says so.
+    Tilts are those of the extended header (see `chemtomo.io.mrc_extended`). Files written by
+    `chemtomo.io.write_dataset` say whether the values are counts.
 
-    The header gives the pixel size in angstrom; where it gives none, 1 nm is assumed. Files written
-    by `chemtomo.io.write_dataset` say whether the values are counts; for others it is guessed, see
-    `chemtomo.io.signal_kind.guess_kind`. The notes of the series tell what was assumed.
+    The pixel size is that of the header. Where that gives none, or the one angstrom that programs
+    write when they know none, it is that of the ``.mdoc`` file beside it, or of the extended header.
 
     Files of 512 MiB and more are memory-mapped.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file. The name of the series is its stem.
+        The file. The name of the stack is its stem.
 
     Raises
     ------
     ReadError
-        When the file is no MRC file, truncated, of complex numbers, or holds values that are not
-        finite; when the angle file is missing, unreadable or of another length.
+        When the file is no MRC file, truncated, or of complex numbers.
     """
     header = _read_header(path)
-    angle_files = find_angle_files(path)
-    tilts = read_angles(angle_files[0])
-    projections = header.shape[0]
-    if tilts.size != projections:
-        raise ReadError(
-            f"{angle_files[0]}: found {tilts.size} tilts; "
-            f"expected {projections}, one for each projection in {path.name}"
-        )
-    notes = [*header.notes]
-    for other in angle_files[1:]:
-        refined = read_angles(other)
-        if refined.size != tilts.size or np.abs(refined - tilts).max() > 0.01:
-            notes.append(f"tilts from {angle_files[0].name}; those in {other.name} differ and are not used")
-    data = _read_data(path, header)
-    values = summarise(data, path)
-    name = path.stem
+    pixel_size, notes = header.pixel_size_nm, [*header.notes]
+    if pixel_size is None or pixel_size == _UNSET_PIXEL_NM:
+        mdoc = mdoc_beside(path)
+        others = {
+            mdoc.path.name if mdoc is not None else "": mdoc.pixel_size_nm if mdoc is not None else None,
+            "the extended header": header.extended.pixel_size_nm,
+        }
+        for name, other in others.items():
+            if other is not None and other != pixel_size:
+                notes.append(f"the pixel size of {other:g} nm is that of {name}; the header has none of use")
+                pixel_size = other
+                break
     said = _parse_label(header.labels)
-    if said.get("kind") in ("counts", "intensity"):
-        kind: Any = said["kind"]
-    else:
-        kind, note = guess_kind(name, values)
-        notes.append(note)
-    series = TiltSeries(
-        name=name,
-        data=data,
-        tilts_deg=tilts,
-        pixel_size_nm=header.pixel_size_nm,
-        kind=kind,
-        axis_position_px=float(said["axis_position_px"]) if "axis_position_px" in said else None,
-        source=str(path),
-        notes=tuple(notes),
-    )
-    return [series]
+    attributes: dict[str, Any] = {}
+    if "axis_position_px" in said:
+        attributes["axis_position_px"] = float(said["axis_position_px"])
+    kind: Any = said.get("kind")
+    return [
+        Found(
+            name=path.stem,
+            data=_read_data(path, header),
+            kind="stack",
+            tilts_deg=header.extended.tilts_deg,
+            pixel_size_nm=pixel_size,
+            signal=kind if kind in ("counts", "intensity") else None,
+            named=False,
+            notes=tuple(notes),
+            attributes=attributes,
+        )
+    ]
 
 
 def write_stack(
@@ -160,7 +157,8 @@ class _Header:
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     offset: int
-    pixel_size_nm: float
+    pixel_size_nm: float | None
+    extended: ExtendedHeader
     labels: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -204,10 +202,14 @@ def _read_header(path: Path) -> _Header:
         bytes(text).decode("ascii", "replace").strip("\0 ")
         for text in raw["label"][: max(0, min(10, int(raw["nlabl"])))]
     )
-    return _Header(shape, dtype, offset, pixel_size, labels, (*notes, *pixel_notes))
+    with path.open("rb") as file:
+        file.seek(_HEADER_BYTES)
+        extended = file.read(min(int(raw["nsymbt"]), _LARGEST_EXTENDED))
+    found = read_extended(raw, extended, shape[0], order)
+    return _Header(shape, dtype, offset, pixel_size, found, labels, (*notes, *pixel_notes))
 
 
-def _plausible(head: bytes) -> tuple[Any, _ByteOrder]:
+def _plausible(head: bytes) -> tuple[Any, ByteOrder]:
     """Read the header in the byte order in which it makes sense, little-endian first."""
     for order in _BYTE_ORDERS:
         raw = np.frombuffer(head, dtype=HEADER_DTYPE.newbyteorder(order))[0]
@@ -225,20 +227,20 @@ def _is_text(head: bytes) -> bool:
     return all(byte in b"\t\n\r\f" or byte >= 32 for byte in head)
 
 
-def _imod_unsigned(raw: Any, order: _ByteOrder) -> bool:
+def _imod_unsigned(raw: Any, order: ByteOrder) -> bool:
     """Tell whether IMOD wrote bytes without a sign, which it did before it followed MRC2014."""
     stamp, flags = np.frombuffer(bytes(raw["extra2"])[40:48], dtype=np.dtype("i4").newbyteorder(order))
     return int(stamp) == _IMOD_STAMP and not int(flags) & 1
 
 
-def _pixel_size(raw: Any) -> tuple[float, list[str]]:
-    """Return the pixel size in nanometres, and what had to be assumed."""
+def _pixel_size(raw: Any) -> tuple[float | None, list[str]]:
+    """Return the pixel size in nanometres, or None, and what had to be assumed."""
     sizes = []
     for axis, count in (("x", "mx"), ("y", "my")):
         length, pixels = float(raw["cella"][axis]), int(raw[count])
         sizes.append(length / pixels if pixels > 0 and math.isfinite(length) else 0.0)
     if sizes[0] <= 0:
-        return 1.0, ["no pixel size in the header; 1 nm is assumed"]
+        return None, []
     # The header holds float32: six digits give back the number that was meant.
     found = float(f"{to_nanometre(sizes[0], 'angstrom'):.6g}")
     if abs(sizes[1] / sizes[0] - 1) > 1e-3:

@@ -1,0 +1,149 @@
+"""Which files are meant: those given, those in a folder, or those that an ``.mdoc`` file names."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io.formats import MDOC_SUFFIX, format_of, readable_suffixes
+from chemtomo.io.mdoc import Mdoc, read_mdoc
+
+__all__ = ["Source", "expand", "natural_order"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A file to be read.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file; a folder when it is a Zarr image.
+    tilt_deg : float, optional
+        Tilt of its image, where an ``.mdoc`` file of a series of files says it.
+    pixel_size_nm : float, optional
+        Pixel size that this ``.mdoc`` file says.
+    folder : pathlib.Path, optional
+        The folder that was given in place of the file. What is no tilt series there is left out.
+    """
+
+    path: Path
+    tilt_deg: float | None = None
+    pixel_size_nm: float | None = None
+    folder: Path | None = None
+
+
+def expand(paths: Iterable[Path]) -> list[Source]:
+    """List the files that are meant, each once.
+
+    Parameters
+    ----------
+    paths : iterable of pathlib.Path
+        Files; folders, of which all files with an ending of `readable_suffixes` are taken, but not those
+        in folders inside; ``.mdoc`` files, for which the stack or the images that they describe are taken.
+
+    Raises
+    ------
+    ReadError
+        When one does not exist, or has nothing that can be read.
+    """
+    found: dict[Path, Source] = {}
+    for path in paths:
+        if not path.exists():
+            raise ReadError(f"{path}: no such file")
+        if path.is_dir() and format_of(path) is None:
+            sources = _in_folder(path)
+        elif path.suffix.lower() == MDOC_SUFFIX:
+            sources = _of_mdoc(path)
+        else:
+            sources = [Source(path)]
+        for one in sources:
+            found.setdefault(one.path.resolve(), one)
+    return list(found.values())
+
+
+def natural_order(path: Path) -> list[tuple[int, int | str]]:
+    """Sort by name with the numbers in it as numbers: ``a2`` before ``a10``."""
+    return [
+        (0, int(part)) if part.isdecimal() and len(part) < 20 else (1, part)
+        for part in re.split(r"(\d+)", path.name.lower())
+        if part
+    ]
+
+
+def _in_folder(folder: Path) -> list[Source]:
+    try:
+        inside = sorted((one for one in folder.iterdir() if one.name[:1] != "."), key=natural_order)
+    except OSError as error:
+        raise ReadError(f"{folder}: cannot be read ({error.strerror or error})") from error
+    known = readable_suffixes()
+    candidates = [
+        one for one in inside if one.suffix.lower() in known and (one.is_file() or format_of(one) is not None)
+    ]
+    sources: dict[Path, Source] = {}
+    for path in candidates:
+        if path.suffix.lower() == MDOC_SUFFIX:
+            try:
+                described = _of_mdoc(path)
+            except NoTiltSeriesError:
+                continue
+            for one in described:
+                sources[one.path.resolve()] = dataclasses.replace(one, folder=folder)
+    for path in candidates:
+        if path.suffix.lower() != MDOC_SUFFIX:
+            sources.setdefault(path.resolve(), Source(path, folder=folder))
+    if not sources:
+        raise ReadError(
+            f"{folder}: found no file in the folder that can be read; expected {', '.join(known)}"
+        )
+    return sorted(sources.values(), key=lambda one: natural_order(one.path))
+
+
+def _of_mdoc(path: Path) -> list[Source]:
+    """Return the stack, or the images of a series, that an ``.mdoc`` file describes."""
+    mdoc = read_mdoc(path)
+    described = path.with_suffix("")
+    if not described.suffix:
+        described = _beside(path, mdoc.entries.get("ImageFile", "")) or described
+    names = mdoc.image_names()
+    if described.is_file() and (names is None or mdoc.is_frame_set or len(mdoc.sections) == 1):
+        return [Source(described)]
+    stack = _beside(path, mdoc.entries.get("ImageFile", ""))
+    if stack is not None:
+        return [Source(stack)]
+    if names is None:
+        raise NoTiltSeriesError(
+            f"{path}: found neither {described.name} beside it nor an ImageFile for every section; "
+            "expected the stack or the images that it describes"
+        )
+    return _images(mdoc, names)
+
+
+def _images(mdoc: Mdoc, names: list[str]) -> list[Source]:
+    tilts = mdoc.tilts_deg()
+    if tilts is None:
+        raise ReadError(f"{mdoc.path}: found no TiltAngle; expected one in every section")
+    sources = []
+    for name, tilt, section in zip(names, tilts, mdoc.sections, strict=True):
+        image = _beside(mdoc.path, name)
+        if image is None:
+            raise NoTiltSeriesError(
+                f"{mdoc.path}, line {section.line}: found no file {name} beside it; expected the image of "
+                f"[{section.kind} = {section.value}]"
+            )
+        sources.append(Source(image, tilt, mdoc.pixel_size_nm))
+    if len({one.path for one in sources}) < len(sources):
+        raise ReadError(f"{mdoc.path}: found an image file that is named twice; expected one each section")
+    return sources
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    """Find the file that an ``.mdoc`` names, in its own folder and nowhere else."""
+    name = re.split(r"[\\/]", name)[-1]
+    if not name or name.startswith("."):
+        return None
+    found = path.with_name(name)
+    return found if found.is_file() else None

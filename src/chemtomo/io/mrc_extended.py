@@ -1,0 +1,152 @@
+"""Tilts and pixel size in the extended headers of MRC files, between the header and the data.
+
+Which kind it is says the code ``exttyp`` of the header:
+
+``FEI1``, ``FEI2``
+    A record of metadata for every section (Thermo Fisher; `mrcfile` knows its fields).
+``SERI``
+    SerialEM: ``nint`` bytes a section, in which the bits of ``nreal`` say what there is; bit 0 is the
+    tilt in hundredths of a degree.
+``AGAR``
+    ``nint`` integers and ``nreal`` floats of four bytes a section, of which the first float is the tilt.
+
+Older files have no code. Those of FEI are 1024 records of 32 floats, filled up with zeros, which start
+with the tilt (``a_tilt``); else the rule of IMOD tells ``SERI`` from ``AGAR``: the bits have to add
+up to the number of bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import to_nanometre
+
+__all__ = ["ByteOrder", "ExtendedHeader", "read_extended"]
+
+ByteOrder = Literal["<", ">"]
+
+_FEI_RECORD_FLOATS = 32
+_FEI_RECORDS = 1024
+_FEI_PIXEL_SIZE = 11
+# What every bit of `nreal` stands for in SerialEM's header, in bytes a section.
+_SERIALEM_BYTES = (2, 6, 4, 2, 2, 4, 2, 4, 2, 4, 2)
+_LARGEST_TILT = 360.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ExtendedHeader:
+    """What an extended header says.
+
+    Attributes
+    ----------
+    tilts_deg : numpy.ndarray, shape (section,), or None
+        In degrees; None where it has none.
+    pixel_size_nm : float or None
+        None where it says none.
+    """
+
+    tilts_deg: npt.NDArray[np.float64] | None = None
+    pixel_size_nm: float | None = None
+
+
+def read_extended(raw: Any, extended: bytes, sections: int, order: ByteOrder) -> ExtendedHeader:
+    """Read what an extended header says of tilts and pixel size.
+
+    Parameters
+    ----------
+    raw : numpy.void
+        The header, of mrcfile's ``HEADER_DTYPE``.
+    extended : bytes
+        The extended header.
+    sections : int
+        Number of sections in the file.
+    order : {"<", ">"}
+        Byte order of the file.
+    """
+    code = bytes(raw["exttyp"]).strip(b"\0 ")
+    integers, reals = (
+        int(one) for one in np.frombuffer(bytes(raw["extra2"])[16:20], np.dtype("i2").newbyteorder(order))
+    )
+    if code in (b"FEI1", b"FEI2"):
+        return _fei(code, extended, sections)
+    if code == b"SERI":
+        return ExtendedHeader(_serialem(extended, sections, integers, reals, order))
+    if code not in (b"", b"AGAR") or not extended:
+        return ExtendedHeader()
+    if code == b"" and _is_serialem(integers, reals):
+        return ExtendedHeader(_serialem(extended, sections, integers, reals, order))
+    old_fei = code == b"" and len(extended) == 4 * _FEI_RECORD_FLOATS * _FEI_RECORDS
+    if old_fei and (integers, reals) in ((0, 0), (0, _FEI_RECORD_FLOATS)):
+        return _old_fei(extended, sections, order)
+    return ExtendedHeader(_agard(extended, sections, integers, reals, order))
+
+
+def _fei(code: bytes, extended: bytes, sections: int) -> ExtendedHeader:
+    from mrcfile.dtypes import get_ext_header_dtype
+
+    dtype = get_ext_header_dtype(code)  # always little-endian
+    size = int(np.frombuffer(extended[:4].ljust(4, b"\0"), "<i4")[0])
+    if not dtype.itemsize <= size <= len(extended) // sections:
+        return ExtendedHeader()
+    records = np.frombuffer(extended, np.uint8, size * sections).reshape(sections, size)
+    fields = np.ascontiguousarray(records[:, : dtype.itemsize]).view(dtype)[:, 0]
+    return ExtendedHeader(_tilts(fields["Alpha tilt"]), _from_metre(float(fields["Pixel size X"][0])))
+
+
+def _old_fei(extended: bytes, sections: int, order: ByteOrder) -> ExtendedHeader:
+    if sections > _FEI_RECORDS:
+        return ExtendedHeader()
+    floats = np.frombuffer(extended, np.dtype("f4").newbyteorder(order)).reshape(_FEI_RECORDS, -1)[:sections]
+    return ExtendedHeader(_tilts(floats[:, 0]), _from_metre(float(floats[0, _FEI_PIXEL_SIZE])))
+
+
+def _is_serialem(size: int, flags: int) -> bool:
+    return flags > 0 and size == _serialem_size(flags)
+
+
+def _serialem_size(flags: int) -> int:
+    return sum(count for bit, count in enumerate(_SERIALEM_BYTES) if flags >> bit & 1)
+
+
+def _serialem(
+    extended: bytes, sections: int, size: int, flags: int, order: ByteOrder
+) -> npt.NDArray[np.float64] | None:
+    if not flags & 1 or not 2 <= size <= len(extended) // sections:
+        return None
+    records = np.frombuffer(extended, np.uint8, size * sections).reshape(sections, size)
+    hundredths = np.ascontiguousarray(records[:, :2]).view(np.dtype("i2").newbyteorder(order))[:, 0]
+    # Divided, as they were multiplied: 0.01 has no exact float.
+    return _tilts(hundredths / 100)
+
+
+def _agard(
+    extended: bytes, sections: int, integers: int, reals: int, order: ByteOrder
+) -> npt.NDArray[np.float64] | None:
+    size = 4 * (integers + reals)
+    if integers < 0 or reals < 1 or size > len(extended) // sections:
+        return None
+    floats = np.frombuffer(extended, np.dtype("f4").newbyteorder(order), size // 4 * sections)
+    return _tilts(floats.reshape(sections, -1)[:, integers])
+
+
+def _tilts(found: npt.NDArray[Any]) -> npt.NDArray[np.float64] | None:
+    """Return what is a list of tilts; None for what is not, such as only zeros."""
+    if found.dtype.itemsize == 4:
+        # The shortest decimal number: -59.99, not -59.9900016784668.
+        tilts = np.array([float(str(one)) for one in found.astype(np.float32)], dtype=np.float64)
+    else:
+        tilts = found.astype(np.float64)
+    if not np.isfinite(tilts).all() or np.abs(tilts).max() > _LARGEST_TILT:
+        return None
+    if tilts.size > 1 and not tilts.any():
+        return None
+    return tilts
+
+
+def _from_metre(size: float) -> float | None:
+    # Between a hundredth of an angstrom and a tenth of a millimetre; anything else is something else.
+    return float(f"{to_nanometre(size, 'm'):.6g}") if 1e-12 < size < 1e-4 else None
