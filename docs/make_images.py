@@ -27,7 +27,7 @@ LARGEST_BYTES = 300_000
 WINDOW = (1500, 940)
 # A specimen that is longer than that of the sample data.
 SHAPE = (64, 96)
-PARAMETERS = {"strength": 2.0, "iterations": 150}
+PARAMETERS = {"iterations": 150}
 
 
 def main() -> None:

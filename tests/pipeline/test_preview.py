@@ -36,7 +36,7 @@ def test_a_preview_has_the_values_of_the_whole(simulated: Dataset, method: str, 
     parameters = {
         "method": method,
         "iterations": 150 if method == "tv" else 15,
-        "strength": 3.0,
+        "strength": 1.5,
         "device": opencl,
     }
     whole = binned(reconstruct(simulated, **parameters).data)

@@ -198,7 +198,7 @@ def test_a_cancel_before_the_first_iteration(dataset: Dataset) -> None:
 
 
 def test_the_tolerance_stops_and_its_gap_is_above_the_true_distance(dataset: Dataset) -> None:
-    common = {"method": "tv", "strength": 10.0, "report_every": 10}
+    common = {"method": "tv", "strength": 5.0, "report_every": 10}
     best = execute(dataset, few(**common, iterations=1000)).report["history"][-1]
     result = execute(dataset, few(**common, iterations=1000, tolerance=0.02))
     report = result.report
@@ -214,7 +214,7 @@ def test_the_tolerance_stops_and_its_gap_is_above_the_true_distance(dataset: Dat
 
 
 def test_without_a_tolerance_all_iterations_are_done(dataset: Dataset) -> None:
-    report = execute(dataset, few(method="tv", strength=10.0, iterations=300, tolerance=0)).report
+    report = execute(dataset, few(method="tv", strength=5.0, iterations=300, tolerance=0)).report
     assert report["iterations"] == 300
 
 

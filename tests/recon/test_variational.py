@@ -210,7 +210,7 @@ def test_the_objective_of_counts(run: Run, dataset: Dataset) -> None:
     data, differences = evaluate(counts, image(result), "kl", True)
     scales = np.reshape(counts_weights(counts, {}, 0.7, "kl").scales, (2, 1, 1, 1))
     norm = Projector(ParallelBeam(dataset.series[0].tilts_deg, 16, (16, 16)), 1, 1).norm()
-    regulariser = 0.7 / 5 * total_variation(norm * differences / scales, True)
+    regulariser = 0.7 / 2.5 * total_variation(norm * differences / scales, True)
     assert last(result).data == pytest.approx(data, rel=1e-4)
     assert last(result).regulariser == pytest.approx(regulariser, rel=1e-4)
     assert last(result).objective == pytest.approx(data.sum() + regulariser, rel=1e-4)

@@ -24,8 +24,6 @@ __all__ = ["demo", "phantom"]
 _DEMO_SHAPE = (64, 96)
 _DEMO_ITERATIONS = 150
 _DEMO_SIRT_ITERATIONS = 20
-# Of the strengths 1, 1.5, 2, 3 and 4 the one with the smallest errors over all signals.
-_DEMO_STRENGTH = 2.0
 # On a slow machine the demo ends earlier than planned, but not before there is something to see.
 _DEMO_SECONDS = 40.0
 _DEMO_LEAST_ITERATIONS = 20
@@ -66,9 +64,7 @@ def demo(
     alone = _reconstruct(
         dataset, ReconstructParameters(method="sirt", iterations=_DEMO_SIRT_ITERATIONS, crop="none")
     )
-    joint = _reconstruct(
-        dataset, ReconstructParameters(method="tgv", iterations=_DEMO_ITERATIONS, strength=_DEMO_STRENGTH)
-    )
+    joint = _reconstruct(dataset, ReconstructParameters(method="tgv", iterations=_DEMO_ITERATIONS))
     _print_gain(truth, alone, joint)
     if output is None and _has_display() and _show_in_napari(joint):
         return

@@ -19,8 +19,9 @@ __all__ = ["Weights", "counts_weights", "equivalent_counts", "paper_weights", "t
 # Intensities are never trusted beyond 4.5 % a pixel: past that, alignment, detector and diffraction
 # contrast are off by more than the noise.
 _MOST_EQUIVALENT_COUNTS = 500.0
-# Makes a strength of 1 what Huber et al. 2019 chose for the three element maps of their phantom, on average.
-_PUBLISHED_CHOICE = 5.0
+# A strength of 1 is the best compromise over all signals of simulated samples of known truth (docs/model.md);
+# what Huber et al. 2019 chose for the element maps of their phantom would be 0.5, on average.
+_AT_UNIT_STRENGTH = 2.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,11 +95,11 @@ def counts_weights(dataset: Dataset, mu: Mapping[str, float], strength: float, d
     scales = tuple(typical_value(series) for series in dataset)
     counts = tuple(equivalent_counts(series, scale) for series, scale in zip(dataset, scales, strict=True))
     weights = tuple(
-        given.get(name, 1.0) * number * _PUBLISHED_CHOICE / strength
+        given.get(name, 1.0) * number * _AT_UNIT_STRENGTH / strength
         for name, number in zip(dataset.names, counts, strict=True)
     )
     power = 1 if data_term == "kl" else 2
-    return Weights(scales, weights, strength / _PUBLISHED_CHOICE, tuple(scale**power for scale in scales))
+    return Weights(scales, weights, strength / _AT_UNIT_STRENGTH, tuple(scale**power for scale in scales))
 
 
 def typical_value(series: TiltSeries) -> float:
