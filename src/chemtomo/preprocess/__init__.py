@@ -2,11 +2,21 @@
 
 Each function takes a `chemtomo.data.TiltSeries` (or, where it says so, a `chemtomo.data.Dataset`)
 and returns a new one, with an entry ``{"step": name, parameters...}`` appended to its
-``provenance``. To treat all signals of a dataset alike, use ``dataset.map``.
+``provenance``. To treat all signals of a dataset alike, use ``dataset.map``. Series whose values are
+dask arrays stay lazy wherever a projection can be prepared without the others.
 """
 
+from chemtomo.preprocess.background import (
+    constant_background,
+    edge_background,
+    mask_background,
+    offset_background,
+)
 from chemtomo.preprocess.binning import bin_pixels
-from chemtomo.preprocess.crop import crop_detector, detector_support, select_slices
+from chemtomo.preprocess.crop import crop, crop_detector, detector_support, pad, select_slices
+from chemtomo.preprocess.filters import band_pass, gaussian_filter, median_filter, sobel_filter
+from chemtomo.preprocess.gains import estimate_gains, sample_totals, with_dose, with_estimated_gains
+from chemtomo.preprocess.hot_pixels import find_outlying_pixels, remove_hot_pixels
 from chemtomo.preprocess.intensity import (
     clip_negative,
     equalise_brightness,
@@ -14,15 +24,43 @@ from chemtomo.preprocess.intensity import (
     scale_percentiles,
     threshold,
 )
+from chemtomo.preprocess.quality import ProjectionScores, score_projections, score_projections_job
+from chemtomo.preprocess.scan_drift import ScanDrift, correct_scan_drift, estimate_scan_drift
+from chemtomo.preprocess.tilts import drop_tilts, select_tilts, sort_by_tilt
 
 __all__ = [
+    "ProjectionScores",
+    "ScanDrift",
+    "band_pass",
     "bin_pixels",
     "clip_negative",
+    "constant_background",
+    "correct_scan_drift",
+    "crop",
     "crop_detector",
     "detector_support",
+    "drop_tilts",
+    "edge_background",
     "equalise_brightness",
+    "estimate_gains",
+    "estimate_scan_drift",
+    "find_outlying_pixels",
+    "gaussian_filter",
+    "mask_background",
+    "median_filter",
+    "offset_background",
+    "pad",
     "paper",
+    "remove_hot_pixels",
+    "sample_totals",
     "scale_percentiles",
+    "score_projections",
+    "score_projections_job",
     "select_slices",
+    "select_tilts",
+    "sobel_filter",
+    "sort_by_tilt",
     "threshold",
+    "with_dose",
+    "with_estimated_gains",
 ]

@@ -1,11 +1,15 @@
-"""Fewer, larger pixels."""
+"""Larger pixels: fewer of them, each with more counts."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from chemtomo.data import TiltSeries
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ParameterError
+from chemtomo.preprocess.stacks import each_projection, recorded
 
 __all__ = ["bin_pixels"]
 
@@ -14,12 +18,12 @@ def bin_pixels(series: TiltSeries, factor: int) -> TiltSeries:
     """Join ``factor x factor`` pixels of every projection: the sum of counts, the mean of an intensity.
 
     Rows and columns at the end that do not fill a bin are left out; a single row stays one. The
-    tilt axis stays where it is in the sample.
+    tilt axis stays where it is in the sample; background, detector shifts and alignment go along.
 
     Parameters
     ----------
     series : TiltSeries
-        It is not modified.
+        It is not modified; a lazy one stays lazy.
     factor : int
         Pixels of an edge of a bin.
 
@@ -28,24 +32,54 @@ def bin_pixels(series: TiltSeries, factor: int) -> TiltSeries:
     ParameterError
         When the factor is below 1, or larger than a projection.
     """
-    tilts, height, width = series.shape
+    _, height, width = series.shape
     if not 1 <= factor <= width:
         raise ParameterError(
             f"tilt series {series.name!r}: found a bin of {factor} pixels; expected 1 to {width}"
         )
     rows = min(factor, height)
-    data = series.data[:, : height // rows * rows, : width // factor * factor]
-    bins = data.reshape(tilts, height // rows, rows, width // factor, factor)
-    if series.kind == "counts":
-        binned = bins.sum(axis=(2, 4))
-        exact = np.issubdtype(series.data.dtype, np.floating)
-        binned = binned.astype(series.data.dtype) if exact else binned
-    else:
-        binned = bins.mean(axis=(2, 4)).astype(np.float32)
-    axis = (series.axis_position - (factor - 1) / 2) / factor
+    counts = series.kind == "counts"
+    shifts = series.detector_shifts_px
     return series.replace(
-        data=binned,
+        data=_binned(series.data, rows, factor, counts),
         pixel_size_nm=series.pixel_size_nm * factor,
-        axis_position_px=axis,
-        provenance=(*series.provenance, {"step": "bin_pixels", "factor": factor}),
+        axis_position_px=(series.axis_position - (factor - 1) / 2) / factor,
+        detector_shifts_px=None if shifts is None else shifts / factor,
+        background=None if series.background is None else _binned(series.background, rows, factor, counts),
+        alignment=None if series.alignment is None else _aligned(series.alignment, rows, factor),
+        provenance=recorded(series, "bin_pixels", factor=factor),
+    )
+
+
+def _binned(stack: Any, rows: int, columns: int, counts: bool) -> Any:
+    _, height, width = stack.shape
+    high, wide = height // rows, width // columns
+    dtype: npt.DTypeLike = np.float32
+    if counts:
+        # Whole numbers are summed in 64 bits, so that they cannot overflow.
+        exact = stack.dtype.kind == "f"
+        dtype = stack.dtype if exact else np.zeros(1, stack.dtype).sum().dtype
+
+    def join(projection: npt.NDArray[Any], tilt: int) -> npt.NDArray[Any]:
+        bins = projection[: high * rows, : wide * columns].reshape(high, rows, wide, columns)
+        joined: npt.NDArray[Any] = bins.sum(axis=(1, 3)) if counts else bins.mean(axis=(1, 3))
+        return joined
+
+    return each_projection(stack, join, dtype=dtype, shape=(high, wide))
+
+
+def _aligned(alignment: Alignment, rows: int, columns: int) -> Alignment:
+    """Return the same alignment in the larger pixels: both of its images are binned."""
+    factor = np.array([rows, columns], dtype=np.float64)
+    first = (factor - 1) / 2  # the centre of the first bin
+    linear, shift = alignment.matrices[:, :, :2], alignment.matrices[:, :, 2]
+    binned_shift = (linear @ first + shift - first) / factor
+    binned_linear = linear * factor / factor[:, np.newaxis]
+    size, shape, residual = alignment.pixel_size_nm, alignment.shape, alignment.residual_px
+    return alignment.replace(
+        matrices=np.concatenate([binned_linear, binned_shift[:, :, np.newaxis]], axis=2),
+        axis_offset_px=alignment.axis_offset_px / columns,
+        residual_px=None if residual is None else residual / columns,
+        pixel_size_nm=None if size is None else size * columns,
+        shape=None if shape is None else (shape[0] // rows, shape[1] // columns),
     )

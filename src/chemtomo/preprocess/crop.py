@@ -1,17 +1,19 @@
-"""Fewer detector columns and fewer slices: empty ones cost as much as full ones."""
+"""Fewer detector columns and fewer slices, as empty ones cost as much as full ones; or more of them."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from chemtomo.data import Dataset, TiltSeries
+from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.errors import ParameterError
+from chemtomo.preprocess.stacks import each_projection, recorded
 
-__all__ = ["crop_detector", "detector_support", "select_slices"]
+__all__ = ["crop", "crop_detector", "detector_support", "pad", "select_slices"]
 
 # Stray counts: a rate at the detector's edges above this fraction of the brightest column is
 # taken for signal, not for background.
@@ -56,13 +58,27 @@ def detector_support(dataset: Dataset, margin: int = 5) -> tuple[int, int]:
     occupied = np.zeros(columns, dtype=bool)
     for series in dataset:
         series.require_finite()
-        occupied |= _occupied_by_counts(series) if series.kind == "counts" else _nonzero(series.data)
+        occupied |= _occupied_by_counts(series) if series.kind == "counts" else _nonzero(series)
     found = np.flatnonzero(occupied)
     if not found.size:
         return 0, columns
     axis = dataset.series[0].axis_position
     half = max(axis - found[0], found[-1] - axis) + margin
     return max(0, math.floor(axis - half)), min(columns, math.ceil(axis + half) + 1)
+
+
+def crop(
+    series: TiltSeries, x: tuple[int, int] | None = None, y: tuple[int, int] | None = None
+) -> TiltSeries:
+    """Keep the columns ``x[0] <= x < x[1]`` and the rows ``y[0] <= y < y[1]`` of every projection.
+
+    Raises
+    ------
+    ParameterError
+        When a range does not lie in the projections.
+    """
+    cropped = series if x is None else crop_detector(series, *x)
+    return cropped if y is None else select_slices(cropped, *y)
 
 
 def crop_detector(series: TiltSeries, start: int, stop: int) -> TiltSeries:
@@ -75,14 +91,12 @@ def crop_detector(series: TiltSeries, start: int, stop: int) -> TiltSeries:
     """
     columns = series.shape[2]
     _require_range("detector columns", series, start, stop, columns)
-    axis: float | None = series.axis_position - start
-    if axis == (stop - start - 1) / 2:
-        axis = None
-    entry = {"step": "crop_detector", "start": start, "stop": stop, "of": columns}
     return series.replace(
         data=series.data[:, :, start:stop],
-        axis_position_px=axis,
-        provenance=(*series.provenance, entry),
+        background=None if series.background is None else series.background[:, :, start:stop],
+        axis_position_px=_axis_moved(series, -start, stop - start),
+        alignment=_alignment_moved(series.alignment, 0, -start),
+        provenance=recorded(series, "crop_detector", start=start, stop=stop, of=columns),
     )
 
 
@@ -96,14 +110,83 @@ def select_slices(series: TiltSeries, start: int, stop: int) -> TiltSeries:
     """
     rows = series.shape[1]
     _require_range("slices", series, start, stop, rows)
-    entry = {"step": "select_slices", "start": start, "stop": stop, "of": rows}
-    return series.replace(data=series.data[:, start:stop], provenance=(*series.provenance, entry))
+    return series.replace(
+        data=series.data[:, start:stop],
+        background=None if series.background is None else series.background[:, start:stop],
+        alignment=_alignment_moved(series.alignment, -start, 0),
+        provenance=recorded(series, "select_slices", start=start, stop=stop, of=rows),
+    )
 
 
-def _nonzero(data: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+def pad(series: TiltSeries, x: int = 0, y: int = 0, *, edges: bool = False) -> TiltSeries:
+    """Add columns at both sides, and rows at top and bottom, of every projection.
+
+    The tilt axis stays where it is in the sample. Give room in this way to a sample that leaves the
+    field of view, or to a series that is to have the size of another one.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        It is not modified; a lazy one stays lazy.
+    x, y : int
+        Columns at each side, rows at each end.
+    edges : bool
+        Repeat the values at the edge instead of zeros. Not for counts, which nobody has counted.
+
+    Raises
+    ------
+    ParameterError
+        When a number is negative, or counts shall be repeated.
+    """
+    if x < 0 or y < 0:
+        raise ParameterError(
+            f"tilt series {series.name!r}: found a padding of {x} columns and {y} rows; expected none or more"
+        )
+    if edges and series.kind == "counts":
+        raise ParameterError(
+            f"tilt series {series.name!r}: the edges of counts cannot be repeated, because nobody has counted "
+            "there; expected a padding with zeros"
+        )
+    _, height, width = series.shape
+    shape = (height + 2 * y, width + 2 * x)
+
+    def enlarged(stack: Any) -> Any:
+        mode = "edge" if edges else "constant"
+        return each_projection(
+            stack, lambda projection, tilt: np.pad(projection, ((y, y), (x, x)), mode=mode), shape=shape
+        )
+
+    return series.replace(
+        data=enlarged(series.data),
+        background=None if series.background is None else enlarged(series.background),
+        axis_position_px=_axis_moved(series, x, shape[1]),
+        alignment=_alignment_moved(series.alignment, y, x),
+        provenance=recorded(series, "pad", x=x, y=y, edges=edges),
+    )
+
+
+def _axis_moved(series: TiltSeries, by: int, width: int) -> float | None:
+    """Return where the tilt axis is after its column has another number; None for the middle."""
+    axis = series.axis_position + by
+    return None if axis == (width - 1) / 2 else axis
+
+
+def _alignment_moved(alignment: Alignment | None, y: int, x: int) -> Alignment | None:
+    """Return the alignment for recorded projections whose pixels have other numbers.
+
+    The aligned frame stays as it is: only the place in the recorded projection moves.
+    """
+    if alignment is None:
+        return None
+    matrices = alignment.matrices.copy()
+    matrices[:, :, 2] += (y, x)
+    return alignment.replace(matrices=matrices)
+
+
+def _nonzero(series: TiltSeries) -> npt.NDArray[np.bool_]:
     """Tell which columns hold anything but zeros, one projection at a time to spare memory."""
-    found = np.zeros(data.shape[2], dtype=bool)
-    for projection in data:
+    found = np.zeros(series.shape[2], dtype=bool)
+    for projection in series.projections():
         found |= (projection != 0).any(axis=0)
     return found
 
@@ -113,18 +196,18 @@ def _occupied_by_counts(series: TiltSeries) -> npt.NDArray[np.bool_]:
 
     data = series.data
     pixels = data.shape[0] * data.shape[1]
-    rates = sum(projection.sum(axis=0, dtype=np.float64) for projection in data) / pixels
+    rates = sum(projection.sum(axis=0, dtype=np.float64) for projection in series.projections()) / pixels
     edges = np.concatenate([rates[:_EDGE_COLUMNS], rates[-_EDGE_COLUMNS:]])
     stray = float(edges.mean())
     if stray == 0 or stray > _STRAY_FRACTION * rates.max():
-        return _nonzero(data)
+        return _nonzero(series)
     # With one test a pixel, the odds of a false alarm in any of them add up to at most _FALSE_ALARM.
     most_window, most_strip = (
         float(stats.poisson.isf(_FALSE_ALARM / data.size, stray * _WINDOW * rows))
         for rows in (_WINDOW, data.shape[1])
     )
     found = np.zeros(data.shape[2], dtype=bool)
-    for projection in data:
+    for projection in series.projections():
         strip = ndimage.convolve1d(projection.astype(np.float64), np.ones(_WINDOW), axis=1, mode="constant")
         window = ndimage.convolve1d(strip, np.ones(_WINDOW), axis=0, mode="constant")
         found |= (window > most_window + 0.5).any(axis=0) | (strip.sum(axis=0) > most_strip + 0.5)

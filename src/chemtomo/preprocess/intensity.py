@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
+from chemtomo.preprocess.gains import sample_totals, scale_projections
+from chemtomo.preprocess.stacks import each_projection, recorded
 
 __all__ = ["clip_negative", "equalise_brightness", "paper", "scale_percentiles", "threshold"]
 
@@ -22,14 +24,16 @@ def clip_negative(series: TiltSeries) -> TiltSeries:
         Any tilt series. Its data type and kind are kept.
     """
     series.require_finite()
-    return _with_data(series, np.maximum(series.data, 0), "clip_negative")
+    zero = series.data.dtype.type(0)
+    data = each_projection(series.data, lambda projection, tilt: np.maximum(projection, zero))
+    return series.replace(data=data, provenance=recorded(series, "clip_negative"))
 
 
 def equalise_brightness(series: TiltSeries) -> TiltSeries:
     """Scale every projection to the mean of the projection means.
 
     The mass of the sample is the same at every tilt, and so is the mean of a projection that
-    shows all of it.
+    shows all of it. A background that is known is left out of the mean, and scaled along.
 
     Parameters
     ----------
@@ -47,18 +51,14 @@ def equalise_brightness(series: TiltSeries) -> TiltSeries:
         When values are not finite, or a projection has a mean that is not positive.
     """
     series.require_finite()
-    means = np.array([projection.mean(dtype=np.float64) for projection in series.data])
+    means = sample_totals(series) / (series.shape[1] * series.shape[2])
     if not (means > 0).all():
         worst = int(means.argmin())
         raise DataError(
             f"tilt series {series.name!r}: projection {worst} (tilt {series.tilts_deg[worst]:g} degrees) "
             f"has the mean {means[worst]:g}; expected a positive mean, to scale it to that of the others"
         )
-    factors = means.mean() / means
-    scaled = np.empty(series.shape, dtype=np.float32)
-    for target, projection, factor in zip(scaled, series.data, factors, strict=True):
-        target[...] = projection * factor
-    return _with_data(series, scaled, "equalise_brightness", kind="intensity")
+    return scale_projections(series, means.mean() / means, "equalise_brightness")
 
 
 def scale_percentiles(series: TiltSeries, low: float, high: float) -> TiltSeries:
@@ -87,17 +87,26 @@ def scale_percentiles(series: TiltSeries, low: float, high: float) -> TiltSeries
     if not 0 <= low < high <= 100:
         raise ParameterError(f"found the percentiles {low} and {high}; expected 0 <= low < high <= 100")
     series.require_finite()
-    zero, one = (float(value) for value in np.percentile(series.data, [low, high]))
+    zero, one = (float(value) for value in np.percentile(series.values(), [low, high]))
     if one <= zero:
         raise DataError(
             f"tilt series {series.name!r}: the percentiles {low:g} and {high:g} are both {zero:g}; "
             "expected different values. For a sparse map, raise the high percentile"
         )
-    scaled = np.empty(series.shape, dtype=np.float32)
-    for target, projection in zip(scaled, series.data, strict=True):
-        target[...] = (projection.astype(np.float64) - zero) / (one - zero)
-    return _with_data(
-        series, scaled, "scale_percentiles", kind="intensity", low=low, high=high, values=[zero, one]
+    def scaled(stack: Any, origin: float) -> Any:
+        return each_projection(
+            stack,
+            lambda projection, tilt: (projection.astype(np.float64) - origin) / (one - zero),
+            dtype=np.float32,
+        )
+
+    return series.replace(
+        data=scaled(series.data, zero),
+        kind="intensity",
+        background=None if series.background is None else scaled(series.background, 0.0),
+        provenance=recorded(
+            series, "scale_percentiles", kind="intensity", low=low, high=high, values=[zero, one]
+        ),
     )
 
 
@@ -112,8 +121,11 @@ def threshold(series: TiltSeries, level: float) -> TiltSeries:
         The smallest value that is kept, in the units of the data.
     """
     series.require_finite()
-    kept = np.where(series.data < level, series.data.dtype.type(0), series.data)
-    return _with_data(series, kept, "threshold", level=level)
+    zero = series.data.dtype.type(0)
+    kept = each_projection(
+        series.data, lambda projection, tilt: np.where(projection < level, zero, projection)
+    )
+    return series.replace(data=kept, provenance=recorded(series, "threshold", level=level))
 
 
 def paper(
@@ -148,9 +160,3 @@ def paper(
         return threshold(scaled, threshold_level)
 
     return dataset.map(apply)
-
-
-def _with_data(series: TiltSeries, data: npt.NDArray[Any], step: str, **changes: Any) -> TiltSeries:
-    kind = changes.pop("kind", series.kind)
-    entry = {"step": step, **changes}
-    return series.replace(data=data, kind=kind, provenance=(*series.provenance, entry))

@@ -1,0 +1,218 @@
+"""What the detector shows without a sample: found in a projection, and kept apart or subtracted.
+
+The background of *counts* is not subtracted: the difference of two numbers of counts is no number of
+counts. It goes into `TiltSeries.background`, which reconstructions add to what they expect. From an
+*intensity* it is subtracted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from chemtomo.data import TiltSeries
+from chemtomo.errors import DataError, ParameterError
+from chemtomo.preprocess.stacks import each_projection, recorded
+
+__all__ = ["constant_background", "edge_background", "mask_background", "offset_background"]
+
+Image = npt.NDArray[Any]
+
+# Blur, as a standard deviation in pixels, under which a mask does not follow the noise.
+_MASK_BLUR = 2.0
+_LEAST_PIXELS = 16
+
+
+def constant_background(series: TiltSeries, level: float) -> TiltSeries:
+    """Take the same level for the background everywhere.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        It is not modified; a lazy one stays lazy.
+    level : float
+        In the units of the data. For counts: expected counts a pixel.
+
+    Raises
+    ------
+    ParameterError
+        When the level of counts is negative.
+    """
+    if series.kind == "counts" and level < 0:
+        raise ParameterError(
+            f"tilt series {series.name!r}: found a background of {level:g} counts; expected none or more"
+        )
+    return _without(series, lambda image: level, "constant_background", level=level)
+
+
+def edge_background(series: TiltSeries, width: int = 10, *, slope: bool = False) -> TiltSeries:
+    """Find the background of every projection in strips at the left and right edge of the detector.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        Of which nothing reaches into the strips but background.
+    width : int
+        Columns of a strip.
+    slope : bool
+        Let the background go linearly from the left strip to the right one. It is constant by default.
+
+    Raises
+    ------
+    ParameterError
+        When the strips do not fit side by side.
+    """
+    columns = series.shape[2]
+    if not 1 <= width <= columns // 2:
+        raise ParameterError(
+            f"tilt series {series.name!r}: found strips of {width} columns; expected 1 to {columns // 2}"
+        )
+    middle = _middle(series)
+    distance = columns - width  # between the middles of the strips
+    along = (np.arange(columns) - (width - 1) / 2) / max(distance, 1)
+
+    def level(image: Image) -> Any:
+        left, right = image[:, :width], image[:, columns - width :]
+        if slope:
+            return middle(left) + (middle(right) - middle(left)) * along
+        return middle(np.concatenate([left, right], axis=1))
+
+    return _without(series, level, "edge_background", width=width, slope=slope)
+
+
+def mask_background(
+    series: TiltSeries, *, level: float | None = None, clear: bool = False
+) -> TiltSeries:
+    """Find the background of every projection in the pixels outside of a mask.
+
+    A projection is blurred a little. What is above the level is the sample.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        It is not modified; a lazy one stays lazy.
+    level : float, optional
+        In the units of the data. By Otsu's method in every projection if not given.
+    clear : bool
+        Set an intensity to zero outside of the mask. Not for counts, which stay counts.
+
+    Raises
+    ------
+    ParameterError
+        When counts shall be cleared.
+    DataError
+        When fewer than 16 pixels of a projection are outside (raised when it is read).
+    """
+    if clear and series.kind == "counts":
+        raise ParameterError(
+            f"tilt series {series.name!r}: counts cannot be set to zero outside of the mask, as they would no "
+            "longer be what was counted; expected an intensity, or no clearing"
+        )
+    middle = _middle(series)
+
+    def outside(image: Image) -> npt.NDArray[np.bool_]:
+        blurred = ndimage.gaussian_filter(image.astype(np.float32), _MASK_BLUR, mode="nearest")
+        limit = _otsu(blurred) if level is None else level
+        mask: npt.NDArray[np.bool_] = blurred < limit
+        # The rim of the sample is neither.
+        away: npt.NDArray[np.bool_] = ndimage.binary_erosion(mask, iterations=2, border_value=1)
+        if np.count_nonzero(away) >= _LEAST_PIXELS:
+            return away
+        if np.count_nonzero(mask) >= _LEAST_PIXELS:
+            return mask
+        raise DataError(
+            f"tilt series {series.name!r}: only {np.count_nonzero(mask)} pixels of a projection are below "
+            f"{limit:g}; expected at least {_LEAST_PIXELS}, to find the background in. Choose another level"
+        )
+
+    def subtracted(image: Image) -> Image:
+        away = outside(image)
+        rest = image - np.float32(middle(image[away]))
+        if clear:
+            rest[away] = 0
+        return rest
+
+    step = "otsu_background" if level is None else "threshold_background"
+    return _without(
+        series, lambda image: middle(image[outside(image)]), step, subtracted, level=level, clear=clear
+    )
+
+
+def offset_background(series: TiltSeries, percentile: float = 5.0) -> TiltSeries:
+    """Take a low percentile of every projection for its background: an offset that drifts.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        An intensity: low percentiles of rare counts are zero.
+    percentile : float
+        0 to 50. About half of the percentage of pixels without sample is right.
+
+    Raises
+    ------
+    ParameterError
+        When the percentile is out of bounds, or the series has counts.
+    """
+    if not 0 <= percentile <= 50:
+        raise ParameterError(f"found the percentile {percentile:g}; expected 0 to 50")
+    if series.kind == "counts":
+        raise ParameterError(
+            f"tilt series {series.name!r}: found counts, of which a low percentile is no background; expected "
+            "an intensity. Take the edges, or a mask"
+        )
+    return _without(
+        series, lambda image: np.percentile(image, percentile), "offset_background", percentile=percentile
+    )
+
+
+def _middle(series: TiltSeries) -> Callable[[Image], float]:
+    """Return what stands for many values: the mean of counts, and the median, which outliers do not move."""
+    if series.kind == "counts":
+        return lambda values: float(values.mean(dtype=np.float64))
+    return lambda values: float(np.median(values))
+
+
+def _without(
+    series: TiltSeries,
+    level: Callable[[Image], Any],
+    step: str,
+    subtracted: Callable[[Image], Image] | None = None,
+    **parameters: Any,
+) -> TiltSeries:
+    """Keep the background of counts apart, and subtract that of an intensity.
+
+    `level` gives it as something that goes with a projection (y, x).
+    """
+    entry = recorded(series, step, **parameters)
+    if series.kind == "counts":
+        shape = series.shape[1:]
+
+        def spread(projection: Image, tilt: int) -> Image:
+            return np.broadcast_to(np.asarray(level(projection), dtype=np.float32), shape)
+
+        # What is known already is among what was found, and is replaced.
+        return series.replace(
+            background=each_projection(series.data, spread, dtype=np.float32), provenance=entry
+        )
+    take_away = subtracted or (lambda image: image - np.asarray(level(image), dtype=np.float32))
+    known = series.background
+
+    def difference(projection: Image, tilt: int) -> Image:
+        image = projection.astype(np.float32)
+        if known is not None:
+            image -= np.asarray(known[tilt], dtype=np.float32)
+        return take_away(image)
+
+    return series.replace(
+        data=each_projection(series.data, difference, dtype=np.float32), background=None, provenance=entry
+    )
+
+
+def _otsu(image: Image) -> float:
+    from skimage.filters import threshold_otsu
+
+    return float(threshold_otsu(image)) if image.min() < image.max() else float("inf")
