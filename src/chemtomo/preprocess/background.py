@@ -25,6 +25,8 @@ Image = npt.NDArray[Any]
 # Blur, as a standard deviation in pixels, under which a mask does not follow the noise.
 _MASK_BLUR = 2.0
 _LEAST_PIXELS = 16
+_GROUP_COUNTS = 50
+_LEAST_GROUPS = 9
 
 
 def constant_background(series: TiltSeries, level: float) -> TiltSeries:
@@ -75,18 +77,16 @@ def edge_background(series: TiltSeries, width: int = 10, *, slope: bool = False)
     distance = columns - width  # between the middles of the strips
     along = (np.arange(columns) - (width - 1) / 2) / max(distance, 1)
 
-    def level(image: Image) -> Any:
+    def level_of(image: Image) -> Any:
         left, right = image[:, :width], image[:, columns - width :]
         if slope:
             return middle(left) + (middle(right) - middle(left)) * along
         return middle(np.concatenate([left, right], axis=1))
 
-    return _without(series, level, "edge_background", width=width, slope=slope)
+    return _without(series, level_of, "edge_background", width=width, slope=slope)
 
 
-def mask_background(
-    series: TiltSeries, *, level: float | None = None, clear: bool = False
-) -> TiltSeries:
+def mask_background(series: TiltSeries, *, level: float | None = None, clear: bool = False) -> TiltSeries:
     """Find the background of every projection in the pixels outside of a mask.
 
     A projection is blurred a little. What is above the level is the sample.
@@ -109,8 +109,8 @@ def mask_background(
     """
     if clear and series.kind == "counts":
         raise ParameterError(
-            f"tilt series {series.name!r}: counts cannot be set to zero outside of the mask, as they would no "
-            "longer be what was counted; expected an intensity, or no clearing"
+            f"tilt series {series.name!r}: counts cannot be set to zero outside of the mask, as they would "
+            "no longer be what was counted; expected an intensity, or no clearing"
         )
     middle = _middle(series)
 
@@ -161,8 +161,8 @@ def offset_background(series: TiltSeries, percentile: float = 5.0) -> TiltSeries
         raise ParameterError(f"found the percentile {percentile:g}; expected 0 to 50")
     if series.kind == "counts":
         raise ParameterError(
-            f"tilt series {series.name!r}: found counts, of which a low percentile is no background; expected "
-            "an intensity. Take the edges, or a mask"
+            f"tilt series {series.name!r}: found counts, of which a low percentile is no background; "
+            "expected an intensity. Take the edges, or a mask"
         )
     return _without(
         series, lambda image: np.percentile(image, percentile), "offset_background", percentile=percentile
@@ -170,35 +170,49 @@ def offset_background(series: TiltSeries, percentile: float = 5.0) -> TiltSeries
 
 
 def _middle(series: TiltSeries) -> Callable[[Image], float]:
-    """Return what stands for many values: the mean of counts, and the median, which outliers do not move."""
-    if series.kind == "counts":
-        return lambda values: float(values.mean(dtype=np.float64))
-    return lambda values: float(np.median(values))
+    """Return what stands for many values, of which a few may be of the sample.
+
+    It is the median of an intensity. The median of rare counts would be a whole number far from what is
+    expected: of counts it is the median of the means of groups with about 50 counts each.
+    """
+    if series.kind == "intensity":
+        return lambda values: float(np.median(values))
+
+    def middle(values: Image) -> float:
+        mean = float(values.mean(dtype=np.float64))
+        size = int(np.ceil(_GROUP_COUNTS / mean)) if mean > 0 else values.size
+        groups = values.size // size
+        if groups < _LEAST_GROUPS:
+            return mean
+        flat = values.reshape(-1)[: groups * size]
+        return float(np.median(flat.reshape(groups, size).mean(axis=1, dtype=np.float64)))
+
+    return middle
 
 
 def _without(
     series: TiltSeries,
-    level: Callable[[Image], Any],
+    level_of: Callable[[Image], Any],
     step: str,
     subtracted: Callable[[Image], Image] | None = None,
     **parameters: Any,
 ) -> TiltSeries:
     """Keep the background of counts apart, and subtract that of an intensity.
 
-    `level` gives it as something that goes with a projection (y, x).
+    `level_of` gives it as something that goes with a projection (y, x).
     """
     entry = recorded(series, step, **parameters)
     if series.kind == "counts":
         shape = series.shape[1:]
 
         def spread(projection: Image, tilt: int) -> Image:
-            return np.broadcast_to(np.asarray(level(projection), dtype=np.float32), shape)
+            return np.broadcast_to(np.asarray(level_of(projection), dtype=np.float32), shape)
 
         # What is known already is among what was found, and is replaced.
         return series.replace(
             background=each_projection(series.data, spread, dtype=np.float32), provenance=entry
         )
-    take_away = subtracted or (lambda image: image - np.asarray(level(image), dtype=np.float32))
+    take_away = subtracted or (lambda image: image - np.asarray(level_of(image), dtype=np.float32))
     known = series.background
 
     def difference(projection: Image, tilt: int) -> Image:
@@ -213,6 +227,7 @@ def _without(
 
 
 def _otsu(image: Image) -> float:
-    from skimage.filters import threshold_otsu
+    from skimage import filters
 
-    return float(threshold_otsu(image)) if image.min() < image.max() else float("inf")
+    otsu: Any = filters.threshold_otsu
+    return float(otsu(image)) if image.min() < image.max() else float("inf")

@@ -144,17 +144,17 @@ def pad(series: TiltSeries, x: int = 0, y: int = 0, *, edges: bool = False) -> T
         )
     if edges and series.kind == "counts":
         raise ParameterError(
-            f"tilt series {series.name!r}: the edges of counts cannot be repeated, because nobody has counted "
-            "there; expected a padding with zeros"
+            f"tilt series {series.name!r}: the edges of counts cannot be repeated, because nobody has "
+            "counted there; expected a padding with zeros"
         )
     _, height, width = series.shape
     shape = (height + 2 * y, width + 2 * x)
 
     def enlarged(stack: Any) -> Any:
-        mode = "edge" if edges else "constant"
-        return each_projection(
-            stack, lambda projection, tilt: np.pad(projection, ((y, y), (x, x)), mode=mode), shape=shape
-        )
+        def padded(projection: npt.NDArray[Any], tilt: int) -> npt.NDArray[Any]:
+            return np.pad(projection, ((y, y), (x, x)), mode="edge" if edges else "constant")
+
+        return each_projection(stack, padded, shape=shape)
 
     return series.replace(
         data=enlarged(series.data),

@@ -24,9 +24,7 @@ def sample_totals(series: TiltSeries) -> npt.NDArray[np.float64]:
     """Return the sum of every projection without its background, shape (tilt,). It may be negative."""
     sums = np.array([projection.sum(dtype=np.float64) for projection in series.projections()])
     if series.background is not None:
-        sums -= [
-            np.asarray(series.background[tilt]).sum(dtype=np.float64) for tilt in range(series.shape[0])
-        ]
+        sums -= [np.asarray(series.background[tilt]).sum(dtype=np.float64) for tilt in range(series.shape[0])]
     return sums
 
 
@@ -123,9 +121,10 @@ def with_dose(series: TiltSeries, doses: Sequence[float]) -> TiltSeries:
     """
     given = np.asarray(doses, dtype=np.float64)
     if given.shape != (series.shape[0],) or not (np.isfinite(given) & (given > 0)).all():
+        least = given.min() if given.size else 0.0
         raise ParameterError(
-            f"tilt series {series.name!r}: found {given.size} doses, the smallest "
-            f"{given.min() if given.size else 0:g}; expected {series.shape[0]} positive numbers, one a projection"
+            f"tilt series {series.name!r}: found {given.size} doses, the smallest {least:g}; "
+            f"expected {series.shape[0]} positive numbers, one a projection"
         )
     relative = given / given.mean()
     if series.kind == "intensity":

@@ -19,9 +19,13 @@ __all__ = ["find_outlying_pixels", "remove_hot_pixels"]
 
 Which = Literal["hot", "dead", "both"]
 Values = npt.NDArray[Any]
+Places = npt.NDArray[np.int64]
 
 _RING = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 _WINDOW = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if (dy, dx) != (0, 0)]
+# Projects the 24 values around a pixel onto planes.
+_TERMS = np.array([(1.0, dy, dx) for dy, dx in _WINDOW])
+_PLANE = _TERMS @ np.linalg.pinv(_TERMS)
 # Interquartile range of a normal distribution, in standard deviations.
 _QUARTILES = 1.349
 _NORMAL_MEDIAN = 0.6745
@@ -67,9 +71,7 @@ def remove_hot_pixels(
     counts = series.kind == "counts"
 
     def cleaned(projection: Values, tilt: int) -> Values:
-        found = find_outlying_pixels(
-            projection, counts=counts, which=which, threshold=threshold, odds=odds
-        )
+        found = find_outlying_pixels(projection, counts=counts, which=which, threshold=threshold, odds=odds)
         if not len(found):
             return projection
         around = np.sort(_neighbours(projection, found, _RING).astype(np.float64), axis=1)
@@ -90,7 +92,7 @@ def remove_hot_pixels(
 
 def find_outlying_pixels(
     projection: Values, *, counts: bool, which: Which = "both", threshold: float = 8.0, odds: float = 1e-9
-) -> npt.NDArray[np.int64]:
+) -> Places:
     """Return the places ``(y, x)`` of pixels that their neighbours cannot explain, shape (n, 2).
 
     Parameters
@@ -113,7 +115,7 @@ def find_outlying_pixels(
     return np.concatenate(found)
 
 
-def _hot(values: Values, threshold: float) -> npt.NDArray[np.int64]:
+def _hot(values: Values, threshold: float) -> Places:
     second = _second_largest(values)
     # The noise between neighbours: a slope of the sample hardly adds to it.
     steps = np.abs(np.diff(values, axis=1))
@@ -123,14 +125,19 @@ def _hot(values: Values, threshold: float) -> npt.NDArray[np.int64]:
     suspected = np.argwhere(values > second + threshold * noise)
     if not len(suspected):
         return suspected
-    # Noise that grows with the brightness is measured where the pixel is.
-    low, high = np.percentile(_neighbours(values, suspected, _WINDOW), [25, 75], axis=1)
+    # Noise that grows with the brightness, and fine structure, are measured where the pixel is: by what
+    # is left of its surroundings without a slope. Two that are hot themselves shall not count.
+    near = _neighbours(values, suspected, _WINDOW)
+    ordered = np.sort(near, axis=1)
+    near = np.clip(near, ordered[:, 2:3], ordered[:, -3:-2])
+    low, high = np.percentile(near - near @ _PLANE, [25, 75], axis=1)
     around = np.maximum((high - low) / _QUARTILES, noise)
     y, x = suspected.T
-    return suspected[values[y, x] > second[y, x] + threshold * around]
+    hot: Places = suspected[values[y, x] > second[y, x] + threshold * around]
+    return hot
 
 
-def _hot_counts(values: Values, odds: float) -> npt.NDArray[np.int64]:
+def _hot_counts(values: Values, odds: float) -> Places:
     from scipy import stats
 
     second = _second_largest(values)
@@ -145,10 +152,11 @@ def _hot_counts(values: Values, odds: float) -> npt.NDArray[np.int64]:
     pixels = around.shape[1] - 1
     by_mean = stats.nbinom.sf(values[y, x] - 1, total + 1, pixels / (pixels + 1))
     by_second = stats.poisson.sf(values[y, x] - 1, second[y, x])
-    return suspected[np.maximum(by_mean, by_second) < odds]
+    hot: Places = suspected[np.maximum(by_mean, by_second) < odds]
+    return hot
 
 
-def _dead_counts(values: Values, odds: float) -> npt.NDArray[np.int64]:
+def _dead_counts(values: Values, odds: float) -> Places:
     from scipy import stats
 
     second = -_second_largest(-values)
@@ -161,7 +169,8 @@ def _dead_counts(values: Values, odds: float) -> npt.NDArray[np.int64]:
     pixels = around.shape[1] - 1
     by_mean = stats.nbinom.cdf(values[y, x], total + 1, pixels / (pixels + 1))
     by_second = stats.poisson.cdf(values[y, x], second[y, x])
-    return suspected[np.maximum(by_mean, by_second) < odds]
+    dead: Places = suspected[np.maximum(by_mean, by_second) < odds]
+    return dead
 
 
 def _second_largest(values: Values) -> Values:
@@ -179,7 +188,7 @@ def _second_largest(values: Values) -> Values:
     return second
 
 
-def _neighbours(values: Values, places: npt.NDArray[np.int64], offsets: list[tuple[int, int]]) -> Values:
+def _neighbours(values: Values, places: Places, offsets: list[tuple[int, int]]) -> Values:
     """Return the values around every place, shape (place, offset); at the rim they are mirrored."""
     around = np.asarray(offsets)
     index = places[:, np.newaxis, :] + around

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
@@ -93,6 +92,7 @@ def scale_percentiles(series: TiltSeries, low: float, high: float) -> TiltSeries
             f"tilt series {series.name!r}: the percentiles {low:g} and {high:g} are both {zero:g}; "
             "expected different values. For a sparse map, raise the high percentile"
         )
+
     def scaled(stack: Any, origin: float) -> Any:
         return each_projection(
             stack,

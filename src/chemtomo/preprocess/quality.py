@@ -7,6 +7,7 @@ proposal, and people decide.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Generator
 from typing import Any, Literal
 
@@ -91,7 +92,6 @@ class _Looks:
     spread: Numbers
     noise: Numbers
     small: list[npt.NDArray[np.float64]]
-    shrink: float
 
 
 def score_projections(series: TiltSeries, limit: float = 5.0) -> ProjectionScores:
@@ -140,12 +140,8 @@ def score_projections_job(
     for done, number in enumerate(order):
         rows.append(_measure(series, int(number)))
         yield TaskProgress(done + 1, count, "looking at the projections")
-    detail, brightness, spread, noise, small = zip(*rows, strict=True)
-    looks = _Looks(
-        *(np.array(one) for one in (detail, brightness, spread, noise)),
-        list(small),
-        max(1.0, min(series.shape[1:]) / min(small[0].shape)),
-    )
+    detail, brightness, spread, noise = (np.array([row[column] for row in rows]) for column in range(4))
+    looks = _Looks(detail, brightness, spread, noise, [row[4] for row in rows])
     shifts: dict[tuple[int, int], tuple[Numbers, float]] = {}
     good = list(range(count))
     scores = np.zeros((3, count))
@@ -167,11 +163,13 @@ def score_projections_job(
     return ProjectionScores(
         series.name,
         np.array(series.tilts_deg),
-        *placed,
-        placed.max(axis=0),
-        tuple(found),
-        found,
-        limit,
+        blur=placed[0],
+        jump=placed[1],
+        contrast=placed[2],
+        combined=placed.max(axis=0),
+        proposed=tuple(found),
+        reasons=found,
+        limit=limit,
     )
 
 
@@ -180,7 +178,8 @@ def _measure(series: TiltSeries, number: int) -> tuple[float, float, float, floa
     image = np.asarray(series.data[number], dtype=np.float64)
     if not np.isfinite(image).all():
         raise DataError(
-            f"tilt series {series.name!r}: projection {number} has values that are not finite; expected numbers"
+            f"tilt series {series.name!r}: projection {number} has values that are not finite; "
+            "expected numbers"
         )
     counts = float(image.sum()) if series.kind == "counts" else 0.0
     if series.background is not None:
@@ -217,9 +216,7 @@ def _shrunk(image: Numbers, largest: int) -> Numbers:
     return shrunk
 
 
-def _scores(
-    looks: _Looks, good: list[int], shifts: dict[tuple[int, int], tuple[Numbers, float]]
-) -> Numbers:
+def _scores(looks: _Looks, good: list[int], shifts: dict[tuple[int, int], tuple[Numbers, float]]) -> Numbers:
     """Return the scores of the projections `good`, shape (3, good)."""
     blur = -_away(looks.detail[good])
     contrast = np.maximum(
@@ -265,7 +262,7 @@ def _displacements(
     looks: _Looks, good: list[int], shifts: dict[tuple[int, int], tuple[Numbers, float]]
 ) -> tuple[Numbers, Numbers]:
     """Return how far each is shifted off the middle of its two neighbours, and how unlike it is."""
-    pairs = list(zip(good[:-1], good[1:], strict=True))
+    pairs = list(itertools.pairwise(good))
     for pair in pairs:
         if pair not in shifts:
             shifts[pair] = _shift(looks.small[pair[0]], looks.small[pair[1]])

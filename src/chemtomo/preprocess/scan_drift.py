@@ -9,6 +9,7 @@ their shifts gives the speed, and one interpolation undoes it in every channel o
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -113,8 +114,8 @@ def estimate_scan_drift(
         )
     if slow.shape[1] // blocks < _LEAST_ROWS:
         raise DataError(
-            f"tilt series {slow.name!r}: {blocks} blocks of {slow.shape[1]} rows have fewer than {_LEAST_ROWS} "
-            f"each; expected at most {slow.shape[1] // _LEAST_ROWS} blocks"
+            f"tilt series {slow.name!r}: {blocks} blocks of {slow.shape[1]} rows have fewer than "
+            f"{_LEAST_ROWS} each; expected at most {slow.shape[1] // _LEAST_ROWS} blocks"
         )
     found = [
         _drift_of(np.asarray(one, dtype=np.float64), np.asarray(other, np.float64), blocks, largest_shift_px)
@@ -183,7 +184,9 @@ def _drift_of(slow: Numbers, fast: Numbers, blocks: int, reach: float) -> tuple[
     """Return speed, offset, residual and number of blocks of one scan."""
     height = slow.shape[0]
     middle = (height - 1) / 2
-    edges = np.linspace(0, height, blocks + 1).round().astype(int)
+    # Blocks at the very edge could not be found where they have left the fast image.
+    margin = min(int(np.ceil(reach)), height // 10)
+    edges = np.linspace(margin, height - margin, blocks + 1).round().astype(int)
     speed, offset = np.zeros(2), np.zeros(2)
     residual, used = float("nan"), 0
     for turn in range(_REFINEMENTS):
@@ -191,7 +194,7 @@ def _drift_of(slow: Numbers, fast: Numbers, blocks: int, reach: float) -> tuple[
         matrix = known.matrices(height)[0]
         now = slow if turn == 0 else warp(slow.astype(np.float32), matrix, fill="nearest").astype(np.float64)
         places, shifts = [], []
-        for top, bottom in zip(edges[:-1], edges[1:], strict=True):
+        for top, bottom in itertools.pairwise(edges):
             shift = _block_shift(now, fast, int(top), int(bottom), reach if turn == 0 else min(reach, 5.0))
             if shift is not None:
                 places.append((top + bottom - 1) / 2 - middle)
@@ -222,7 +225,9 @@ def _line(places: Numbers, shifts: Numbers) -> tuple[Numbers, float]:
 
 def _block_shift(slow: Numbers, fast: Numbers, top: int, bottom: int, reach: float) -> Numbers | None:
     """Return by how much a block of rows of the scan is shifted against the fast image, (dy, dx)."""
-    from skimage.feature import match_template
+    from skimage import feature
+
+    match: Any = feature.match_template
 
     wide = int(np.ceil(reach))
     side = min(wide, (slow.shape[1] - _LEAST_ROWS) // 2)
@@ -231,9 +236,10 @@ def _block_shift(slow: Numbers, fast: Numbers, top: int, bottom: int, reach: flo
         return None
     first, last = max(0, top - wide), min(fast.shape[0], bottom + wide)
     area = fast[first:last]
-    scores = match_template(area, block)
+    scores = match(area, block)
     at = np.unravel_index(int(scores.argmax()), scores.shape)
-    if not scores[at] > _LEAST_CORRELATION:
+    inside = all(0 < place < size - 1 for place, size in zip(at, scores.shape, strict=True))
+    if not (inside and scores[at] > _LEAST_CORRELATION):
         return None
     fine = [_peak(scores, at, axis) for axis in (0, 1)]
     # The block lies at `fine` in the area; there the sample is, and here it was scanned.
@@ -243,8 +249,6 @@ def _block_shift(slow: Numbers, fast: Numbers, top: int, bottom: int, reach: flo
 def _peak(scores: Numbers, at: tuple[Any, ...], axis: int) -> float:
     """Return the place of the top of a parabola through the largest score and its two neighbours."""
     place = int(at[axis])
-    if not 0 < place < scores.shape[axis] - 1:
-        return float(place)
     index = list(at)
     values = []
     for step in (-1, 0, 1):

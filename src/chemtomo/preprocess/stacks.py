@@ -22,7 +22,8 @@ def lazy(stack: Any) -> Any:
 
     if not hasattr(stack, "dask"):
         # A name of its own: to hash a large array takes seconds.
-        return dask.array.from_array(stack, chunks=(1, -1, -1), name=_name("stack"))
+        wrap: Any = dask.array.from_array
+        return wrap(stack, chunks=(1, -1, -1), name=_name("stack"))
     if all(size == 1 for size in stack.chunks[0]) and len(stack.chunks[1]) == len(stack.chunks[2]) == 1:
         return stack
     return stack.rechunk((1, -1, -1))
@@ -69,7 +70,8 @@ def each_projection(
         one = np.asarray(function(values[0], block_id[0]), dtype=kind)
         return one[np.newaxis]
 
-    return dask.array.map_blocks(
+    on_blocks: Any = dask.array.map_blocks
+    return on_blocks(
         block,
         lazy(stack),
         dtype=kind,

@@ -1,0 +1,88 @@
+"""Cropping, padding and binning: the sample, its axis and its alignment stay where they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chemtomo.data import Alignment, TiltSeries
+from chemtomo.errors import ParameterError
+from chemtomo.preprocess import bin_pixels, crop, pad
+
+
+@given(
+    factor=st.integers(1, 5),
+    shape=st.tuples(st.integers(5, 12), st.integers(5, 12)),
+    seed=st.integers(0, 100),
+    rate=st.floats(0.01, 1e5),
+)
+def test_binning_counts_conserves_their_sum(factor, shape, seed, rate):
+    """Of the pixels that fill bins; the expected background stays in step."""
+    data = np.random.default_rng(seed).poisson(rate, (2, *shape))
+    one = TiltSeries("A", data, [0, 1], kind="counts", background=np.full(data.shape, rate))
+    done = bin_pixels(one, factor)
+    rows, columns = (size // factor * factor for size in shape)
+    assert done.data.sum() == data[:, :rows, :columns].sum()
+    assert done.background.sum() == pytest.approx(2 * rows * columns * rate)
+
+
+@given(x=st.integers(0, 5), y=st.integers(0, 4))
+def test_cropping_undoes_padding(x, y):
+    data = np.arange(2 * 5 * 7, dtype=np.float32).reshape(2, 5, 7)
+    one = TiltSeries("A", data, [0, 1], axis_position_px=2.5, background=data / 2)
+    for edges in (False, True):
+        padded = pad(one, x, y, edges=edges)
+        assert padded.shape == (2, 5 + 2 * y, 7 + 2 * x)
+        assert padded.axis_position == 2.5 + x
+        back = crop(padded, (x, x + 7), (y, y + 5))
+        np.testing.assert_array_equal(back.data, data)
+        np.testing.assert_array_equal(back.background, data / 2)
+        assert back.axis_position == 2.5
+        if not edges:
+            assert padded.data.sum() == data.sum()
+
+
+def place_in_sample(series, tilt, point):
+    """Return the aligned place in nm of a recorded pixel, given by its place in nm from the first edge."""
+    matrix = series.alignment.matrices[tilt]
+    pixel = np.asarray(point) / series.pixel_size_nm - 0.5
+    aligned = np.linalg.solve(matrix[:, :2], pixel - matrix[:, 2])
+    return (aligned + 0.5) * series.alignment.pixel_size_nm
+
+
+def test_an_alignment_follows_cropping_padding_and_binning():
+    rng = np.random.default_rng(1)
+    matrices = np.tile(np.eye(2, 3), (3, 1, 1)) + rng.normal(0, 0.1, (3, 2, 3))
+    tilts = [-10.0, 0, 10]
+    alignment = Alignment("A", tilts, matrices, pixel_size_nm=2.0, shape=(12, 18))
+    one = TiltSeries("A", np.zeros((3, 12, 18)), tilts, 2.0, alignment=alignment)
+    # The same feature of the sample is found in pixels that begin elsewhere.
+    cases = [
+        (crop(one, (3, 15), (2, 10)), (-4.0, -6.0)),
+        (pad(one, 3, 2), (4.0, 6.0)),
+        (bin_pixels(one, 3), (0.0, 0.0)),
+        (bin_pixels(crop(one, (6, 18)), 2), (0.0, -12.0)),
+    ]
+    for done, moved in cases:
+        for tilt in range(3):
+            for point in ((3.0, 5.0), (20.0, 30.0)):
+                expected = place_in_sample(one, tilt, point)
+                found = place_in_sample(done, tilt, np.add(point, moved))
+                np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert bin_pixels(one, 3).alignment.shape == (4, 6)
+
+
+def test_binning_scales_what_is_in_pixels(full):
+    done = bin_pixels(full, 2)
+    np.testing.assert_allclose(done.detector_shifts_px * 4.0, full.detector_shifts_px * 2.0)
+    np.testing.assert_array_equal(done.gains, full.gains)
+    np.testing.assert_allclose(done.background, 4 * full.background[:, :6, :8])
+
+
+def test_padding_that_makes_no_sense_is_refused(full):
+    with pytest.raises(ParameterError, match="'Al': the edges of counts cannot be repeated"):
+        pad(full, 1, edges=True)
+    with pytest.raises(ParameterError, match="padding of -1 columns"):
+        pad(full, -1)
