@@ -36,6 +36,9 @@ _STEADY_CONTRAST = 0.015
 _STEADY_SHIFT = 0.01
 _STEADY_CORRELATION = 0.02
 _LARGEST_PART = 0.25
+# Below these nothing can be said: energy of fine detail over that of noise, correlation of neighbours.
+_LEAST_DETAIL = 0.3
+_LEAST_CORRELATION = 0.4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,6 +91,7 @@ class _Looks:
     """What is measured on each projection by itself, in the order of the tilts."""
 
     detail: Numbers
+    clear: Numbers
     brightness: Numbers
     spread: Numbers
     noise: Numbers
@@ -140,8 +144,8 @@ def score_projections_job(
     for done, number in enumerate(order):
         rows.append(_measure(series, int(number)))
         yield TaskProgress(done + 1, count, "looking at the projections")
-    detail, brightness, spread, noise = (np.array([row[column] for row in rows]) for column in range(4))
-    looks = _Looks(detail, brightness, spread, noise, [row[4] for row in rows])
+    numbers = np.array([row[:-1] for row in rows], dtype=np.float64).T
+    looks = _Looks(*numbers, [row[-1] for row in rows])
     shifts: dict[tuple[int, int], tuple[Numbers, float]] = {}
     good = list(range(count))
     scores = np.zeros((3, count))
@@ -173,8 +177,8 @@ def score_projections_job(
     )
 
 
-def _measure(series: TiltSeries, number: int) -> tuple[float, float, float, float, Numbers]:
-    """Return fine detail, brightness, spread, the noise of the brightness, and a small image."""
+def _measure(series: TiltSeries, number: int) -> tuple[float, float, float, float, float, Numbers]:
+    """Return detail, how clear it is, brightness, spread, noise of the brightness, and a small image."""
     image = np.asarray(series.data[number], dtype=np.float64)
     if not np.isfinite(image).all():
         raise DataError(
@@ -192,11 +196,12 @@ def _measure(series: TiltSeries, number: int) -> tuple[float, float, float, floa
     sharp = _shrunk(image, _BLUR_PIXELS)
     small = _shrunk(image, _JUMP_PIXELS)
     small = ndimage.gaussian_filter(small, 1.0)
-    return _detail(sharp), float(np.log(max(mean, 1e-30))), float(np.log(small.std() + 1e-30)), noise, small
+    brightness, spread = float(np.log(max(mean, 1e-30))), float(np.log(small.std() + 1e-30))
+    return *_detail(sharp), brightness, spread, noise, small
 
 
-def _detail(image: Numbers) -> float:
-    """Return the logarithm of the energy of fine detail over that of coarse detail, noise left out."""
+def _detail(image: Numbers) -> tuple[float, float]:
+    """Return the logarithm of the energy of fine detail over that of coarse detail, and over the noise."""
     tapered = (image - np.median(image)) * np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1]))
     power = np.abs(np.fft.rfft2(tapered)) ** 2
     radius = np.hypot(np.fft.fftfreq(image.shape[0])[:, np.newaxis], np.fft.rfftfreq(image.shape[1]))
@@ -204,7 +209,8 @@ def _detail(image: Numbers) -> float:
     fine = float(power[(radius > 0.06) & (radius < 0.25)].mean()) - white
     coarse = float(power[(radius > 0) & (radius < 0.06)].mean()) - white
     # Detail below a fraction of the noise cannot be told from none.
-    return float(np.log(max(fine, 0.1 * white, 1e-30)) - np.log(max(coarse, 0.1 * white, 1e-30)))
+    ratio = np.log(max(fine, 0.1 * white, 1e-30)) - np.log(max(coarse, 0.1 * white, 1e-30))
+    return float(ratio), fine / max(white, 1e-30)
 
 
 def _shrunk(image: Numbers, largest: int) -> Numbers:
@@ -219,6 +225,8 @@ def _shrunk(image: Numbers, largest: int) -> Numbers:
 def _scores(looks: _Looks, good: list[int], shifts: dict[tuple[int, int], tuple[Numbers, float]]) -> Numbers:
     """Return the scores of the projections `good`, shape (3, good)."""
     blur = -_away(looks.detail[good])
+    if np.median(looks.clear[good]) < _LEAST_DETAIL:
+        blur[:] = 0
     contrast = np.maximum(
         np.abs(_away(looks.brightness[good])) / _floor(_away(looks.brightness[good]), _STEADY_CONTRAST),
         np.abs(_away(looks.spread[good])) / _floor(_away(looks.spread[good]), 2 * _STEADY_CONTRAST),
@@ -272,7 +280,11 @@ def _displacements(
     displaced[1:-1] = np.hypot(*((steps[:-1] - steps[1:]) / 2).T)
     # At an end there is one neighbour only, and a step there shows against the usual steps.
     usual = np.median(steps, axis=0)
-    displaced[0], displaced[-1] = np.hypot(*(steps[0] - usual)) / 2, np.hypot(*(steps[-1] - usual)) / 2
+    # It has less weight than that of a neighbour which is shifted against both of its own.
+    for end in (0, -1):
+        displaced[end] = 0.75 * np.hypot(*(steps[end] - usual))
+    if np.median(unlike) > 1 - _LEAST_CORRELATION:
+        return np.zeros(len(good)), np.zeros(len(good))
     against = np.zeros(len(good))
     against[1:-1] = np.minimum(unlike[:-1], unlike[1:])  # a bad one is unlike both of its neighbours
     against[0], against[-1] = unlike[0], unlike[-1]

@@ -112,10 +112,11 @@ def estimate_scan_drift(
             f"the slow scans {slow.name!r} have shape {slow.shape} and the fast images {fast.name!r} "
             f"{fast.shape}; expected the same shape and the same tilts"
         )
-    if slow.shape[1] // blocks < _LEAST_ROWS:
+    rows = slow.shape[1] - 2 * _margin(slow.shape[1], largest_shift_px)
+    if rows // blocks < _LEAST_ROWS:
         raise DataError(
-            f"tilt series {slow.name!r}: {blocks} blocks of {slow.shape[1]} rows have fewer than "
-            f"{_LEAST_ROWS} each; expected at most {slow.shape[1] // _LEAST_ROWS} blocks"
+            f"tilt series {slow.name!r}: {blocks} blocks of {rows} rows have fewer than "
+            f"{_LEAST_ROWS} each; expected at most {rows // _LEAST_ROWS} blocks"
         )
     found = [
         _drift_of(np.asarray(one, dtype=np.float64), np.asarray(other, np.float64), blocks, largest_shift_px)
@@ -184,8 +185,7 @@ def _drift_of(slow: Numbers, fast: Numbers, blocks: int, reach: float) -> tuple[
     """Return speed, offset, residual and number of blocks of one scan."""
     height = slow.shape[0]
     middle = (height - 1) / 2
-    # Blocks at the very edge could not be found where they have left the fast image.
-    margin = min(int(np.ceil(reach)), height // 10)
+    margin = _margin(height, reach)
     edges = np.linspace(margin, height - margin, blocks + 1).round().astype(int)
     speed, offset = np.zeros(2), np.zeros(2)
     residual, used = float("nan"), 0
@@ -205,6 +205,11 @@ def _drift_of(slow: Numbers, fast: Numbers, blocks: int, reach: float) -> tuple[
         found, residual = _line(np.array(places), np.array(shifts))
         offset, speed = offset + found[0], speed + found[1]
     return speed, offset, residual, used
+
+
+def _margin(height: int, reach: float) -> int:
+    """Return the rows at each end that are left out: they may have drifted out of the fast image."""
+    return min(int(np.ceil(reach)), height // 10)
 
 
 def _line(places: Numbers, shifts: Numbers) -> tuple[Numbers, float]:
