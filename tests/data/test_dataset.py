@@ -43,9 +43,8 @@ def test_select_and_map_keep_the_order_asked_for():
 @pytest.mark.parametrize(
     ("changes", "sides"),
     [
-        ({"shape": (2, 3, 5)}, ["(2, 3, 4)", "(2, 3, 5)"]),
-        ({"tilts_deg": [0, 1.5]}, ["tilt 1", "1 and 1.5"]),
-        ({"pixel_size_nm": 2.0}, ["1 and 2 nm"]),
+        ({"shape": (2, 3, 5)}, ["(3, 4)", "(3, 5)", "Crop or bin them alike"]),
+        ({"pixel_size_nm": 2.0}, ["1 and 2 nm", "Bin the finer"]),
         ({"axis_position_px": 2.0}, ["1.5 and 2"]),
     ],
 )
@@ -55,6 +54,11 @@ def test_differing_geometry_is_told_from_both_sides(changes, sides):
         dataset.require_common_geometry()
     for side in ["'A'", "'B'", *sides]:
         assert side in str(caught.value)
+
+
+def test_tilts_may_differ():
+    three = series("B", shape=(3, 3, 4), tilts_deg=[-1, 0, 7])
+    Dataset((series("A"), three)).require_common_geometry()
 
 
 def test_equal_geometry_passes():

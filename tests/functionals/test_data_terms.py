@@ -232,3 +232,108 @@ def test_wrong_shape_of_the_projections(kind: type[DataTerm]) -> None:
             call(wrong)
     with pytest.raises(DataError, match=r"\(2, 3, 2, 5\); expected \(2, 3, 2, 4\)"):
         term.prox_conjugate(wrong, SIGMA)
+
+
+# Weights of projections, and a background
+
+TILT_WEIGHT = np.array([[1.0, 0.3, 2.5], [0.6, 0.0, 1.7]])
+
+
+def background() -> npt.NDArray[np.float64]:
+    return np.random.default_rng(5).random(SHAPE) + 0.05
+
+
+@TERMS
+def test_the_value_with_weights_and_a_background_by_its_formula(kind: type[DataTerm]) -> None:
+    f, v, b = counts(), np.random.default_rng(1).random(SHAPE) + 0.1, background()
+    expected = v + b
+    if kind is KullbackLeibler:
+        pixels = expected - f + np.where(f > 0, f * np.log(np.where(f > 0, f, 1) / expected), 0)
+    else:
+        pixels = (expected - f) ** 2 / 2
+    by_hand = (TILT_WEIGHT[:, :, None, None] * pixels).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(kind(f, WEIGHT, TILT_WEIGHT, b).value(v), by_hand)
+
+
+def test_a_gain_is_a_weight_and_a_unit() -> None:
+    """KL of f and g v + b is g times that of f / g and v + b / g; squares the same with g^2."""
+    f, v, b = counts(), np.random.default_rng(1).random(SHAPE) + 0.1, background()
+    gains = np.array([[0.5, 1.0, 3.0], [0.7, 0.2, 1.0]])
+    g = gains[:, :, None, None]
+    for kind, power in ((KullbackLeibler, 1), (SquaredL2, 2)):
+        expected = kind(f, WEIGHT).value(g * v + b)
+        np.testing.assert_allclose(kind(f / g, WEIGHT, gains**power, b / g).value(v), expected)
+
+
+@TERMS
+def test_fenchel_young_with_weights_and_a_background(kind: type[DataTerm]) -> None:
+    """Equality at the slope; nothing but zero where there is no projection."""
+    f, v, b = counts(), np.random.default_rng(1).random(SHAPE) + 0.1, background()
+    term = kind(f, WEIGHT, TILT_WEIGHT, b)
+    w = (WEIGHT[:, None] * TILT_WEIGHT)[:, :, None, None]
+    slope = w * (1 - f / (v + b)) if kind is KullbackLeibler else w * (v + b - f)
+    value = WEIGHT @ term.value(v)
+    assert value + term.conjugate(slope) == pytest.approx(np.vdot(v, slope))
+    below = slope - (w > 0) * np.random.default_rng(2).random(SHAPE)
+    assert value + term.conjugate(below) > np.vdot(v, below)
+    elsewhere = slope + (w == 0)
+    assert term.conjugate(elsewhere) == np.inf
+    np.testing.assert_array_equal(term.project_domain(elsewhere), term.project_domain(slope))
+
+
+@TERMS
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_proximal_map_with_weights_and_a_background(kind: type[DataTerm], dtype: npt.DTypeLike) -> None:
+    """By its optimality: (a - r) / sigma is the slope of the conjugate at r, where the slope is v."""
+    f, b = counts().astype(dtype), background().astype(dtype)
+    a = (3 * np.random.default_rng(1).standard_normal(SHAPE)).astype(dtype)
+    term = kind(f, WEIGHT, TILT_WEIGHT, b)
+    r = term.prox_conjugate(a, SIGMA)
+    assert r.dtype == dtype
+    w = (WEIGHT[:, None] * TILT_WEIGHT)[:, :, None, None]
+    missing = np.broadcast_to(w == 0, SHAPE)
+    assert not r[missing].any()
+    v = (a - r) / SIGMA[:, None, None, None]
+    if kind is KullbackLeibler:
+        assert (v[~missing] + b[~missing] >= -1e-6).all()
+        smooth = ~missing & (v + b > 1e-3)
+        slope = w * (1 - f / np.where(smooth, v + b, 1))
+    else:
+        smooth, slope = ~missing, w * (v + b - f)
+    assert smooth.mean() > 0.5
+    relative, absolute = (1e-9, 1e-9) if dtype == np.float64 else (1e-3, 1e-4)
+    np.testing.assert_allclose(r[smooth], slope[smooth], rtol=relative, atol=absolute)
+
+
+@TERMS
+def test_data_without_a_projection_make_no_difference(kind: type[DataTerm]) -> None:
+    f, v, a = counts(), np.random.default_rng(1).random(SHAPE) + 0.1, -np.random.default_rng(2).random(SHAPE)
+    other = f.copy()
+    other[1, 1] = 77
+    one, two = kind(f, WEIGHT, TILT_WEIGHT), kind(other, WEIGHT, TILT_WEIGHT)
+    np.testing.assert_array_equal(one.value(v), two.value(v))
+    np.testing.assert_array_equal(one.prox_conjugate(a, SIGMA), two.prox_conjugate(a, SIGMA))
+    r = one.prox_conjugate(a, SIGMA)
+    assert one.conjugate(r) == two.conjugate(r)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"tilt_weight": np.ones((2, 2))},
+            r"of the projections: found .*\(2, 2\); expected \(2, 3\)",
+        ),
+        ({"tilt_weight": [[1, 1, -1], [1, 1, 1]]}, "reach from -1.0 to 1.0; expected none below 0"),
+        ({"tilt_weight": [[1, 1, 1], [0, 0, 0]]}, r"channels \[1\] have no projection"),
+        ({"background": np.ones((2, 3, 2, 3))}, r"background: found .*\(2, 3, 2, 3\)"),
+        ({"background": np.full(SHAPE, np.nan)}, "background holds NaN"),
+        (
+            {"background": np.full(SHAPE, -0.5)},
+            "value of the background is -0.5; expected none below 0",
+        ),
+    ],
+)
+def test_bad_weights_and_backgrounds_name_both_sides(changes: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        KullbackLeibler(counts(), WEIGHT, **changes)

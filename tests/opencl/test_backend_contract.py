@@ -20,7 +20,12 @@ from chemtomo.solvers.backend import Backend, DualSteps, PrimalSteps
 from chemtomo.solvers.metric import FourierMetric
 
 GEOMETRY = ParallelBeam(
-    [-80.2, -41, -20, 0, 15, 45, 90], 14, (8, 11), detector_axis=6.2, volume_axis=(3.6, 4.9)
+    [-80.2, -41, -20, 0, 15, 45, 90],
+    14,
+    (8, 11),
+    detector_axis=6.2,
+    volume_axis=(3.6, 4.9),
+    detector_shifts=[0, 1.3, -0.6, 0, 0.01, -2, 1],
 )
 NORM = Projector(GEOMETRY, 1, 1).norm()
 
@@ -36,10 +41,12 @@ class Case:
     dims: Literal[2, 3]
     channels: int
     slices: int
+    whole_model: bool = False
+    """With gains, a background, and channels without some of the projections."""
 
     def __str__(self) -> str:
         coupling = "coupled" if self.coupled else "apart"
-        size = f"{self.channels}x{self.slices}"
+        size = f"{self.channels}x{self.slices}" + ("-whole model" if self.whole_model else "")
         return f"{self.layout}-{self.data_term}-{coupling}-{self.order}-{self.dims}d-{size}"
 
 
@@ -54,6 +61,12 @@ CASES = [
     Case("gpu", "kl", True, "tgv", 3, 3, 9),
     Case("gpu", "l2", False, "tgv", 3, 2, 67),
     Case("gpu", "kl", True, "tv", 2, 5, 22),
+    Case("cpu", "kl", True, "tgv", 3, 2, 9, whole_model=True),
+    Case("cpu", "l2", False, "tgv", 3, 2, 5, whole_model=True),
+    Case("cpu", "kl", False, "tv", 3, 1, 70, whole_model=True),
+    Case("cpu", "kl", True, "tgv", 2, 5, 22, whole_model=True),
+    Case("gpu", "kl", True, "tgv", 3, 3, 67, whole_model=True),
+    Case("gpu", "l2", True, "tv", 2, 5, 22, whole_model=True),
 ]
 SMALL, SMALL_SQUARES, LONG = CASES[0], CASES[1], CASES[2]
 
@@ -98,7 +111,16 @@ def problem_of(case: Case, **changes: Any) -> Problem:
     projections = Projector(GEOMETRY, case.channels, case.slices).forward(
         specimen(case.channels, case.slices)
     )
-    counts = np.random.default_rng(0).poisson(4 * projections / NORM)
+    model: dict[str, Any] = {}
+    expected = projections / NORM
+    if case.whole_model:
+        generator = np.random.default_rng(9)
+        gains = generator.uniform(0.4, 2, (case.channels, GEOMETRY.tilts))
+        gains[-1, [1, 4]] = 0
+        background = generator.uniform(0.01, 0.4, projections.shape) * (gains > 0)[:, :, None, None]
+        model = {"tilt_weights": gains, "background": background.astype(np.float32)}
+        expected = expected * (gains > 0)[:, :, None, None] + background
+    counts = np.random.default_rng(0).poisson(4 * expected)
     assert (counts == 0).any()
     arguments: dict[str, Any] = {
         "geometry": GEOMETRY,
@@ -111,6 +133,7 @@ def problem_of(case: Case, **changes: Any) -> Problem:
         "coupled": case.coupled,
         "second_order": case.order == "tgv",
         "operator_norm": NORM,
+        **model,
     }
     return Problem(**(arguments | changes))
 
@@ -356,6 +379,22 @@ def test_no_counts_at_all_give_nothing(backend_of: MakeBackend) -> None:
     iterate_in_metric(backend, metric_of(problem, steps_of(problem)[0]), 3, 1.8)
     assert not backend.volume().any()
     assert backend.objective() == Objective(0.0, (0.0, 0.0), 0.0, 0.0)
+
+
+def test_data_that_were_not_recorded_make_no_difference(backend_of: MakeBackend) -> None:
+    """Whatever stands where a channel has no projection."""
+    case = next(case for case in CASES if case.whole_model)
+    problem = problem_of(case)
+    data, background = problem.data.copy(), problem.background.copy()
+    data[-1, [1, 4]] = 7
+    background[-1, [1, 4]] = 3
+    backends = backend_of(problem), backend_of(dataclasses.replace(problem, data=data, background=background))
+    metric = metric_of(problem, steps_of(problem)[0])
+    for backend in backends:
+        iterate_plainly(backend, 2, 1.8)
+        iterate_in_metric(backend, metric, 2, 1.8)
+    np.testing.assert_array_equal(backends[0].volume(), backends[1].volume())
+    assert backends[0].objective().total == pytest.approx(backends[1].objective().total, rel=1e-6)
 
 
 def test_a_channel_without_counts_stays_empty(backend_of: MakeBackend) -> None:

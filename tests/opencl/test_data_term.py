@@ -47,11 +47,12 @@ def prox_of(request: pytest.FixtureRequest) -> Prox:
         buffers = [queue.zeros(shape) for _ in range(3)]
         for buffer, array in zip(buffers, (r, v, f), strict=True):
             queue.write(buffer, layout.pack(array))
-        rays = shape[1] * shape[2]
-        constants = queue.upload(np.array([sigma, weight], np.float32))
-        size = (layout.block // layout.width, rays, layout.blocks)
-        numbers = (np.int32(rays), np.int32(layout.chunks), np.float32(1))
-        queue.run("data_term", "data_dual_update", size, (1, 1, 1), *buffers, constants, *numbers)
+        _, tilts, detectors, _ = shape
+        constants = queue.upload(np.repeat([sigma, weight], tilts).astype(np.float32))
+        size = (layout.block // layout.width, detectors, layout.blocks * tilts)
+        numbers = (np.int32(tilts), np.int32(detectors), np.int32(layout.chunks), np.float32(1))
+        arguments = (*buffers, buffers[2], constants, *numbers)  # no background
+        queue.run("data_term", "data_dual_update", size, (1, 1, 1), *arguments)
         return layout.unpack(queue.read(buffers[0], shape))
 
     return on_device

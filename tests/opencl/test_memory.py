@@ -27,6 +27,7 @@ SIZES = pytest.mark.parametrize(
 @SIZES
 @pytest.mark.parametrize("second_order", [False, True])
 @pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("background", [False, True])
 def test_variational(
     device: DeviceInfo,
     lie_as_on: LieAsOn,
@@ -35,6 +36,7 @@ def test_variational(
     slices: int,
     dims: Literal[2, 3],
     second_order: bool,
+    background: bool,
 ) -> None:
     from chemtomo.opencl.variational import OpenCLBackend
 
@@ -50,8 +52,14 @@ def test_variational(
         coupled=True,
         second_order=second_order,
         operator_norm=15.0,
+        background=np.ones((channels, 6, slices, 45), np.float32) if background else None,
     )
-    arguments: dict[str, Any] = {"dims": dims, "second_order": second_order, "device": device}
+    arguments: dict[str, Any] = {
+        "dims": dims,
+        "second_order": second_order,
+        "device": device,
+        "background": background,
+    }
     backend = OpenCLBackend(problem, device)
     need = variational_need(GEOMETRY, channels, slices, fast=False, **arguments)
     assert 0 <= need.total - backend.allocated_bytes <= _SMALL
@@ -75,7 +83,8 @@ def test_sirt(device: DeviceInfo, lie_as_on: LieAsOn, kind: str, channels: int, 
 
     lie_as_on(kind)
     data = np.ones((channels, 6, slices, 45), np.float32)
-    sirt = OpenCLSirt(GEOMETRY, data, *inverse_sums(GEOMETRY), True, device)
+    weights = np.ones((channels, 6))
+    sirt = OpenCLSirt(GEOMETRY, data, *inverse_sums(GEOMETRY, weights), weights, True, device)
     need = sirt_need(GEOMETRY, channels, slices, device=device)
     assert 0 <= need.total - sirt.allocated_bytes <= _SMALL
     assert need.largest == max(buffer.size for buffer in sirt._queue._buffers)

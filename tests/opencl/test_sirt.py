@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,9 @@ from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
 from chemtomo.recon.sirt import NumpySirt, SirtBackend, inverse_sums
 
-GEOMETRY = ParallelBeam([-61, -30, 0, 25, 70, 90], 11, (9, 12), detector_axis=4.6)
+GEOMETRY = ParallelBeam(
+    [-61, -30, 0, 25, 70, 90], 11, (9, 12), detector_axis=4.6, detector_shifts=[0, 0.3, -1.2, 2, 0, -0.5]
+)
 
 MakeSirt = Callable[[npt.NDArray[np.float32], bool], SirtBackend]
 
@@ -20,14 +23,23 @@ MakeSirt = Callable[[npt.NDArray[np.float32], bool], SirtBackend]
 @pytest.fixture(params=["numpy", "opencl, layout of a cpu", "opencl, layout of a gpu"])
 def sirt_of(request: pytest.FixtureRequest) -> MakeSirt:
     """SIRT of some data, non-negative or not, on a backend."""
-    rows, columns = inverse_sums(GEOMETRY)
+
+    def arguments(data: npt.NDArray[np.float32], nonnegative: bool) -> tuple[Any, ...]:
+        weights = weights_of(len(data))
+        return GEOMETRY, data, *inverse_sums(GEOMETRY, weights), weights, nonnegative
+
     if request.param == "numpy":
-        return lambda data, nonnegative: NumpySirt(GEOMETRY, data, rows, columns, nonnegative)
+        return lambda data, nonnegative: NumpySirt(*arguments(data, nonnegative))
     device = request.getfixturevalue("device")
     request.getfixturevalue("lie_as_on")(request.param.split()[-1])
     from chemtomo.opencl.sirt import OpenCLSirt
 
-    return lambda data, nonnegative: OpenCLSirt(GEOMETRY, data, rows, columns, nonnegative, device)
+    return lambda data, nonnegative: OpenCLSirt(*arguments(data, nonnegative), device)
+
+
+def weights_of(channels: int) -> npt.NDArray[np.float64]:
+    """A channel with all projections, one with gains, one that has not got some projections."""
+    return np.array([[1, 1, 1, 1, 1, 1], [1, 0.7, 2, 0.3, 1, 1], [0, 1, 0.5, 1, 0, 1]])[:channels]
 
 
 def noisy_data(channels: int, slices: int) -> npt.NDArray[np.float32]:
@@ -45,11 +57,15 @@ def test_iterations_by_their_formula(
     data = noisy_data(channels, slices)
     sirt = sirt_of(data, nonnegative)
     projector = Projector(GEOMETRY, channels, slices)
-    rows, columns = (sums[None, :, None, :].astype(np.float64) for sums in inverse_sums(GEOMETRY))
+    weights = weights_of(channels)[:, :, None, None]
+    row_sums = projector.forward(np.ones(projector.domain_shape))
+    inverse_row_sums = np.where(row_sums > 1e-3 * row_sums.max(), 1 / np.maximum(row_sums, 1e-9), 0)
+    column_sums = projector.adjoint(weights * np.ones(projector.range_shape))
+    columns = np.where(column_sums > 1e-3 * column_sums.max(), 1 / np.maximum(column_sums, 1e-9), 0)
     u = np.zeros(projector.domain_shape)
     for _ in range(4):
         sirt.advance()
-        u = u + columns * projector.adjoint(rows * (data - projector.forward(u)))
+        u = u + columns * projector.adjoint(weights * inverse_row_sums * (data - projector.forward(u)))
         if nonnegative:
             u = np.maximum(u, 0)
     assert (u < 0).any() != nonnegative
@@ -58,7 +74,7 @@ def test_iterations_by_their_formula(
     assert volume.dtype == np.float32
     np.testing.assert_allclose(volume, u, atol=1e-5 * np.abs(u).max())
     np.testing.assert_array_equal(sirt.slice(slices - 1), volume[:, :, slices - 1])
-    squares = 0.5 * ((projector.forward(u) - data) ** 2).sum(axis=(1, 2, 3))
+    squares = 0.5 * (weights * (projector.forward(u) - data) ** 2).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(sirt.residuals(), squares, rtol=1e-5)
     np.testing.assert_array_equal(sirt.volume(), volume)
 

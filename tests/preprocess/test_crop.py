@@ -77,7 +77,7 @@ def test_many_counts_at_the_edge_are_signal():
 
 
 def test_signals_of_different_geometry_have_no_common_support():
-    with pytest.raises(DataError, match="same shape"):
+    with pytest.raises(DataError, match="same rows and columns"):
         detector_support(Dataset((series(block(1, 2), "A"), series(block(1, 2)[:, :, :-1], "B"))))
 
 

@@ -81,7 +81,7 @@ def test_rays_and_pixels_that_meet_nothing_stay_out() -> None:
     for detector, shape in ((31, (5, 5)), (5, (31, 31))):
         geometry = ParallelBeam([0, 20, 45], detector, shape)
         matrix = Projector(geometry, 1, 1).matrix
-        rows, columns = inverse_sums(geometry)
+        rows, columns = inverse_sums(geometry, np.ones((1, 3)))
         assert np.isfinite(rows).all()
         assert np.isfinite(columns).all()
         # 1 where the sum counts, 0 where the ray or pixel meets hardly anything

@@ -43,7 +43,7 @@ def apply_in_real_space(metric: FourierMetric, u: Array, w: Array | None) -> tup
     axes = (1, 2, 3) if metric.dims == 3 else (1, 3)
     data, positivity = (np.reshape(steps, (-1, 1, 1, 1)) for steps in (metric.data, metric.positivity))
     convolved = np.fft.irfftn(
-        np.fft.rfftn(u, axes=(1, 3)) * metric.spectrum[:, None, :], s=(u.shape[1], u.shape[3]), axes=(1, 3)
+        np.fft.rfftn(u, axes=(1, 3)) * metric.spectrum[:, :, None, :], s=(u.shape[1], u.shape[3]), axes=(1, 3)
     )
     first = metric.first * np.stack([forward(u, axis) for axis in axes])
     if w is not None:
@@ -91,7 +91,7 @@ def test_solve_inverts_the_operator_in_real_space(
 def _even_spectrum(grid: tuple[int, int, int]) -> npt.NDArray[np.float32]:
     """Something positive and symmetric, so that its convolution is real and self-adjoint."""
     kz, kx = np.fft.fftfreq(grid[0])[:, None], np.fft.rfftfreq(grid[2])[None]
-    return (1 / (0.1 + kz**2 + 3 * kx**2)).astype(np.float32)
+    return (1 / (0.1 + kz**2 + 3 * kx**2)).astype(np.float32)[np.newaxis]
 
 
 def problem_of(
@@ -137,9 +137,9 @@ def test_the_spectrum_is_that_of_projecting_and_back_projecting_a_point() -> Non
     point[0, 3, 0, 4] = 1
     response = projector.adjoint(projector.forward(point))[0, :, 0] / problem.operator_norm**2
     assert metric.spectrum.dtype == np.float32
-    assert metric.spectrum.shape == (metric.grid[0], metric.grid[2] // 2 + 1)
+    assert metric.spectrum.shape == (1, metric.grid[0], metric.grid[2] // 2 + 1)
     expected = np.abs(np.fft.fft2(response, s=(metric.grid[0], metric.grid[2])))[:, : metric.grid[2] // 2 + 1]
-    np.testing.assert_allclose(metric.spectrum, expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(metric.spectrum[0], expected, rtol=1e-5, atol=1e-7)
 
 
 def matrices(problem: Problem, metric: FourierMetric) -> tuple[Array, Array]:

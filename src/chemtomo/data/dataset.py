@@ -77,25 +77,22 @@ class Dataset:
         )
 
     def require_common_geometry(self) -> None:
-        """Raise `DataError` unless all series have the same shape, tilts, pixel size and tilt axis."""
+        """Raise `DataError` unless all series have the same rows, columns, pixel size and tilt axis.
+
+        Their tilts may differ.
+        """
         first = self.series[0]
         for other in self.series[1:]:
             pair = f"tilt series {first.name!r} and {other.name!r}"
-            if first.shape != other.shape:
-                raise DataError(
-                    f"{pair} have shapes {first.shape} and {other.shape}; expected the same shape"
-                )
-            apart = float(np.abs(first.tilts_deg - other.tilts_deg).max())
-            if apart > 0.01:
-                at = int(np.abs(first.tilts_deg - other.tilts_deg).argmax())
-                raise DataError(
-                    f"{pair} differ in tilt {at}: {first.tilts_deg[at]:g} and "
-                    f"{other.tilts_deg[at]:g} degrees; expected the same tilts"
-                )
             if not np.isclose(first.pixel_size_nm, other.pixel_size_nm, rtol=1e-3):
                 raise DataError(
                     f"{pair} have pixels of {first.pixel_size_nm:g} and "
-                    f"{other.pixel_size_nm:g} nm; expected the same pixel size"
+                    f"{other.pixel_size_nm:g} nm; expected the same pixel size. Bin the finer, or link it"
+                )
+            if first.shape[1:] != other.shape[1:]:
+                raise DataError(
+                    f"{pair} have projections of {first.shape[1:]} and {other.shape[1:]} pixels; expected "
+                    "the same rows and columns. Crop or bin them alike, or link one to the other"
                 )
             if not np.isclose(first.axis_position, other.axis_position, rtol=0, atol=1e-3):
                 raise DataError(

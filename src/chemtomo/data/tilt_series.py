@@ -161,6 +161,14 @@ class TiltSeries:
         for tilt in range(self.data.shape[0]):
             yield np.asarray(self.data[tilt])
 
+    def backgrounds(self) -> Iterator[npt.NDArray[Any]]:
+        """Yield the background (y, x) of one projection after the other; zeros where there is none."""
+        for tilt in range(self.data.shape[0]):
+            if self.background is None:
+                yield np.zeros(self.data.shape[1:], dtype=np.float32)
+            else:
+                yield np.asarray(self.background[tilt])
+
     @property
     def axis_position(self) -> float:
         """Detector coordinate of the tilt axis in pixels."""

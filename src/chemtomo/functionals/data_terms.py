@@ -15,7 +15,10 @@ __all__ = ["DataTerm", "KullbackLeibler", "SquaredL2"]
 
 
 class DataTerm(abc.ABC):
-    """A data term ``sum_c w_c D(v_c, f_c)`` of projections ``v`` given the data ``f``.
+    """A data term ``sum_c w_c sum_t k_ct D(v_ct + b_ct, f_ct)`` of projections ``v`` given the data ``f``.
+
+    A subclass says what ``D`` is, without a background: a background moves the argument of the
+    proximal map by ``sigma b``, and takes ``<r, b>`` from the conjugate.
 
     Parameters
     ----------
@@ -23,6 +26,11 @@ class DataTerm(abc.ABC):
         The data ``f``.
     weight : array_like, shape (channel,)
         The weight ``w_c`` of every channel, positive.
+    tilt_weight : array_like, shape (channel, tilt), optional
+        The weight ``k_ct`` of every projection in its channel, 1 by default. 0 for a projection that
+        the channel has not got: its data do not matter, and its dual variable is 0.
+    background : numpy.ndarray, shape (channel, tilt, y, detector), optional
+        The expected value ``b`` without a sample, 0 by default.
 
     Raises
     ------
@@ -30,7 +38,13 @@ class DataTerm(abc.ABC):
         When the shapes do not fit together, a weight is not positive or a value not finite.
     """
 
-    def __init__(self, data: FloatArray, weight: npt.ArrayLike) -> None:
+    def __init__(
+        self,
+        data: FloatArray,
+        weight: npt.ArrayLike,
+        tilt_weight: npt.ArrayLike | None = None,
+        background: FloatArray | None = None,
+    ) -> None:
         where = type(self).__name__
         weights = np.asarray(weight, dtype=np.float64)
         if data.ndim != 4:
@@ -46,37 +60,95 @@ class DataTerm(abc.ABC):
             raise DataError(f"{where}: the weights are {weights.tolist()}; expected positive numbers")
         if not np.isfinite(data).all():
             raise DataError(f"{where}: the data holds NaN or infinite values; expected finite ones")
+        if tilt_weight is None:
+            tilt_weight = np.ones(data.shape[:2])
+        tilt_weights = np.asarray(tilt_weight, dtype=np.float64)
+        require_shape(f"{where}, weights of the projections", tilt_weights, data.shape[:2])
+        if not (np.isfinite(tilt_weights).all() and (tilt_weights >= 0).all()):
+            raise DataError(
+                f"{where}: the weights of the projections reach from {tilt_weights.min()} to "
+                f"{tilt_weights.max()}; expected none below 0"
+            )
+        if not (tilt_weights > 0).any(axis=1).all():
+            empty = np.flatnonzero(~(tilt_weights > 0).any(axis=1)).tolist()
+            raise DataError(
+                f"{where}: the channels {empty} have no projection with a weight; expected at least one each"
+            )
+        if background is not None:
+            require_shape(f"{where}, background", background, data.shape)
+            if not np.isfinite(background).all():
+                raise DataError(f"{where}: the background holds NaN or infinite values; expected finite ones")
         self.data = data
         self.weight = weights
+        self.tilt_weight = tilt_weights
+        self.background = background
+        self._product = (weights[:, np.newaxis] * tilt_weights)[:, :, np.newaxis, np.newaxis]
 
-    @abc.abstractmethod
     def value(self, v: FloatArray) -> npt.NDArray[np.float64]:
-        """``D(v_c, f_c)`` of every channel, without its weight, shape (channel,)."""
+        """``sum_t k_ct D(v_ct + b_ct, f_ct)`` of every channel, without its weight, shape (channel,)."""
+        require_shape(f"{type(self).__name__}.value", v, self.data.shape)
+        values = np.empty(len(v))
+        for channel, (f, own, weights) in enumerate(zip(self.data, v, self.tilt_weight, strict=True)):
+            expected = own.astype(np.float64)
+            if self.background is not None:
+                expected = expected + self.background[channel]
+            has = weights > 0
+            pixels = self._values(expected[has], f[has].astype(np.float64))
+            values[channel] = weights[has] @ pixels.sum(axis=(1, 2))
+        return values
 
-    @abc.abstractmethod
     def conjugate(self, r: FloatArray) -> float:
-        """Evaluate the convex conjugate of the weighted sum over all channels."""
+        """Evaluate the convex conjugate of the weighted sum over all channels: ``D* - <r, b>``."""
+        require_shape(f"{type(self).__name__}.conjugate", r, self.data.shape)
+        r64 = r.astype(np.float64)
+        if (r64[self.tilt_weight == 0] != 0).any():
+            return float("inf")
+        has = self.tilt_weight > 0
+        total = self._conjugate(r64[has], self._product[has], self.data[has].astype(np.float64))
+        return total if self.background is None else total - float((r64 * self.background).sum())
 
-    @abc.abstractmethod
     def prox_conjugate(self, r: FloatArray, sigma: npt.ArrayLike) -> FloatArray:
         """Proximal map of the conjugate with the step ``sigma`` of every channel, shape (channel,).
 
         In a primal-dual iteration the argument is ``r + sigma v``.
         """
+        require_shape(f"{type(self).__name__}.prox_conjugate", r, self.data.shape)
+        steps = np.broadcast_to(np.asarray(sigma), self.data.shape[:1])
+        step = steps.astype(r.dtype).reshape(-1, 1, 1, 1)
+        if self.background is not None:
+            r = r + step * self.background.astype(r.dtype)
+        has = self._product > 0
+        weight = np.where(has, self._product, 1).astype(r.dtype)
+        found = self._prox_conjugate(r, step, weight, self.data.astype(r.dtype))
+        return found if has.all() else np.where(has, found, r.dtype.type(0))
 
-    @abc.abstractmethod
     def project_domain(self, r: FloatArray) -> FloatArray:
         """Change ``r`` as little as needed to make the conjugate finite there, and well so."""
+        require_shape(f"{type(self).__name__}.project_domain", r, self.data.shape)
+        inside = self._project_domain(r, self._product.astype(r.dtype))
+        return np.where(self._product > 0, inside, r.dtype.type(0))
 
-    def _per_channel(self, array: FloatArray, numbers: npt.ArrayLike) -> FloatArray:
-        """Give one number a channel the type of `array` and axes that broadcast against it."""
-        require_shape(type(self).__name__, array, self.data.shape)
-        values = np.broadcast_to(np.asarray(numbers), self.data.shape[:1])
-        return values.astype(array.dtype).reshape(-1, 1, 1, 1)
+    @abc.abstractmethod
+    def _values(self, v: FloatArray, f: FloatArray) -> FloatArray:
+        """``D(v, f)`` of every pixel (tilt, y, detector) of a channel, in float64."""
+
+    @abc.abstractmethod
+    def _conjugate(self, r: FloatArray, w: FloatArray, f: FloatArray) -> float:
+        """Conjugate of ``w D(., f)`` at ``r``, in float64."""
+
+    @abc.abstractmethod
+    def _prox_conjugate(self, r: FloatArray, sigma: FloatArray, w: FloatArray, f: FloatArray) -> FloatArray:
+        """Proximal map of the conjugate of ``w D(., f)``, ``w`` positive."""
+
+    @abc.abstractmethod
+    def _project_domain(self, r: FloatArray, w: FloatArray) -> FloatArray:
+        """Change ``r`` to where the conjugate of ``w D(., f)`` is finite."""
 
 
 class KullbackLeibler(DataTerm):
     """Kullback-Leibler divergence ``sum(v - f + f log(f / v))``, for counts (Poisson noise).
+
+    With a background ``v`` is the projection and the background together.
 
     Conventions: ``f log(f / v)`` is 0 where ``f = 0``; the value is infinite where ``v < 0``.
     A ray that misses the object has ``v = 0``, and where it has counts all the same the value is
@@ -88,13 +160,13 @@ class KullbackLeibler(DataTerm):
     ----------
     data : numpy.ndarray, shape (channel, tilt, y, detector)
         The data ``f``, not negative.
-    weight : array_like, shape (channel,)
-        The weight ``w_c`` of every channel, positive.
+    weight, tilt_weight, background
+        See `DataTerm`; no background is negative.
 
     Raises
     ------
     DataError
-        When the data is negative somewhere, or see `DataTerm`.
+        When the data or the background is negative somewhere, or see `DataTerm`.
     """
 
     floor_factor = 1e-10
@@ -103,49 +175,49 @@ class KullbackLeibler(DataTerm):
     domain_margin = 1e-6
     """`project_domain` keeps ``1 - r / w`` at least this large where there is data."""
 
-    def __init__(self, data: FloatArray, weight: npt.ArrayLike) -> None:
-        super().__init__(data, weight)
-        if data.size and data.min() < 0:
-            raise DataError(
-                f"KullbackLeibler: the smallest value of the data is {data.min()}; expected none below 0"
-            )
+    def __init__(
+        self,
+        data: FloatArray,
+        weight: npt.ArrayLike,
+        tilt_weight: npt.ArrayLike | None = None,
+        background: FloatArray | None = None,
+    ) -> None:
+        super().__init__(data, weight, tilt_weight, background)
+        for what, array in (("data", data), ("background", background)):
+            if array is not None and array.size and array.min() < 0:
+                raise DataError(
+                    f"KullbackLeibler: the smallest value of the {what} is {array.min()}; "
+                    "expected none below 0"
+                )
 
-    def value(self, v: FloatArray) -> npt.NDArray[np.float64]:
-        """``sum(v - f + f log(f / v))`` of every channel, without its weight, shape (channel,)."""
-        require_shape("KullbackLeibler.value", v, self.data.shape)
-        divergence = np.empty(len(v))
-        for channel, (f, projections) in enumerate(zip(self.data, v, strict=True)):
-            f, projections = f.astype(np.float64), projections.astype(np.float64)
-            floor = self.floor_factor * f.max(initial=0)
-            too_small = (f > 0) & (projections >= 0) & (projections < floor)
-            divergence[channel] = kl_div(f, np.where(too_small, floor, projections)).sum()
+    def _values(self, v: FloatArray, f: FloatArray) -> FloatArray:
+        """``v - f + f log(f / v)``."""
+        floor = self.floor_factor * f.max(initial=0)
+        too_small = (f > 0) & (v >= 0) & (v < floor)
+        divergence: FloatArray = kl_div(f, np.where(too_small, floor, v))
         return divergence
 
-    def conjugate(self, r: FloatArray) -> float:
+    def _conjugate(self, r: FloatArray, w: FloatArray, f: FloatArray) -> float:
         """``sum(-w f log(1 - r / w))`` for ``r <= w``, infinite elsewhere."""
-        w = self._per_channel(r, self.weight).astype(np.float64)
-        f = self.data.astype(np.float64)
         remainder = 1 - r / w
         if (remainder < 0).any() or ((remainder == 0) & (f > 0)).any():
             return float("inf")
         return float(-(w * f * np.log(np.where(f > 0, remainder, 1))).sum())
 
-    def prox_conjugate(self, r: FloatArray, sigma: npt.ArrayLike) -> FloatArray:
+    def _prox_conjugate(self, r: FloatArray, sigma: FloatArray, w: FloatArray, f: FloatArray) -> FloatArray:
         """``r - (r - w + sqrt((r - w)^2 + 4 sigma w f)) / 2`` (Huber et al. 2019, equation 17 ff.).
 
         With ``b = r - w`` this is ``w + (b - sqrt(b^2 + 4 sigma w f)) / 2``, where the difference
         of two nearly equal numbers for large ``b`` is written as a quotient.
         """
-        w = self._per_channel(r, self.weight)
-        sigma_w_f = self._per_channel(r, sigma) * w * self.data.astype(r.dtype)
+        sigma_w_f = sigma * w * f
         b = r - w
         root = np.hypot(b, 2 * np.sqrt(sigma_w_f))
         quotient = -2 * sigma_w_f / np.where(b > 0, b + root, 1)
         return w + np.where(b > 0, quotient, (b - root) / 2)
 
-    def project_domain(self, r: FloatArray) -> FloatArray:
+    def _project_domain(self, r: FloatArray, w: FloatArray) -> FloatArray:
         """``min(r, w)``, and a little below ``w`` where there is data: see `domain_margin`."""
-        w = self._per_channel(r, self.weight)
         inside = w * r.dtype.type(1 - self.domain_margin)
         return np.minimum(r, np.where(self.data > 0, inside, w))
 
@@ -153,26 +225,18 @@ class KullbackLeibler(DataTerm):
 class SquaredL2(DataTerm):
     """Half the sum of squares, ``1/2 sum((v - f)^2)``, for Gaussian noise."""
 
-    def value(self, v: FloatArray) -> npt.NDArray[np.float64]:
-        """``1/2 sum((v - f)^2)`` of every channel, without its weight, shape (channel,)."""
-        require_shape("SquaredL2.value", v, self.data.shape)
-        residual = v.astype(np.float64) - self.data
-        value: npt.NDArray[np.float64] = 0.5 * (residual**2).sum(axis=(1, 2, 3))
-        return value
+    def _values(self, v: FloatArray, f: FloatArray) -> FloatArray:
+        """``1/2 (v - f)^2``."""
+        return 0.5 * (v - f) ** 2
 
-    def conjugate(self, r: FloatArray) -> float:
+    def _conjugate(self, r: FloatArray, w: FloatArray, f: FloatArray) -> float:
         """``sum(r f + r^2 / (2 w))``."""
-        w = self._per_channel(r, self.weight).astype(np.float64)
-        r64 = r.astype(np.float64)
-        return float((r64 * self.data + r64**2 / (2 * w)).sum())
+        return float((r * f + r**2 / (2 * w)).sum())
 
-    def prox_conjugate(self, r: FloatArray, sigma: npt.ArrayLike) -> FloatArray:
+    def _prox_conjugate(self, r: FloatArray, sigma: FloatArray, w: FloatArray, f: FloatArray) -> FloatArray:
         """``(r - sigma f) / (1 + sigma / w)``."""
-        w = self._per_channel(r, self.weight)
-        step = self._per_channel(r, sigma)
-        return (r - step * self.data.astype(r.dtype)) / (1 + step / w)
+        return (r - sigma * f) / (1 + sigma / w)
 
-    def project_domain(self, r: FloatArray) -> FloatArray:
+    def _project_domain(self, r: FloatArray, w: FloatArray) -> FloatArray:
         """Copy ``r``: the conjugate is finite everywhere."""
-        require_shape("SquaredL2.project_domain", r, self.data.shape)
         return r.copy()

@@ -26,10 +26,15 @@ class Problem:
 
     Minimise over ``u >= 0`` and ``w``
 
-    ``sum_c m_c D(T' u_c, f_c) + alpha1 ||grad u - w|| + alpha0 ||sym w||``
+    ``sum_c m_c sum_t k_ct D(T' u_ct + b_ct, f_ct) + alpha1 ||grad u - w|| + alpha0 ||sym w||``
 
     with the normalised projector ``T' = T / n``: ``u`` is ``n`` times the density. Without the
     second order, ``w = 0`` and the last term is left out (total variation).
+
+    The weights ``k`` of the projections, 1 by default, are 0 where a channel was not recorded at a tilt of
+    the geometry. A gain ``g`` of a projection, with which its expected value is ``g T u + b``, is one too:
+    the Kullback-Leibler divergence of ``f`` is ``g`` times that of ``f / g``, and squares are ``g^2`` times
+    those of ``f / g``, with the background ``b / g``.
 
     Attributes
     ----------
@@ -51,6 +56,10 @@ class Problem:
         True for total generalised variation, False for total variation.
     operator_norm : float
         ``n``, positive: see `Projector.norm`.
+    tilt_weights : numpy.ndarray, shape (channel, tilt), optional
+        ``k``, float64, not negative; ones by default.
+    background : numpy.ndarray, shape (channel, tilt, y, detector), optional
+        ``b`` in the units of `data`, float32; not negative for the Kullback-Leibler divergence.
 
     Raises
     ------
@@ -70,6 +79,8 @@ class Problem:
     coupled: bool
     second_order: bool
     operator_norm: float
+    tilt_weights: npt.NDArray[np.float64] | None = None
+    background: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         data = np.asarray(self.data)
@@ -85,6 +96,12 @@ class Problem:
             )
         if data.dtype != np.float32:
             raise DataError(f"problem: the data has type {data.dtype}; expected float32")
+        if self.background is not None and self.background.dtype != np.float32:
+            raise DataError(f"problem: the background has type {self.background.dtype}; expected float32")
+        if self.tilt_weights is not None:
+            tilt_weights = np.array(self.tilt_weights, dtype=np.float64)
+            tilt_weights.setflags(write=False)
+            object.__setattr__(self, "tilt_weights", tilt_weights)
         if self.dims not in (2, 3):
             raise ParameterError(f"problem: found {self.dims} dimensions; expected 2 or 3")
         if self.data_term not in ("kl", "l2"):
@@ -130,7 +147,23 @@ class Problem:
     def discrepancy(self) -> DataTerm:
         """The data term with its weights, of the projections ``T' u``."""
         kind = KullbackLeibler if self.data_term == "kl" else SquaredL2
-        return kind(self.data, self.weights)
+        return kind(self.data, self.weights, self.tilt_weights, self.background)
+
+    @property
+    def recorded(self) -> npt.NDArray[np.bool_]:
+        """Which projections of the geometry every channel has, shape (channel, tilt)."""
+        has: npt.NDArray[np.bool_] = self.discrepancy.tilt_weight > 0
+        return has
+
+    def part(self, channels: slice = slice(None), slices: slice = slice(None)) -> Problem:
+        """Return the problem of some of the channels and slices ``y``."""
+        return dataclasses.replace(
+            self,
+            data=self.data[channels, :, slices],
+            weights=self.weights[channels],
+            tilt_weights=None if self.tilt_weights is None else self.tilt_weights[channels],
+            background=None if self.background is None else self.background[channels, :, slices],
+        )
 
     @functools.cached_property
     def total_variation(self) -> TotalVariation:
@@ -143,7 +176,7 @@ class Problem:
         return TotalGeneralizedVariation(self.volume_shape, self.dims, self.alpha0, self.alpha1, self.coupled)
 
     def data_terms(self, u: FloatArray) -> npt.NDArray[np.float64]:
-        """``D(T' u_c, f_c)`` of every channel at ``max(u, 0)``, without its weight, shape (channel,)."""
+        """``sum_t k_ct D(T' u_ct + b_ct, f_ct)`` of every channel at ``max(u, 0)``, shape (channel,)."""
         projections = self.projector.forward(self.feasible(u)) / self.operator_norm
         return self.discrepancy.value(projections)
 

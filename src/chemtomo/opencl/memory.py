@@ -29,12 +29,13 @@ def variational_need(
     second_order: bool,
     fast: bool,
     device: DeviceInfo,
+    background: bool = False,
 ) -> Need:
     """Memory of `chemtomo.opencl.variational.OpenCLBackend`.
 
     Per voxel and channel, with the vectors of three and tensors of six components of TGV in 3D: two
     for u, two for w, one for p and q each, one for the back-projection; with the fast steps one for
-    the positivity and four spectra. That is 18 floats and about 24.
+    the positivity and four spectra. That is 18 floats and about 24. A background is one more sinogram.
     """
     layout = Layout.for_device(channels, slices, device)
     volume = _bytes(layout, *geometry.volume_shape)
@@ -45,22 +46,27 @@ def variational_need(
     if second_order:
         volumes += 2 * dims + pairs
         largest = pairs * volume
-    total = volumes * volume + 3 * rays
+    total = volumes * volume + (4 if background else 3) * rays
     if fast:
         nz, _, nx = periodic_grid(geometry.volume_shape, slices, dims)
         fields = dims + 1 if second_order else 1
         spectrum = fields * _bytes(layout, nz | 1, 2 * (nx // 2 + 1))
-        total += volume + spectrum
+        total += volume + spectrum + 4 * channels * nz * (nx // 2 + 1)
         largest = max(largest, spectrum)
     return Need(total + _SMALL, largest)
 
 
 def sirt_need(geometry: ParallelBeam, channels: int, slices: int, *, device: DeviceInfo) -> Need:
-    """Memory of `chemtomo.opencl.sirt.OpenCLSirt`: two volumes and two sinograms."""
+    """Memory of `chemtomo.opencl.sirt.OpenCLSirt`: two volumes and two sinograms.
+
+    And for every channel the inverse sums of a slice, and two numbers for every ray of a slice.
+    """
     layout = Layout.for_device(channels, slices, device)
     volume = _bytes(layout, *geometry.volume_shape)
     rays = _bytes(layout, *geometry.sinogram_shape)
-    return Need(2 * volume + 2 * rays + _SMALL, max(volume, rays))
+    nz, nx = geometry.volume_shape
+    tables = 4 * channels * (nz * nx + 2 * geometry.tilts * geometry.detector_pixels)
+    return Need(2 * volume + 2 * rays + tables + _SMALL, max(volume, rays))
 
 
 _SMALL = 2 * 2**20  # tables, constants, partial sums

@@ -44,7 +44,8 @@ class DeviceMetric:
         self._spectrum = self._queue.zeros(
             (fields, layout.blocks, self._frequencies, nz | 1, 2, layout.block)
         )
-        self._lambda = self._queue.upload(np.ascontiguousarray(metric.spectrum.T, dtype=np.float32))
+        spectra = np.broadcast_to(metric.spectrum, (self._channels, *metric.spectrum.shape[1:]))
+        self._lambda = self._queue.upload(spectra.transpose(0, 2, 1).astype(np.float32))
         self._roots_half = self._roots(nx // 2)
         self._roots_x = self._roots(nx)
         self._roots_y = self._roots(ny)

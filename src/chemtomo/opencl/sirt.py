@@ -22,9 +22,11 @@ class OpenCLSirt:
     geometry : ParallelBeam
         Geometry of a slice.
     data : numpy.ndarray, shape (channel, tilt, y, detector)
-        The projections.
-    rows, columns : numpy.ndarray, shape (tilt, detector) and (z, x)
-        Inverse sums of the projector.
+        The projections, without background and divided by their gains.
+    rows, columns : numpy.ndarray, shape (channel, tilt, detector) and (channel, z, x)
+        Inverse sums of the projector: see `chemtomo.recon.sirt.inverse_sums`.
+    weights : numpy.ndarray, shape (channel, tilt)
+        Weight of every projection; 0 where there is none.
     nonnegative : bool
         Whether to stay at or above zero.
     device : DeviceInfo
@@ -42,6 +44,7 @@ class OpenCLSirt:
         data: npt.NDArray[np.float32],
         rows: npt.NDArray[np.float32],
         columns: npt.NDArray[np.float32],
+        weights: npt.NDArray[np.float64],
         nonnegative: bool,
         device: DeviceInfo,
     ) -> None:
@@ -56,7 +59,9 @@ class OpenCLSirt:
         self._data = self._queue.upload(self._layout.pack(data))
         self._rows = self._queue.upload(rows)
         self._columns = self._queue.upload(columns)
-        self._unit_rows = self._queue.upload(np.ones_like(rows))
+        roots = np.broadcast_to(np.sqrt(weights)[:, :, np.newaxis], rows.shape)
+        self._roots_of_weights = self._queue.upload(roots.astype(np.float32))
+        self._chunks = np.int32(self._layout.chunks)
         self._nonnegative = np.int32(nonnegative)
 
     @property
@@ -81,13 +86,14 @@ class OpenCLSirt:
             self._correction,
             self._columns,
             np.int32(pixels),
+            self._chunks,
             self._nonnegative,
         )
         self._queue.finish()
 
     def residuals(self) -> npt.NDArray[np.float64]:
-        """Half the sum of the squares of ``T u - f``, one a channel."""
-        self._residual(self._unit_rows)
+        """Half the weighted sum of the squares of ``T u - f``, one a channel."""
+        self._residual(self._roots_of_weights)
         residual = self._queue.read(self._projected, self._sinogram_shape)
         return 0.5 * self._layout.sum_channels(residual**2)
 
@@ -111,6 +117,7 @@ class OpenCLSirt:
             self._data,
             rows,
             np.int32(rays),
+            self._chunks,
         )
 
     def _range(self, count: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:

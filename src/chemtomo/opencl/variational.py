@@ -52,6 +52,7 @@ class OpenCLBackend:
             "COUPLED": int(problem.coupled),
             "SECOND_ORDER": int(problem.second_order),
             "KULLBACK_LEIBLER": int(problem.data_term == "kl"),
+            "BACKGROUND": int(problem.background is not None),
         }
         self._queue = Queue(device, self._defines | {"POSITIVITY_DUAL": 0})
         self._size = (np.int32(nz), np.int32(slices), np.int32(nx), np.int32(self._layout.chunks))
@@ -81,6 +82,11 @@ class OpenCLBackend:
         self._scratch = zeros(volume)
         self._r, self._projected = zeros(rays), zeros(rays)
         self._data = self._queue.upload(self._layout.pack(self._problem.data))
+        self._background = self._data  # not read
+        if self._problem.background is not None:
+            self._background = self._queue.upload(self._layout.pack(self._problem.background))
+        discrepancy = self._problem.discrepancy
+        self._weights = (discrepancy.weight[:, np.newaxis] * discrepancy.tilt_weight).ravel().tolist()
 
     @property
     def problem(self) -> Problem:
@@ -123,7 +129,7 @@ class OpenCLBackend:
         """Update the dual variables from the extrapolated primal ones: see `Backend.dual_update`."""
         self._dual_volume_update(steps, relaxation, self._problem.alpha1, self._problem.alpha0, 0.0)
         self._projection.forward(self._u_extrapolated, self._projected)
-        constants = self._constants((*self._per_channel(steps.data), *self._problem.weights.tolist()))
+        constants = self._constants((*self._per_projection(steps.data), *self._weights))
         self._queue.run(
             "data_term",
             "data_dual_update",
@@ -131,9 +137,9 @@ class OpenCLBackend:
             self._r,
             self._projected,
             self._data,
+            self._background,
             constants,
-            np.int32(self._sinogram_shape[1] * self._sinogram_shape[2]),
-            self._size[3],
+            *self._ray_size(),
             np.float32(relaxation),
         )
 
@@ -212,9 +218,8 @@ class OpenCLBackend:
             *self._ray_range(),
             self._r,
             self._projected,
-            self._constants(self._per_channel(steps.data)),
-            np.int32(self._sinogram_shape[1] * self._sinogram_shape[2]),
-            self._size[3],
+            self._constants(self._per_projection(steps.data)),
+            *self._ray_size(),
         )
         self.metric_update(metric, -1.0)  # from zero: u = + M^-1 (...)
         image = self._layout.unpack(self._queue.read(self._u, self._volume_shape))
@@ -227,7 +232,7 @@ class OpenCLBackend:
         """Evaluate the objective and the duality gap at ``max(u, 0)`` and ``w``, in normalised units."""
         problem, layout, queue = self._problem, self._layout, self._queue
         _, nz, _, _ = problem.volume_shape
-        tilts, detectors = problem.geometry.sinogram_shape
+        tilts = problem.geometry.tilts
 
         queue.run("objective", "positive_part", *self._voxel_range(), self._u, self._scratch, *self._size)
         partial_shape = (2, layout.chunks, nz, layout.chunk)
@@ -251,12 +256,11 @@ class OpenCLBackend:
             (1, 1, 1),
             self._projected,
             self._data,
+            self._background,
             self._r,
-            self._constants((*problem.weights.tolist(), *floors)),
+            self._constants((*self._weights, *problem.discrepancy.tilt_weight.ravel().tolist(), *floors)),
             partial,
-            np.int32(tilts),
-            np.int32(detectors),
-            self._size[3],
+            *self._ray_size(),
         )
         primal, dual = queue.read(partial, partial_shape)
         self._queue.release(partial)
@@ -350,6 +354,11 @@ class OpenCLBackend:
             )
         return tuple(numbers)
 
+    def _per_projection(self, numbers: tuple[float, ...]) -> tuple[float, ...]:
+        """Repeat one number a channel for each of its projections; 0 where it has none."""
+        table = np.array(self._per_channel(numbers))[:, np.newaxis] * self._problem.recorded
+        return tuple(table.ravel().tolist())
+
     def _voxel_range(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         layout = self._layout
         items = layout.chunk // layout.width
@@ -364,4 +373,9 @@ class OpenCLBackend:
         layout = self._layout
         items = layout.block // layout.width
         _, tilts, detectors, _ = self._sinogram_shape
-        return (items, tilts * detectors, layout.blocks), (items, max(1, layout.group // items), 1)
+        return (items, detectors, layout.blocks * tilts), (items, max(1, layout.group // items), 1)
+
+    def _ray_size(self) -> tuple[np.int32, np.int32, np.int32]:
+        """Tilts, detector pixels and chunks, for the kernels."""
+        _, tilts, detectors, _ = self._sinogram_shape
+        return np.int32(tilts), np.int32(detectors), self._size[3]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import chemtomo
 from chemtomo.data import Dataset, TiltSeries
@@ -44,10 +45,31 @@ def _describe(series: TiltSeries) -> dict[str, Any]:
         "shape": list(series.shape),
         "kind": series.kind,
         "pixel_size_nm": series.pixel_size_nm,
-        "sha256": hashlib.sha256(np.ascontiguousarray(series.data).tobytes()).hexdigest(),
+        "sha256": _digest(series.projections()),
+        **_describe_model(series),
         "notes": list(series.notes),
         "provenance": list(series.provenance),
     }
+
+
+def _describe_model(series: TiltSeries) -> dict[str, Any]:
+    """Describe what the forward model has besides the defaults."""
+    described: dict[str, Any] = {}
+    for name in ("detector_shifts_px", "gains"):
+        numbers = getattr(series, name)
+        if numbers is not None:
+            described[name] = numbers.tolist()
+    if series.background is not None:
+        described["background_sha256"] = _digest(series.backgrounds())
+    return described
+
+
+def _digest(projections: Iterable[npt.NDArray[Any]]) -> str:
+    """Digest of a stack, of which only one projection is in memory."""
+    digest = hashlib.sha256()
+    for projection in projections:
+        digest.update(np.ascontiguousarray(projection).tobytes())
+    return digest.hexdigest()
 
 
 def make_report(parameters: ReconstructParameters, reconstructed: Reconstructed) -> dict[str, Any]:
@@ -70,6 +92,7 @@ def make_report(parameters: ReconstructParameters, reconstructed: Reconstructed)
         "method": parameters.method,
         "device": reconstructed.device,
         "seconds": seconds,
+        "tilts": dict(zip(names, reconstructed.tilts, strict=True)),
         "iterations": iterations,
         "seconds_per_iteration": seconds / max(iterations, 1),
         "stopped": "; ".join(dict.fromkeys(outcome.reason for outcome in outcomes)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ _FALSE_ALARM = 1e-3
 
 def detector_support(dataset: Dataset, margin: int = 5) -> tuple[int, int]:
     """Find the detector columns that hold signal, symmetric about the tilt axis.
+
+    Where projections are shifted (`TiltSeries.detector_shifts_px`) the signal is looked for about the
+    axis of each, and the columns are those that hold it in all of them.
 
     A column is left out only when it is empty in every slice and tilt of every signal:
 
@@ -55,15 +59,22 @@ def detector_support(dataset: Dataset, margin: int = 5) -> tuple[int, int]:
     """
     dataset.require_common_geometry()
     columns = dataset.series[0].shape[2]
-    occupied = np.zeros(columns, dtype=bool)
+    axis = dataset.series[0].axis_position
+    radius = largest_shift = -math.inf
     for series in dataset:
         series.require_finite()
-        occupied |= _occupied_by_counts(series) if series.kind == "counts" else _nonzero(series)
-    found = np.flatnonzero(occupied)
-    if not found.size:
+        shifts = np.zeros(series.shape[0])
+        if series.detector_shifts_px is not None:
+            shifts = series.detector_shifts_px
+        largest_shift = max(largest_shift, float(np.abs(shifts).max()))
+        occupied = _occupied_by_counts(series) if series.kind == "counts" else _nonzero(series)
+        for here, columns_of_tilt in zip(axis + shifts, occupied, strict=True):
+            found = np.flatnonzero(columns_of_tilt)
+            if found.size:
+                radius = max(radius, here - found[0], found[-1] - here)
+    if radius < 0:
         return 0, columns
-    axis = dataset.series[0].axis_position
-    half = max(axis - found[0], found[-1] - axis) + margin
+    half = radius + largest_shift + margin
     return max(0, math.floor(axis - half)), min(columns, math.ceil(axis + half) + 1)
 
 
@@ -183,35 +194,33 @@ def _alignment_moved(alignment: Alignment | None, y: int, x: int) -> Alignment |
     return alignment.replace(matrices=matrices)
 
 
-def _nonzero(series: TiltSeries) -> npt.NDArray[np.bool_]:
-    """Tell which columns hold anything but zeros, one projection at a time to spare memory."""
-    found = np.zeros(series.shape[2], dtype=bool)
+def _nonzero(series: TiltSeries) -> Iterator[npt.NDArray[np.bool_]]:
+    """Tell of every projection which columns hold anything but zeros."""
     for projection in series.projections():
-        found |= (projection != 0).any(axis=0)
-    return found
+        yield (projection != 0).any(axis=0)
 
 
-def _occupied_by_counts(series: TiltSeries) -> npt.NDArray[np.bool_]:
+def _occupied_by_counts(series: TiltSeries) -> Iterator[npt.NDArray[np.bool_]]:
     from scipy import stats  # takes half a second, and is seldom needed
 
-    data = series.data
-    pixels = data.shape[0] * data.shape[1]
-    rates = sum(projection.sum(axis=0, dtype=np.float64) for projection in series.projections()) / pixels
+    tilts, rows, columns = series.shape
+    rates = np.zeros(columns)
+    for projection in series.projections():
+        rates += projection.sum(axis=0, dtype=np.float64) / (tilts * rows)
     edges = np.concatenate([rates[:_EDGE_COLUMNS], rates[-_EDGE_COLUMNS:]])
     stray = float(edges.mean())
     if stray == 0 or stray > _STRAY_FRACTION * rates.max():
-        return _nonzero(series)
+        yield from _nonzero(series)
+        return
     # With one test a pixel, the odds of a false alarm in any of them add up to at most _FALSE_ALARM.
     most_window, most_strip = (
-        float(stats.poisson.isf(_FALSE_ALARM / data.size, stray * _WINDOW * rows))
-        for rows in (_WINDOW, data.shape[1])
+        float(stats.poisson.isf(_FALSE_ALARM / (tilts * rows * columns), stray * _WINDOW * height))
+        for height in (_WINDOW, rows)
     )
-    found = np.zeros(data.shape[2], dtype=bool)
     for projection in series.projections():
         strip = ndimage.convolve1d(projection.astype(np.float64), np.ones(_WINDOW), axis=1, mode="constant")
         window = ndimage.convolve1d(strip, np.ones(_WINDOW), axis=0, mode="constant")
-        found |= (window > most_window + 0.5).any(axis=0) | (strip.sum(axis=0) > most_strip + 0.5)
-    return found
+        yield (window > most_window + 0.5).any(axis=0) | (strip.sum(axis=0) > most_strip + 0.5)
 
 
 def _require_range(what: str, series: TiltSeries, start: int, stop: int, size: int) -> None:

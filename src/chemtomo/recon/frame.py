@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import Dataset
-from chemtomo.errors import ParameterError
+from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import ParallelBeam
 from chemtomo.preprocess import crop_detector, detector_support, select_slices
+from chemtomo.recon.tilts import JointTilts
 
 __all__ = ["Frame"]
 
@@ -26,7 +28,9 @@ class Frame:
     Attributes
     ----------
     dataset : Dataset
-        The cropped data, one geometry.
+        The cropped data, the same rows and columns.
+    joint : JointTilts
+        Their tilts together; those of the geometry are these, negative.
     all_slices : Dataset
         The data of the same columns, of all slices: what weights are computed from, so that they do not
         depend on the slices chosen.
@@ -43,6 +47,7 @@ class Frame:
     """
 
     dataset: Dataset
+    joint: JointTilts
     all_slices: Dataset
     geometry: ParallelBeam
     slices: tuple[int, int]
@@ -64,7 +69,7 @@ class Frame:
         Parameters
         ----------
         dataset : Dataset
-            Signals of one geometry.
+            Signals with the same rows, columns, pixel size and tilt axis, aligned. Their tilts may differ.
         slices : (int, int), optional
             Rows ``y`` to keep; all by default.
         crop : {"auto", "none"} or (int, int)
@@ -75,10 +80,17 @@ class Frame:
         Raises
         ------
         DataError
-            When the signals differ in geometry or are not finite.
+            When the signals differ in more than their tilts, are not finite, or have an alignment that is
+            not applied.
         ParameterError
             When a range does not lie in the data.
         """
+        for series in dataset:
+            if series.alignment is not None:
+                raise DataError(
+                    f"tilt series {series.name!r} has an alignment that is not applied; expected aligned "
+                    "projections. Apply it first (chemtomo.align.apply)"
+                )
         dataset.require_common_geometry()
         for series in dataset:
             series.require_finite()
@@ -100,6 +112,15 @@ class Frame:
                 f"crop: the tilt axis at x = {first.axis_position:g} is not in the columns {left}:{right}; "
                 "expected a range that holds it"
             )
+        joint = JointTilts.of(dataset)
+        axes = first.axis_position + joint.detector_shifts_px
+        beside = (axes < left) | (axes > right - 1)
+        if beside.any():
+            at = int(beside.argmax())
+            raise ParameterError(
+                f"crop: the tilt axis at x = {axes[at]:g} of the projection at {joint.tilts_deg[at]:g} "
+                f"degrees is not in the columns {left}:{right}; expected a range that holds it, at every tilt"
+            )
         half = max(axis, width - 1 - axis)
         depth = min(math.ceil(2 * half) + 1, edge)
         depth += (edge - depth) % 2  # the same centre as the whole volume
@@ -107,11 +128,15 @@ class Frame:
         # The published program numbers z against the beam's positive tilt. Its differences are one-sided,
         # so that only the same direction gives the same minimiser.
         geometry = ParallelBeam(
-            -first.tilts_deg, width, (depth, width), detector_axis=axis, volume_axis=((depth - 1) / 2, axis)
+            -joint.tilts_deg,
+            width,
+            (depth, width),
+            detector_axis=axis,
+            volume_axis=((depth - 1) / 2, axis),
+            detector_shifts=joint.detector_shifts_px,
         )
-        return cls(
-            cropped, all_slices, geometry, (start, stop), (left, right), (top, top + depth), edge, keep_crop
-        )
+        rows = top, top + depth
+        return cls(cropped, joint, all_slices, geometry, (start, stop), (left, right), rows, edge, keep_crop)
 
     @property
     def cropped_shape(self) -> tuple[int, int, int]:
@@ -120,8 +145,31 @@ class Frame:
         return nz, self.slices[1] - self.slices[0], nx
 
     def sinograms(self) -> npt.NDArray[np.float32]:
-        """Return the data as (channel, tilt, y, detector), float32."""
-        return np.stack([np.asarray(series.data, dtype=np.float32) for series in self.dataset])
+        """Return the data as (channel, tilt, y, detector), float32; 0 where a signal has no projection."""
+        return self._spread([series.projections() for series in self.dataset])
+
+    def backgrounds(self) -> npt.NDArray[np.float32] | None:
+        """Return the backgrounds as (channel, tilt, y, detector), float32, or None where there is none."""
+        if all(series.background is None for series in self.dataset):
+            return None
+        return self._spread([series.backgrounds() for series in self.dataset])
+
+    @property
+    def gains(self) -> npt.NDArray[np.float64]:
+        """Gain of every projection, shape (channel, tilt); 0 where a signal has none."""
+        rows = []
+        for channel, series in enumerate(self.dataset):
+            own = np.ones(series.shape[0]) if series.gains is None else series.gains
+            rows.append(self.joint.spread(own, channel))
+        return np.stack(rows)
+
+    def _spread(self, channels: Sequence[Iterable[npt.NDArray[Any]]]) -> npt.NDArray[np.float32]:
+        _, height, width = self.dataset.series[0].shape
+        whole = np.zeros((len(channels), self.joint.count, height, width), dtype=np.float32)
+        for target, places, projections in zip(whole, self.joint.places, channels, strict=True):
+            for place, projection in zip(places, projections, strict=True):
+                target[place] = projection
+        return whole
 
     def to_slice(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Bring (channel, z reversed, x) into the frame of the result."""

@@ -69,7 +69,7 @@ class NumpyBackend:
             q = self._q + np.float32(steps.second) * regulariser.symmetrized_gradient.forward(W)
             self._q = _relaxed(self._q, regulariser.norm0.project_dual(q), relaxation)
 
-        r = self._r + self._per_channel(steps.data) * self._project(U)
+        r = self._r + self._per_channel(steps.data) * self._project(U)  # prox_conjugate adds the background
         proximal = self.problem.discrepancy.prox_conjugate(r, steps.data)
         self._r = _relaxed(self._r, proximal, relaxation)
 
@@ -112,7 +112,8 @@ class NumpyBackend:
         field = np.zeros(self.problem.vector_shape, np.float32) if w is None else w
         self._p = (np.float32(steps.first) * (regulariser.gradient.forward(u) - field)).astype(np.float32)
         self._q = np.float32(steps.second) * regulariser.symmetrized_gradient.forward(field)
-        self._r = (self._per_channel(steps.data) * self._project(u)).astype(np.float32)
+        recorded = self.problem.recorded[:, :, np.newaxis, np.newaxis]
+        self._r = (recorded * self._per_channel(steps.data) * self._project(u)).astype(np.float32)
         positivity = self._per_channel(steps.positivity or (0.0,) * len(u))
         slope_u = self._slope_u() + positivity * u
         image, moved = metric.solve(slope_u, None if w is None else self._slope_w())

@@ -77,6 +77,8 @@ class Reconstructed:
         Device memory that was used.
     notes : tuple of str
         What had to be changed on the way.
+    tilts : tuple of int
+        Number of projections of every channel.
     """
 
     volume: Volume
@@ -85,6 +87,7 @@ class Reconstructed:
     budget_bytes: int | None
     peak_bytes: int
     notes: tuple[str, ...]
+    tilts: tuple[int, ...]
 
 
 def reconstruct(
@@ -98,7 +101,7 @@ def reconstruct(
     Parameters
     ----------
     dataset : Dataset
-        Signals of one geometry, aligned.
+        Signals with the same rows, columns, pixel size and tilt axis, aligned. Their tilts may differ.
     settings : Settings
         Method, weights, ranges, device and memory.
     limits : Limits
@@ -160,7 +163,8 @@ def reconstruct(
     pixel = dataset.series[0].pixel_size_nm
     volume = Volume(frame.to_volume(image), dataset.names, pixel, frame.origin_px)
     name = "numpy" if device is None else device.name
-    return Reconstructed(volume, name, tuple(ended), budget, peak, tuple(notes))
+    tilts = tuple(series.shape[0] for series in dataset)
+    return Reconstructed(volume, name, tuple(ended), budget, peak, tuple(notes), tilts)
 
 
 def _budget(memory_gib: float | None, device: DeviceInfo) -> int:

@@ -1,7 +1,10 @@
 """The simultaneous iterative reconstruction technique, each channel alone.
 
-``u <- u + C T'(R (f - T u))`` with ``R`` and ``C`` the inverse sums of the rows and columns of ``T``
-(Gregor and Benson 2008), kept at or above zero if asked.
+``u <- u + C T' W R ((f - b) / g - T u)`` with ``R`` and ``C`` the inverse sums of the rows of ``T`` and
+of the columns of ``W T`` (Gregor and Benson 2008), kept at or above zero if asked: least squares of the
+projections without their background ``b`` and divided by their gains ``g``. The weights ``W`` are the
+gains, because what was recorded with less gain is noisier after the division, and 0 for tilts
+that a channel has not got.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ class SirtBackend(Protocol):
         """Do one iteration."""
 
     def residuals(self) -> npt.NDArray[np.float64]:
-        """Half the sum of the squares of ``T u - f``, one a channel."""
+        """Half the weighted sum of the squares of ``T u - f``, one a channel."""
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
         """Return a slice, shape (channel, z, x)."""
@@ -62,7 +65,15 @@ class SirtMethod:
     def __init__(self, frame: Frame, settings: Settings) -> None:
         self._geometry = frame.geometry
         self._data = frame.sinograms()
-        self._rows, self._columns = inverse_sums(frame.geometry)
+        background = frame.backgrounds()
+        if background is not None:
+            self._data -= background
+        self._weights = frame.gains
+        if (self._weights != 1).any():
+            has = self._weights > 0
+            gains = np.where(has, self._weights, 1).astype(np.float32)
+            self._data *= (has / gains).astype(np.float32)[:, :, np.newaxis, np.newaxis]
+        self._rows, self._columns = inverse_sums(frame.geometry, self._weights)
         self._nonnegative = settings.nonnegative
 
     def need(self, slices: int, device: DeviceInfo) -> Need:
@@ -78,7 +89,7 @@ class SirtMethod:
     ) -> SirtStep:
         """Return the step for the slices ``first <= y < last``, at its start."""
         data = self._data[:, :, first:last]
-        common = self._geometry, data, self._rows, self._columns, self._nonnegative
+        common = self._geometry, data, self._rows, self._columns, self._weights, self._nonnegative
         if device is None:
             return SirtStep(NumpySirt(*common))
         from chemtomo.opencl.sirt import OpenCLSirt  # pyopencl is loaded when it is used
@@ -123,22 +134,45 @@ class SirtStep:
         return self._backend.volume()
 
 
-def inverse_sums(geometry: ParallelBeam) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Inverse sums of the rows (tilt, detector) and columns (z, x) of the projector; 0 where a sum is 0."""
+def inverse_sums(
+    geometry: ParallelBeam, weights: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Inverse sums of the rows and columns of the projector, 0 where a sum is 0.
+
+    Parameters
+    ----------
+    geometry : ParallelBeam
+        Geometry of one slice.
+    weights : numpy.ndarray, shape (channel, tilt)
+        Weight of every projection; 0 where a channel has none.
+
+    Returns
+    -------
+    rows : numpy.ndarray, shape (channel, tilt, detector)
+        Weight over the sum of a row.
+    columns : numpy.ndarray, shape (channel, z, x)
+        Inverse weighted sum of a column.
+    """
     matrix = Projector(geometry, 1, 1).matrix
-    rows = matrix @ np.ones(matrix.shape[1])
-    columns = matrix.T @ np.ones(matrix.shape[0])
+    sums = matrix @ np.ones(matrix.shape[1])
+    inverse_rows = _inverse(sums)
+    rows = [np.repeat(own, geometry.detector_pixels) * inverse_rows for own in weights]
+    columns = [_inverse(matrix.T @ np.repeat(own, geometry.detector_pixels)) for own in weights]
+    shapes = (-1, *geometry.sinogram_shape), (-1, *geometry.volume_shape)
+    return (
+        np.stack(rows).astype(np.float32).reshape(shapes[0]),
+        np.stack(columns).astype(np.float32).reshape(shapes[1]),
+    )
 
-    def inverse(sums: npt.NDArray[np.float64], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-        # A ray that grazes a corner has a tiny sum: its inverse would amplify noise without limit.
-        enough = sums > 1e-3 * sums.max(initial=0)
-        return np.where(enough, 1 / np.where(enough, sums, 1), 0).astype(np.float32).reshape(shape)
 
-    return inverse(rows, geometry.sinogram_shape), inverse(columns, geometry.volume_shape)
+def _inverse(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # A ray that grazes a corner has a tiny sum: its inverse would amplify noise without limit.
+    enough = sums > 1e-3 * sums.max(initial=0)
+    return np.where(enough, 1 / np.where(enough, sums, 1), 0)
 
 
 class NumpySirt:
-    """SIRT in NumPy: the reference."""
+    """SIRT in NumPy: the reference. The parameters are those of `chemtomo.opencl.sirt.OpenCLSirt`."""
 
     def __init__(
         self,
@@ -146,12 +180,14 @@ class NumpySirt:
         data: npt.NDArray[np.float32],
         rows: npt.NDArray[np.float32],
         columns: npt.NDArray[np.float32],
+        weights: npt.NDArray[np.float64],
         nonnegative: bool,
     ) -> None:
         self._projector = Projector(geometry, data.shape[0], data.shape[2])
         self._data = data
-        self._rows = rows[np.newaxis, :, np.newaxis, :]
-        self._columns = columns[np.newaxis, :, np.newaxis, :]
+        self._rows = rows[:, :, np.newaxis, :]
+        self._columns = columns[:, :, np.newaxis, :]
+        self._weights = weights[:, :, np.newaxis, np.newaxis]
         self._nonnegative = nonnegative
         self._volume = np.zeros(self._projector.domain_shape, dtype=np.float32)
 
@@ -167,9 +203,9 @@ class NumpySirt:
         self._volume = (np.maximum(moved, 0) if self._nonnegative else moved).astype(np.float32)
 
     def residuals(self) -> npt.NDArray[np.float64]:
-        """Half the sum of the squares of ``T u - f``, one a channel."""
+        """Half the weighted sum of the squares of ``T u - f``, one a channel."""
         difference = (self._projector.forward(self._volume) - self._data).astype(np.float64)
-        result: npt.NDArray[np.float64] = 0.5 * (difference**2).sum(axis=(1, 2, 3))
+        result: npt.NDArray[np.float64] = 0.5 * (self._weights * difference**2).sum(axis=(1, 2, 3))
         return result
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -58,6 +57,7 @@ class VariationalMethod:
             second_order=self._problem.second_order,
             fast=self._dual_steps is not None,
             device=device,
+            background=self._problem.background is not None,
         )
 
     def step(
@@ -68,7 +68,7 @@ class VariationalMethod:
         should_stop: Callable[[], bool] | None = None,
     ) -> VariationalStep:
         """Return the step for the slices ``first <= y < last``, at its start."""
-        problem = dataclasses.replace(self._problem, data=self._problem.data[:, :, first:last])
+        problem = self._problem.part(slices=slice(first, last))
         metric = None
         if self._dual_steps is not None:
             metric = metric_norm(
@@ -135,6 +135,11 @@ class VariationalStep:
 def problem_of(frame: Frame, settings: Settings) -> tuple[Problem, Weights]:
     """Normalise the data of a frame into a problem.
 
+    The expected data are ``g T u + b`` with the gain ``g`` of a projection and the background ``b``. The
+    problem has the data ``f / g`` with the background ``b / g`` and gives them the weight ``g``: that is
+    the Kullback-Leibler divergence of ``f`` itself, and counts keep their statistics. For squares the
+    weight is ``g^2``; in the normalisation by counts over the channel's mean gain, as is their noise.
+
     Raises
     ------
     DataError
@@ -151,12 +156,34 @@ def problem_of(frame: Frame, settings: Settings) -> tuple[Problem, Weights]:
                     "expected none for the Kullback-Leibler data term. Choose the data term l2, or remove "
                     "the background"
                 )
+    background = frame.backgrounds()
+    if settings.data_term == "kl" and background is not None:
+        for name, b in zip(frame.dataset.names, background, strict=True):
+            if b.min() < 0:
+                raise DataError(
+                    f"tilt series {name!r} has a background down to {b.min():g}; expected none below 0 "
+                    "for the Kullback-Leibler data term"
+                )
     norm = Projector(frame.geometry, 1, 1).norm()
     if settings.normalisation == "paper":
         weights = paper_weights(frame.dataset, settings.mu, norm)
     else:
         weights = counts_weights(frame.all_slices, settings.mu, settings.strength, settings.data_term)
     data /= np.array(weights.scales, dtype=np.float32)[:, None, None, None]
+    gains = frame.gains
+    if background is not None:
+        background /= np.array(weights.scales, dtype=np.float32)[:, None, None, None]
+    if (gains != 1).any():
+        divisor = np.where(gains > 0, gains, 1).astype(np.float32)[:, :, None, None]
+        data /= divisor
+        if background is not None:
+            background /= divisor
+    tilt_weights = gains
+    if settings.data_term == "l2":
+        tilt_weights = gains**2
+        if settings.normalisation == "counts":
+            mean_gains = gains.sum(axis=1) / (gains > 0).sum(axis=1)
+            tilt_weights = tilt_weights / mean_gains[:, np.newaxis]
     problem = Problem(
         geometry=frame.geometry,
         data=data,
@@ -168,6 +195,8 @@ def problem_of(frame: Frame, settings: Settings) -> tuple[Problem, Weights]:
         coupled=settings.coupling == "frobenius",
         second_order=settings.method == "tgv",
         operator_norm=norm,
+        tilt_weights=tilt_weights,
+        background=background,
     )
     return problem, weights
 

@@ -7,6 +7,7 @@ weight 1 on the normalised image, see `chemtomo.functionals.Problem`.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -105,7 +106,10 @@ def counts_weights(dataset: Dataset, mu: Mapping[str, float], strength: float, d
 def typical_value(series: TiltSeries) -> float:
     """Mean of the signal weighted by its own square: typical of where it is bright, however few the counts.
 
-    With the factorial moments of counts, whose expectations are those of the signal without noise.
+    With the factorial moments of counts, whose expectations are those of the signal without noise. The
+    signal is that of the sample: what is above the background, divided by the gains. The moments of a
+    difference from a known background are those of the counts, combined, so that its noise does not count
+    as signal.
 
     Raises
     ------
@@ -113,18 +117,29 @@ def typical_value(series: TiltSeries) -> float:
         When there is no positive signal.
     """
     less = 1.0 if series.kind == "counts" else 0.0
+    gains = np.ones(series.shape[0]) if series.gains is None else series.gains
     total = squares = cubes = 0.0
-    for projection in series.data:  # one at a time, to spare memory
+    backgrounds = series.backgrounds()
+    for projection, gain in zip(series.projections(), gains, strict=True):  # one at a time, to spare memory
         data = projection.astype(np.float64)
-        total += float(data.sum())
-        squares += float((data * (data - less)).sum())
-        cubes += float((data * (data - less) * (data - 2 * less)).sum())
+        first = data
+        second = data * (data - less)
+        third = data * (data - less) * (data - 2 * less)
+        if series.background is not None:
+            b = next(backgrounds).astype(np.float64)
+            third = third - 3 * b * second + 3 * b**2 * first - b**3
+            second = second - 2 * b * first + b**2
+            first = first - b
+        total += float(first.sum()) / gain
+        squares += float(second.sum()) / gain**2
+        cubes += float(third.sum()) / gain**3
     if not total > 0:
-        raise DataError(f"tilt series {series.name!r} sums to {total:g}; expected a positive signal")
+        above = "" if series.background is None else " above its background"
+        raise DataError(f"tilt series {series.name!r} sums to {total:g}{above}; expected a positive signal")
     if cubes > 0 and squares > 0:
         return cubes / squares
     # too few counts to have met thrice, or twice
-    return max(squares, 0.0) / total or total / series.data.size
+    return max(squares, 0.0) / total or total / math.prod(series.shape)
 
 
 def equivalent_counts(series: TiltSeries, scale: float) -> float:
@@ -133,6 +148,9 @@ def equivalent_counts(series: TiltSeries, scale: float) -> float:
     Counts are counts. The variance of an intensity is estimated from second differences in both
     directions of every projection (Immerkaer 1996), which cancel smooth structure, and held against
     the mean. A direction of less than three pixels has no second differences, and is left out.
+
+    The mean is that of the data as recorded, with background and gain, because the data term takes the
+    variance for proportional to that. At a projection of gain 1 the signal is worth these counts.
     """
     if series.kind == "counts":
         return scale
@@ -140,7 +158,7 @@ def equivalent_counts(series: TiltSeries, scale: float) -> float:
     if not axes:
         return _MOST_EQUIVALENT_COUNTS
     total = squares = 0.0
-    for projection in series.data:
+    for projection in series.projections():
         difference = projection.astype(np.float64)
         total += float(difference.mean())
         for axis in axes:

@@ -5,7 +5,8 @@ The published one is a multiple of the identity, so slow modes, the smooth ones,
 iterations. Derivatives and back-projected projections are nearly convolutions: with periodic symbols
 
 - ``d_i = exp(i w_i) - 1`` of the forward difference, ``b_i = 1 - exp(-i w_i)`` of the backward one,
-- ``lambda`` = modulus of the transform of ``T'' T'`` applied to the delta at the centre,
+- ``lambda`` = modulus of the transform of ``T'' T'`` applied to the delta at the centre, of the tilts
+  that a channel has,
 
 ``M`` is for every frequency and channel the Hermitian matrix of order ``components + 1``
 
@@ -49,8 +50,8 @@ class FourierMetric:
         3 with derivatives across slices, else 2.
     second_order : bool
         Whether there is a field ``w``.
-    spectrum : numpy.ndarray, shape (z, x // 2 + 1)
-        ``lambda``, float32.
+    spectrum : numpy.ndarray, shape (1 or channel, z, x // 2 + 1)
+        ``lambda``, float32; one where all channels have the same tilts.
     first, second : float
         Step sizes of ``p`` and ``q``.
     data, positivity : tuple of float
@@ -80,7 +81,13 @@ class FourierMetric:
     ) -> FourierMetric:
         """Build the metric, not yet normalised, for the geometry and the step sizes."""
         grid = periodic_grid(problem.geometry.volume_shape, problem.slices, problem.dims)
-        spectrum = _projection_spectrum(problem.geometry, problem.operator_norm, grid[0], grid[2])
+        recorded = problem.recorded
+        spectrum = np.stack(
+            [
+                _projection_spectrum(problem.geometry, has, problem.operator_norm, grid[0], grid[2])
+                for has in (recorded[:1] if (recorded == recorded[0]).all() else recorded)
+            ]
+        )
         return cls(grid, problem.dims, problem.second_order, spectrum, first, second, data, positivity)
 
     def with_norm(self, norm: float) -> FourierMetric:
@@ -125,7 +132,7 @@ class FourierMetric:
         backward = [1 - symbol.conj() for symbol in self._broadcast_symbols()]
         power = sum((np.abs(d) ** 2 for d in forward), start=np.zeros(1))
         per_channel = np.array(self.data)[:, None, None, None], np.array(self.positivity)[:, None, None, None]
-        diagonal = self.first * power + per_channel[0] * self.spectrum[:, None, :] + per_channel[1]
+        diagonal = self.first * power + per_channel[0] * self.spectrum[:, :, None, :] + per_channel[1]
         f_u = transform(np.asarray(image, np.float64))
         if field is None:
             return back(f_u / diagonal / self.norm), None
@@ -163,13 +170,13 @@ def periodic_grid(slice_shape: tuple[int, int], slices: int, dims: int) -> tuple
 
 
 def _projection_spectrum(
-    geometry: ParallelBeam, operator_norm: float, nz: int, nx: int
+    geometry: ParallelBeam, recorded: npt.NDArray[np.bool_], operator_norm: float, nz: int, nx: int
 ) -> npt.NDArray[np.float32]:
-    """Modulus of the transform of ``T'' T'`` applied to the delta at the centre of a slice."""
+    """Modulus of the transform of ``T'' T'`` of some tilts applied to the delta at the centre of a slice."""
     rows, columns = geometry.volume_shape
     centre_z, centre_x = rows // 2, columns // 2
     response = np.zeros((rows, columns))
-    for tilt in range(geometry.tilts):
+    for tilt in np.flatnonzero(recorded).tolist():
         s = geometry.detector_coordinate(tilt)
         nearest = int(np.floor(s[centre_z, centre_x]))
         for pixel in (nearest, nearest + 1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
@@ -38,7 +37,8 @@ def metric_norm(
     diverge. It depends on the geometry and on ratios of the steps only, and is remembered.
 
     The channels do not mix in ``M^-1 K' Sigma K``, and the eigenvalue rises with the data step over the
-    first-order step. So it is found for the channel with the largest data step. With derivatives
+    first-order step. So it is found for the channel with the largest data step, of those with the same tilts
+    each. With derivatives
     across slices, one slice has the largest eigenvalue where the data dominate and two where the regulariser
     does, within 1 % of any number of slices; the larger of both is taken. (TV of just two slices could do
     with 15 % less.)
@@ -62,27 +62,47 @@ def metric_norm(
     if steps.positivity is None:
         raise SolverError("found no positivity steps; expected one a channel for a Fourier-domain metric")
     metric = FourierMetric.of_problem(problem, steps.first, steps.second, steps.data, steps.positivity)
-    largest = int(np.argmax(steps.data))
-    one = DualSteps(steps.first, steps.second, (steps.data[largest],), (steps.positivity[largest],))
-    ratios = (one.second / one.first, one.data[0] / one.first, steps.positivity[largest] / one.first)
+    groups: dict[bytes, list[int]] = {}
+    for channel, has in enumerate(problem.recorded):
+        groups.setdefault(has.tobytes(), []).append(channel)
+    try:
+        norms = [
+            _of_channel(problem, steps, max(group, key=steps.data.__getitem__), backend_of, should_stop)
+            for group in groups.values()
+        ]
+    except _StoppedError:
+        return metric.with_norm(1e6)
+    return metric.with_norm(_MARGIN * max(norms))
+
+
+def _of_channel(
+    problem: Problem,
+    steps: DualSteps,
+    channel: int,
+    backend_of: Callable[[Problem], Backend],
+    should_stop: Callable[[], bool] | None,
+) -> float:
+    """Largest eigenvalue for one channel, found or remembered."""
+    positivity = (steps.positivity or ())[channel]
+    one = DualSteps(steps.first, steps.second, (steps.data[channel],), (positivity,))
+    ratios = (one.second / one.first, one.data[0] / one.first, positivity / one.first)
+    across = problem.dims == 3 and problem.slices > 1
     key = (
         problem.geometry,
-        problem.dims == 3 and problem.slices > 1,
+        problem.recorded[channel].tobytes(),
+        across,
         problem.second_order,
         float(f"{problem.operator_norm:.6g}"),
         tuple(float(f"{ratio:.3g}") for ratio in ratios),
     )
     if key not in _remembered:
-        try:
-            _remembered[key] = max(
-                _of_slices(problem, one, largest, slices, backend_of, should_stop)
-                for slices in ((1, 2) if problem.dims == 3 and problem.slices > 1 else (1,))
-            )
-        except _StoppedError:
-            return metric.with_norm(1e6)
+        _remembered[key] = max(
+            _of_slices(problem, one, channel, slices, backend_of, should_stop)
+            for slices in ((1, 2) if across else (1,))
+        )
         while len(_remembered) > 64:
             _remembered.popitem(last=False)
-    return metric.with_norm(_MARGIN * _remembered[key])
+    return _remembered[key]
 
 
 def _of_slices(
@@ -94,11 +114,7 @@ def _of_slices(
     should_stop: Callable[[], bool] | None,
 ) -> float:
     """Largest eigenvalue for one channel of so many slices."""
-    small = dataclasses.replace(
-        problem,
-        data=problem.data[channel : channel + 1, :, :slices],
-        weights=problem.weights[channel : channel + 1],
-    )
+    small = problem.part(slice(channel, channel + 1), slice(slices))
     backend = backend_of(small)
     positivity = steps.positivity or ()
     metric = FourierMetric.of_problem(small, steps.first, steps.second, steps.data, positivity)

@@ -133,17 +133,19 @@ def fast_step_sizes(problem: Problem) -> DualSteps:
     """Dual step sizes of `FastSteps`, by rules on the data.
 
     With a typical image value of 1 the first-order step is 3 and the second-order step 30, the
-    same for all channels; both are inverse to the image's scale. A data step is the channel's weight
-    over the mean of its positive data (squares: the weight), about the curvature of the data term.
+    same for all channels; both are inverse to the image's scale. A data step is the channel's weight,
+    on average over its projections, over the mean of its positive data (squares: the weight), about the
+    curvature of the data term. With a background the data hold it too, and the curvature is less.
     The positivity step is the geometric mean of both, doubled.
     """
     scale = _image_scale(problem)
     first = 3.0 / scale
     data = []
-    for f, weight in zip(problem.data, problem.weights, strict=True):
+    tilt_weights = problem.discrepancy.tilt_weight
+    for f, weight, of_tilts in zip(problem.data, problem.weights, tilt_weights, strict=True):
         positive = f[f > 0]
         mean = float(positive.mean(dtype=np.float64)) if problem.data_term == "kl" and positive.size else 1.0
-        data.append(float(weight) / mean)
+        data.append(float(weight) * float(of_tilts[of_tilts > 0].mean()) / mean)
     positivity = tuple(2 * math.sqrt(first * step) for step in data)
     return DualSteps(first, 10 * first, tuple(data), positivity)
 
@@ -151,14 +153,20 @@ def fast_step_sizes(problem: Problem) -> DualSteps:
 def _image_scale(problem: Problem) -> float:
     """Typical value of the brightest channel: its back-projection over that of ones, in slices of plenty.
 
-    That back-projection is smooth, so that a few slices tell; the largest value is used.
+    That back-projection is smooth, so that a few slices tell; the largest value is used. It is of the
+    data without the background, at the tilts that the channel has.
     """
     slices = np.unique(np.linspace(0, problem.slices - 1, min(problem.slices, 8)).astype(int))
     matrix = problem.projector.matrix
-    ones = matrix.T @ (matrix @ np.ones(matrix.shape[1]))
-    ones = np.maximum(ones, 1e-3 * ones.max()) / problem.operator_norm
+    sums = matrix @ np.ones(matrix.shape[1])
     largest = 0.0
-    for f in problem.data:
-        rays = f[:, slices].transpose(0, 2, 1).reshape(-1, len(slices)).astype(np.float64)
+    for channel, has in enumerate(problem.recorded):
+        f = problem.data[channel][:, slices]
+        if problem.background is not None:
+            f = f - problem.background[channel][:, slices]
+        of_ray = np.repeat(has, problem.geometry.detector_pixels)
+        ones = matrix.T @ (of_ray * sums)
+        ones = np.maximum(ones, 1e-3 * ones.max()) / problem.operator_norm
+        rays = f.transpose(0, 2, 1).reshape(-1, len(slices)).astype(np.float64) * of_ray[:, None]
         largest = max(largest, float(((matrix.T @ rays) / ones[:, None]).max()))
     return largest if largest > 0 else 1.0

@@ -43,6 +43,9 @@
 #ifndef KULLBACK_LEIBLER
 #define KULLBACK_LEIBLER 1 /* 0 for squares */
 #endif
+#ifndef BACKGROUND
+#define BACKGROUND 0 /* 1: an expected value without a sample is added to the projections */
+#endif
 #ifndef POSITIVITY_DUAL
 #define POSITIVITY_DUAL 1 /* u >= 0 by a dual variable instead of a projection */
 #endif

@@ -1,6 +1,7 @@
 /* The dual of the data term, and the ratios of SIRT. Sinograms are (block, tilt, detector, lane).
  *
- * Global size: (BLOCK / WIDTH, tilts * detectors, blocks): one work item has WIDTH slices of one channel.
+ * Global size: (BLOCK / WIDTH, detectors, blocks * tilts): one work item has WIDTH slices of one channel. All of
+ * a work group are at one tilt, so that the constants of a channel and tilt cost next to nothing.
  */
 inline int channel_of(size_t block, int lane, int chunks)
 {
@@ -13,23 +14,33 @@ inline int channel_of(size_t block, int lane, int chunks)
  * Kullback-Leibler (Huber et al. 2019): prox(b) = b - (b - m + sqrt((b - m)^2 + 4 sigma m f)) / 2,
  * rearranged so that nothing large is subtracted from something equally large.
  * Squares: prox(b) = (b - sigma f) / (1 + sigma / m).
- * constants: sigma, then m, of every channel. */
+ * constants: sigma, then m, of every channel and tilt; 0 where the channel has no projection, and r stays 0.
+ * The background is read with BACKGROUND only. */
 __kernel void data_dual_update(
-    __global float *r, __global const float *projected, __global const float *data, __global const float *constants,
-    const int rays, const int chunks, const float relaxation)
+    __global float *r, __global const float *projected, __global const float *data,
+    __global const float *background, __global const float *constants,
+    const int tilts, const int detectors, const int chunks, const float relaxation)
 {
     const int lane = get_global_id(0) * WIDTH;
-    const int ray = get_global_id(1);
-    const size_t block = get_global_id(2);
-    if (ray >= rays || lane >= BLOCK)
+    const int detector = get_global_id(1);
+    const size_t block = get_global_id(2) / tilts;
+    const int tilt = get_global_id(2) % tilts;
+    if (detector >= detectors || lane >= BLOCK)
         return;
-    const size_t at = (block * rays + ray) * BLOCK + lane;
-    const int c = channel_of(block, lane, chunks);
+    const size_t at = ((size_t)get_global_id(2) * detectors + detector) * BLOCK + lane;
+    const int c = channel_of(block, lane, chunks) * tilts + tilt;
     const float sigma = constants[c];
-    const float weight = constants[CHANNELS + c];
+    const float weight = constants[CHANNELS * tilts + c];
+    if (!(weight > 0.0f))
+        return;
     const slices_t old = LOAD(r, at);
     const slices_t f = LOAD(data, at);
-    const slices_t argument = old + sigma * LOAD(projected, at);
+#if BACKGROUND
+    const slices_t expected = LOAD(projected, at) + LOAD(background, at);
+#else
+    const slices_t expected = LOAD(projected, at);
+#endif
+    const slices_t argument = old + sigma * expected;
 #if KULLBACK_LEIBLER
     const slices_t b = argument - weight;
     const slices_t product = 4.0f * sigma * weight * f;
@@ -43,23 +54,26 @@ __kernel void data_dual_update(
     STORE(old + relaxation * (next - old), r, at);
 }
 
-/* r <- sigma T u, the linear part. constants: sigma of every channel. */
+/* r <- sigma T u, the linear part. constants: sigma of every channel and tilt. */
 __kernel void scaled_projection(
-    __global float *r, __global const float *projected, __global const float *constants, const int rays, const int chunks)
+    __global float *r, __global const float *projected, __global const float *constants,
+    const int tilts, const int detectors, const int chunks)
 {
     const int lane = get_global_id(0) * WIDTH;
-    const int ray = get_global_id(1);
-    const size_t block = get_global_id(2);
-    if (ray >= rays || lane >= BLOCK)
+    const int detector = get_global_id(1);
+    const size_t block = get_global_id(2) / tilts;
+    const int tilt = get_global_id(2) % tilts;
+    if (detector >= detectors || lane >= BLOCK)
         return;
-    const size_t at = (block * rays + ray) * BLOCK + lane;
-    STORE(constants[channel_of(block, lane, chunks)] * LOAD(projected, at), r, at);
+    const size_t at = ((size_t)get_global_id(2) * detectors + detector) * BLOCK + lane;
+    STORE(constants[channel_of(block, lane, chunks) * tilts + tilt] * LOAD(projected, at), r, at);
 }
 
-/* residual <- (data - projected) * inverse_row_sums */
+/* residual <- (data - projected) * inverse_row_sums of the channel.
+   Global size of this and the next: (BLOCK / WIDTH, rays or pixels, blocks). */
 __kernel void weighted_residual(
     __global float *residual, __global const float *projected, __global const float *data,
-    __global const float *inverse_row_sums, const int rays)
+    __global const float *inverse_row_sums, const int rays, const int chunks)
 {
     const int lane = get_global_id(0) * WIDTH;
     const int ray = get_global_id(1);
@@ -67,14 +81,14 @@ __kernel void weighted_residual(
     if (ray >= rays || lane >= BLOCK)
         return;
     const size_t at = (block * rays + ray) * BLOCK + lane;
-    STORE((LOAD(data, at) - LOAD(projected, at)) * inverse_row_sums[ray], residual, at);
+    const float weight = inverse_row_sums[channel_of(block, lane, chunks) * (size_t)rays + ray];
+    STORE((LOAD(data, at) - LOAD(projected, at)) * weight, residual, at);
 }
 
-/* volume <- volume + inverse_column_sums * correction, kept at or above zero if asked.
-   Global size: (BLOCK / WIDTH, pixels, blocks). */
+/* volume <- volume + inverse_column_sums of the channel * correction, kept at or above zero if asked. */
 __kernel void weighted_correction(
     __global float *volume, __global const float *correction, __global const float *inverse_column_sums,
-    const int pixels, const int nonnegative)
+    const int pixels, const int chunks, const int nonnegative)
 {
     const int lane = get_global_id(0) * WIDTH;
     const int pixel = get_global_id(1);
@@ -82,6 +96,7 @@ __kernel void weighted_correction(
     if (pixel >= pixels || lane >= BLOCK)
         return;
     const size_t at = (block * pixels + pixel) * BLOCK + lane;
-    const slices_t moved = LOAD(volume, at) + inverse_column_sums[pixel] * LOAD(correction, at);
+    const float weight = inverse_column_sums[channel_of(block, lane, chunks) * (size_t)pixels + pixel];
+    const slices_t moved = LOAD(volume, at) + weight * LOAD(correction, at);
     STORE(nonnegative ? (moved < 0.0f ? ZERO : moved) : moved, volume, at);
 }

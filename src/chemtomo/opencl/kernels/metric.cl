@@ -370,7 +370,7 @@ inline void store_column(__global float *target, const complex_t *found, const i
 }
 
 #if GRID_Y == 1
-/* Global size: (BLOCK / WIDTH, frequencies along x, blocks); lambda: (x, z) */
+/* Global size: (BLOCK / WIDTH, frequencies along x, blocks); lambda: (channel, x, z) */
 __kernel void columns(
     __global float *spectrum, __global const float *lambda, __global const float2 *roots_z,
     __global const float2 *roots_x, __global const float *constants, const int nz, const int chunks)
@@ -402,7 +402,7 @@ __kernel void columns(
         complex_t fields[FIELDS];
         for (int field = 0; field < FIELDS; ++field)
             fields[field] = found[field][kz];
-        solve(fields, waves, lambda[kx * GRID_Z + kz], constants, c);
+        solve(fields, waves, lambda[(c * FREQUENCIES_X + kx) * GRID_Z + kz], constants, c);
         for (int field = 0; field < FIELDS; ++field)
             found[field][kz] = fields[field];
     }
@@ -508,7 +508,7 @@ __kernel void across_slices(
     waves[0].re = ZERO;
     waves[0].im = ZERO;
     for (int j = 0; j < lanes; ++j) {
-        ((float *)&lambdas)[j] = lambda[kx * GRID_Z + first_kz + j];
+        ((float *)&lambdas)[j] = lambda[(c * FREQUENCIES_X + kx) * GRID_Z + first_kz + j];
         ((float *)&waves[0].re)[j] = roots_z[first_kz + j].x;
         ((float *)&waves[0].im)[j] = -roots_z[first_kz + j].y;
     }

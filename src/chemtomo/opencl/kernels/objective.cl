@@ -151,10 +151,12 @@ __kernel void slope_sums(
 }
 
 /* Data term, and minus its conjugate at the feasible dual; `projected` becomes the feasible dual.
-   Global size: (BLOCK / WIDTH, tilts, blocks); constants: m, floor of the projection, of every channel;
-   partial: (2, blocks, tilts, BLOCK). */
+   Global size: (BLOCK / WIDTH, tilts, blocks). constants: m of every channel and tilt, 0 where there is no
+   projection; then m in units of that of the channel, by which the data term is multiplied; then the
+   smallest projection that it sees, of every channel. partial: (2, blocks, tilts, BLOCK). */
 __kernel void data_sums(
-    __global float *projected, __global const float *data, __global const float *r, __global const float *constants,
+    __global float *projected, __global const float *data, __global const float *background,
+    __global const float *r, __global const float *constants,
     __global float *partial, const int tilts, const int detectors, const int chunks)
 {
     const int lane = get_global_id(0) * WIDTH;
@@ -164,16 +166,26 @@ __kernel void data_sums(
         return;
     const int channel = (block / chunks) * PER_BLOCK + lane / CHUNK;
     const int c = channel < CHANNELS ? channel : CHANNELS - 1;
-    const float weight = constants[c];
+    const float weight = constants[c * tilts + tilt];
+    const float relative = constants[(CHANNELS + c) * tilts + tilt];
+    const slices_t least_seen = (slices_t)(constants[2 * CHANNELS * tilts + c]);
     slices_t primal = ZERO, dual = ZERO;
     const size_t row = (block * tilts + tilt) * detectors;
     for (int i = 0; i < detectors; ++i) {
         const size_t at = (row + i) * BLOCK + lane;
-        const slices_t v = LOAD(projected, at);
+        if (!(weight > 0.0f)) {
+            STORE(ZERO, projected, at);
+            continue;
+        }
         const slices_t f = LOAD(data, at);
         const slices_t own = LOAD(r, at);
+#if BACKGROUND
+        const slices_t v = LOAD(projected, at) + LOAD(background, at);
+#else
+        const slices_t v = LOAD(projected, at);
+#endif
 #if KULLBACK_LEIBLER
-        const slices_t seen = v < constants[CHANNELS + c] ? (slices_t)(constants[CHANNELS + c]) : v;
+        const slices_t seen = v < least_seen ? least_seen : v;
         const slices_t logarithm = f > 0.0f ? f * log((f > 0.0f ? f : (slices_t)(1.0f)) / seen) : ZERO;
         primal += (f > 0.0f ? seen : v) - f + logarithm;
         /* what is left below the weight, on its own: the difference would be a few units in the last place */
@@ -186,9 +198,12 @@ __kernel void data_sums(
         primal += 0.5f * (v - f) * (v - f);
         dual -= feasible * f + feasible * feasible / (2.0f * weight);
 #endif
+#if BACKGROUND
+        dual += feasible * LOAD(background, at);
+#endif
         STORE(feasible, projected, at);
     }
     const size_t at = (block * tilts + tilt) * BLOCK + lane;
-    STORE(primal, partial, at);
+    STORE(relative * primal, partial, at);
     STORE(dual, partial, at + (size_t)get_global_size(2) * tilts * BLOCK);
 }
