@@ -249,9 +249,8 @@ class _Made:
                 tilts_deg=self.tilts_deg,  # type: ignore[arg-type]
                 pixel_size_nm=pixel_size,
                 kind=kind,
-                source=str(self.path),
                 notes=tuple(notes),
-                **attributes,
+                **{"source": str(self.path), **attributes},
             )
         except (DataError, TypeError) as error:
             raise ReadError(f"{self.path}: {error}") from error

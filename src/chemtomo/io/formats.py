@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chemtomo.errors import ReadError
-from chemtomo.io import mrc
+from chemtomo.io import mrc, numpy_files, ome_zarr_series, tiff
 from chemtomo.io.found import Found
 
 __all__ = ["FORMATS", "TiltSeriesFormat", "find", "format_of", "readable_suffixes"]
@@ -50,6 +50,10 @@ class TiltSeriesFormat:
 
 FORMATS: tuple[TiltSeriesFormat, ...] = (
     TiltSeriesFormat("MRC", (".mrc", ".mrcs", ".st", ".ali", ".preali", ".rec"), mrc.recognises, mrc.find),
+    TiltSeriesFormat("TIFF", (".tif", ".tiff", ".btf", ".tf8"), tiff.recognises, tiff.find),
+    TiltSeriesFormat("NPY", (".npy",), numpy_files.recognises_npy, numpy_files.find_npy),
+    TiltSeriesFormat("NPZ", (".npz",), numpy_files.recognises_npz, numpy_files.find_npz),
+    TiltSeriesFormat("OME-Zarr", (".zarr",), ome_zarr_series.recognises, ome_zarr_series.find, folders=True),
 )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal
+from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal, TiltSeries
 from chemtomo.errors import DataError
 
 __all__ = ["Found", "FoundKind"]
@@ -107,6 +107,22 @@ class Found:
         if not np.isfinite(tilts).all():
             raise DataError(f"{where}: found tilts that are not finite; expected degrees")
         object.__setattr__(self, "tilts_deg", tilts if tilts.ndim else float(tilts))
+
+    @classmethod
+    def of_series(cls, series: TiltSeries) -> Found:
+        """Return what a file holds that describes a whole tilt series, as those of this program do."""
+        kept = ("axis_position_px", "detector_shifts_px", "gains", "background", "alignment", "provenance")
+        given = {name: getattr(series, name) for name in (*kept, "source")}
+        return cls(
+            name=series.name,
+            data=series.data,
+            kind="stack",
+            tilts_deg=series.tilts_deg,
+            pixel_size_nm=series.pixel_size_nm,
+            signal=series.kind,
+            notes=series.notes,
+            attributes={name: value for name, value in given.items() if value is not None},
+        )
 
     @property
     def has_tilt_axis(self) -> bool:

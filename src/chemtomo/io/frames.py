@@ -102,7 +102,8 @@ def _shifts(stack: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) 
 
 
 def _mean(stack: npt.NDArray[np.float32], shifts: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    from scipy import ndimage
+    from chemtomo.geometry.affine import translation
+    from chemtomo.geometry.resample import warp
 
     total = np.zeros(stack.shape[1:], np.float64)
     seen = np.zeros(stack.shape[1:], np.float64)
@@ -112,6 +113,7 @@ def _mean(stack: npt.NDArray[np.float32], shifts: npt.NDArray[np.float64]) -> np
             seen += 1
             continue
         # Both are interpolated alike, so that the border keeps the mean of what was seen there.
-        total += ndimage.shift(frame.astype(np.float64), shift, order=1, mode="constant")
-        seen += ndimage.shift(np.ones_like(total), shift, order=1, mode="constant")
+        (place,) = translation(-shift[0], -shift[1])
+        total += warp(frame, place)
+        seen += warp(np.ones_like(frame), place)
     return np.where(seen > 0.5, total / np.maximum(seen, 0.5), stack[len(stack) // 2]).astype(np.float32)

@@ -1,0 +1,168 @@
+"""Tilt series in OME-Zarr images, 0.4 and 0.5, of one or several images.
+
+OME-Zarr has no axis of tilts: they run along ``t`` or ``z``, see `chemtomo.io.axes`. Its names of channels
+and pixel sizes are used; tilts are in the description that `chemtomo.io.write` leaves in the attribute
+``chemtomo``, or in a file beside the folder. Only the level of full resolution is read.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chemtomo.data.units import to_nanometre
+from chemtomo.errors import DataError, NoTiltSeriesError, ReadError
+from chemtomo.io.axes import channel_stacks
+from chemtomo.io.found import Found
+
+__all__ = ["find", "holds_tilt_series", "recognises"]
+
+_LAZY_FROM_BYTES = 256 << 20
+_MOST_IMAGES = 1000
+_MOST_PROJECTIONS = 1 << 17
+
+
+def recognises(head: bytes) -> bool:
+    """Nothing: a Zarr image is a folder, which is known by the ending of its name."""
+    return False
+
+
+def find(path: Path) -> list[Found]:
+    """Find the stacks in an OME-Zarr image, one a channel, or in all images of a collection.
+
+    Images of 256 MiB and more are read one projection after the other when their values are needed.
+
+    Raises
+    ------
+    ReadError
+        When it is no OME-Zarr image, or damaged.
+    """
+    import zarr
+
+    if not any((path / name).is_file() for name in (".zgroup", ".zarray", "zarr.json")):
+        raise ReadError(f"{path}: found no Zarr group; expected an OME-Zarr image")
+    root = zarr.open(str(path), mode="r")
+    if isinstance(root, zarr.Array):
+        raise NoTiltSeriesError(f"{path}: found a Zarr array by itself; expected an OME-Zarr image")
+    said = dict(root.attrs).get("chemtomo")
+    if isinstance(said, dict) and (said.get("kind") == "volume" or "recipe" in said):
+        raise NoTiltSeriesError(f"{path}: found a volume; expected a tilt series")
+    images = [root] if _multiscales(root) else _collection(root)
+    if not images:
+        raise NoTiltSeriesError(f"{path}: found no image description; expected an OME-Zarr image")
+    found: list[Found] = []
+    for image in images:
+        found += _channels(image, path, many=len(images) > 1)
+    return found
+
+
+def holds_tilt_series(path: Path) -> bool:
+    """Tell whether a Zarr folder is a tilt series that `chemtomo.io.write` wrote, rather than a volume."""
+    import json
+
+    for name in (".zattrs", "zarr.json"):
+        try:
+            attributes = json.loads((path / name).read_text(encoding="utf-8"))
+            attributes = attributes.get("attributes", attributes)
+            if attributes["chemtomo"]["kind"] == "tilt series":
+                return True
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+    return False
+
+
+def _multiscales(group: Any) -> Any:
+    attributes = dict(group.attrs)
+    return {**attributes, **attributes.get("ome", {})}.get("multiscales")
+
+
+def _collection(root: Any) -> list[Any]:
+    """Return the images of a collection, which Bio-Formats numbers from 0."""
+    import zarr
+
+    images = []
+    for number in range(_MOST_IMAGES):
+        if str(number) not in root:
+            break
+        image = root[str(number)]
+        if isinstance(image, zarr.Group) and _multiscales(image):
+            images.append(image)
+    return images
+
+
+def _channels(image: Any, path: Path, *, many: bool) -> list[Found]:
+    attributes = dict(image.attrs)
+    attributes = {**attributes, **attributes.get("ome", {})}
+    try:
+        multiscale = attributes["multiscales"][0]
+        # In 0.4 and later an axis is an object; before, it was its name.
+        axes = [one if isinstance(one, str) else one["name"] for one in multiscale["axes"]]
+        units = [None if isinstance(one, str) else one.get("unit") for one in multiscale["axes"]]
+        dataset = multiscale["datasets"][0]
+        array = image[dataset["path"]]
+        scale = _scale(multiscale, dataset, len(axes))
+        labels = [one.get("label") for one in attributes.get("omero", {}).get("channels", [])]
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ReadError(
+            f"{path}: found no image description ({error}); expected an OME-Zarr image"
+        ) from error
+    stacks = channel_stacks(_values(array, path), axes, path)
+    pixel_size, notes = _pixel_size(scale, units)
+    # The folder of an image is NAME.zarr or NAME.ome.zarr.
+    stem = path.name.split(".")[0]
+    found = []
+    for channel, stack in enumerate(stacks):
+        named = channel < len(labels) and bool(labels[channel])
+        name = str(labels[channel]) if named else stem
+        if not named and len(stacks) > 1:
+            name = f"{stem} {channel + 1}"
+        found.append(
+            Found(
+                name=name,
+                data=stack if len(stack) > 1 else stack[0],
+                kind="stack" if len(stack) > 1 else "image",
+                pixel_size_nm=pixel_size,
+                named=named or many or len(stacks) > 1,
+                notes=notes,
+            )
+        )
+    return found
+
+
+def _values(array: Any, path: Path) -> Any:
+    import zarr
+
+    if not isinstance(array, zarr.Array) or array.ndim < 2 or array.dtype.kind not in "uif":
+        raise NoTiltSeriesError(f"{path}: found no array of real numbers; expected an OME-Zarr image")
+    if math.prod(array.shape) * array.dtype.itemsize < _LAZY_FROM_BYTES:
+        return np.asarray(array[...])
+    if math.prod(array.shape[:-2]) > _MOST_PROJECTIONS:
+        raise ReadError(f"{path}: found an array of shape {array.shape}; expected a tilt series")
+    from dask.array import from_array
+
+    return from_array(array, chunks=(*(1 for _ in array.shape[:-2]), *array.shape[-2:]))
+
+
+def _scale(multiscale: Any, dataset: Any, axes: int) -> list[float]:
+    """Return the size of a pixel along every axis: the scale of the level times that of the image."""
+    scale = [1.0] * axes
+    for place in (dataset, multiscale):
+        for one in place.get("coordinateTransformations", ()):
+            if one.get("type") == "scale":
+                scale = [size * float(factor) for size, factor in zip(scale, one["scale"], strict=True)]
+    return scale
+
+
+def _pixel_size(scale: list[float], units: list[str | None]) -> tuple[float | None, tuple[str, ...]]:
+    size, unit = scale[-1], units[-1]
+    if not (math.isfinite(size) and size > 0):
+        return None, ()
+    if unit is None:
+        return None, (f"the pixel size {size:g} has no unit and is not used",)
+    try:
+        return float(f"{to_nanometre(size, unit):.6g}"), ()
+    except DataError:
+        return None, (f"the pixel size has the unit {unit!r}, which is no length",)
