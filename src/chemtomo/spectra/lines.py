@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from chemtomo.errors import ParameterError
 
-__all__ = ["XrayLine", "choose_line", "edge_energies_keV", "lines_of", "shell_members"]
+__all__ = ["XrayLine", "choose_line", "edge_energies_keV", "elements_between", "lines_of", "shell_members"]
 
 _NAME = re.compile(r"([A-Z][a-z]?)(?:[_ -]?([KLM][a-z0-9]*))?")
 
@@ -23,6 +23,8 @@ _SUBSHELL_ELECTRONS = {
 _LABEL = re.compile(r"([KLM][a-z])")
 _MAIN_LABELS = ("Ka", "Kb", "La", "Lb", "Ma", "Mb")
 _HEAVIEST = 94
+# Noble gases, but for argon of ion mills, and elements without stable isotopes.
+_UNLIKELY = frozenset((2, 10, 36, 43, 54, 61, 84, 85, 86, 87, 88, 89, 91))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +174,14 @@ def edge_energies_keV(element: str) -> dict[str, float]:
 
     _atomic_number(element)
     return {name: edge.energy / 1000 for name, edge in xraydb.xray_edges(element).items()}
+
+
+def elements_between(first: str, last: str) -> tuple[str, ...]:
+    """Return the elements that samples may hold, by atomic number, from one to another."""
+    import xraydb
+
+    numbers = range(_atomic_number(first), _atomic_number(last) + 1)
+    return tuple(xraydb.atomic_symbol(number) for number in numbers if number not in _UNLIKELY)
 
 
 def _parse(name: str) -> tuple[str, str | None]:

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.spectra.conftest import make_specimen
+
+from chemtomo.errors import ParameterError
+from chemtomo.pipeline.maps import MapParameters, make_maps, make_maps_job, suggest_job, windows_of
+from chemtomo.progress import finish
+
+
+@pytest.fixture(scope="module")
+def specimen():
+    return make_specimen({"Fe_K": 60.0, "Cu_K": 40.0, "O_K": 30.0}, 100.0)
+
+
+def test_what_stands_out_is_mapped_when_nothing_is_named(specimen):
+    assert set(make_maps(specimen.series, MapParameters()).names) == {"Fe", "Cu", "O"}
+    without = make_maps(specimen.series, MapParameters(others="Cu"))
+    assert set(without.names) == {"Fe", "O"}
+
+
+def test_elements_and_lines_are_mapped_in_their_order(specimen):
+    made = make_maps(specimen.series, MapParameters(elements=" O, Fe ,", lines="Fe_Kb"))
+    assert made.names == ("O", "Fe_Ka", "Fe_Kb")
+
+
+def test_other_elements_keep_the_background_away(specimen):
+    (plain,) = windows_of(specimen.series, ["Fe"], MapParameters())
+    (aware,) = windows_of(specimen.series, ["Fe"], MapParameters(others="Co,Mn,Ni"))
+    assert plain.background != aware.background
+    assert (plain.low_keV, plain.high_keV) == (aware.low_keV, aware.high_keV)
+
+
+def test_subtracted_maps_are_no_counts(specimen):
+    kept = make_maps(specimen.series, MapParameters(elements="Fe"))["Fe"]
+    net = make_maps(specimen.series, MapParameters(elements="Fe", subtract=True))["Fe"]
+    assert (kept.kind, net.kind) == ("counts", "intensity")
+    assert net.background is None
+    np.testing.assert_allclose(net.data, kept.data - kept.background, atol=1e-4)
+    assert net.provenance[-1]["step"] == "subtract_background"
+
+
+def test_suggestions_come_with_the_sum_spectrum(specimen):
+    spectrum, found = finish(suggest_job(specimen.series, MapParameters()))
+    np.testing.assert_array_equal(spectrum, specimen.series.data.sum(axis=(0, 1, 2)))
+    assert {one.element for one in found} == {"Fe", "Cu", "O"}
+    with_it = make_maps(specimen.series, MapParameters(), spectrum=spectrum)
+    assert set(with_it.names) == {"Fe", "Cu", "O"}
+
+
+def test_components_are_made_by_the_same_step(specimen):
+    made = make_maps(specimen.series, MapParameters(method="nmf", components=2, low_kev=1.0))
+    assert made.names == ("Component 1", "Component 2")
+    assert made.series[0].provenance[-1]["range_keV"][0] == pytest.approx(1.0, abs=0.01)
+
+
+def test_nothing_to_map_is_said(specimen):
+    empty = specimen.series.replace(data=np.zeros_like(specimen.series.data))
+    with pytest.raises(ParameterError, match="no line that stands out"):
+        make_maps(empty, MapParameters())
+
+
+def test_a_stop_gives_nothing(specimen):
+    assert finish(make_maps_job(specimen.series, MapParameters(), should_stop=lambda: True)) is None
