@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chemtomo.data import Alignment, Dataset, SpectrumSeries, TiltSeries, Volume
-    from chemtomo.io import read, write
+    from chemtomo.io import read, read_volume, write, write_dataset
     from chemtomo.operators import dot_test
     from chemtomo.pipeline import Result, reconstruct
     from chemtomo.samples import phantom
@@ -34,8 +34,10 @@ __all__ = [
     "dot_test",
     "phantom",
     "read",
+    "read_volume",
     "reconstruct",
     "write",
+    "write_dataset",
 ]
 
 # Names are imported when they are first used, so that `chemtomo --help` does not wait for SciPy.
@@ -50,7 +52,9 @@ _HOMES = {
     "dot_test": "chemtomo.operators",
     "phantom": "chemtomo.samples",
     "read": "chemtomo.io",
+    "read_volume": "chemtomo.io",
     "write": "chemtomo.io",
+    "write_dataset": "chemtomo.io",
 }
 
 

@@ -106,11 +106,6 @@ def test_written_files_are_valid_for_others(tmp_path):
         assert file.is_image_stack()
 
 
-def test_a_name_that_no_file_can_have_is_refused(tmp_path):
-    with pytest.raises(WriteError, match=r"'Al/Si'.*'Al_Si'"):
-        write_dataset(Dataset((TiltSeries("Al/Si", stack(), [0, 1, 2]),)), tmp_path)
-
-
 def test_without_a_pixel_size_one_nanometre_is_assumed_and_noted(make):
     series = read(make(voxel_size=0.0))["Al"]
     assert series.pixel_size_nm == 1.0

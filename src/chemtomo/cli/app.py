@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chemtomo.cli import listing, reconstruct, simulated
+from chemtomo.cli import convert, listing, reconstruct, simulated
 from chemtomo.errors import ChemTomoError
 
 __all__ = ["app", "main"]
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("info")(listing.info)
+app.command("convert")(convert.convert)
 app.command("devices")(listing.devices)
 app.command("phantom")(simulated.phantom)
 app.command("demo")(simulated.demo)

@@ -26,7 +26,8 @@ def reconstruct(
             "--output",
             "-o",
             metavar="OUT",
-            help="NAME.zarr: one multichannel OME-Zarr image. NAME.mrc: one file a channel.",
+            help="NAME.zarr: one OME-Zarr image. NAME.ome.tif, NAME.emd (tomviz) or NAME.hspy (HyperSpy): "
+            "one file. NAME.mrc: one file a channel.",
         ),
     ],
     preprocess: PreprocessParameters,
@@ -59,7 +60,7 @@ def reconstruct(
             on_progress=watching.on_progress,
             should_stop=watching.should_stop,
         )
-    for path in write(result.volume, output):
+    for path in write(result.volume, output, overwrite=True):
         typer.echo(f"Wrote {path}")
     if report is not None:
         _write_report(result.report, report)

@@ -36,7 +36,7 @@ def phantom(
     from chemtomo.io import write_dataset
     from chemtomo.samples import phantom as simulate
 
-    for path in write_dataset(simulate(), folder):
+    for path in write_dataset(simulate(), folder, overwrite=True):
         typer.echo(f"Wrote {path}")
 
 
@@ -135,5 +135,5 @@ def _write(volume: Volume, folder: Path, dataset: Dataset) -> None:
         title="Four simulated tilt series, reconstructed jointly",
         caption=caption,
     )
-    for path in (*write(volume, folder / "demo.zarr"), picture):
+    for path in (*write(volume, folder / "demo.zarr", overwrite=True), picture):
         typer.echo(f"Wrote {path}")

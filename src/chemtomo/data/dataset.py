@@ -10,7 +10,7 @@ import numpy as np
 from chemtomo.data.tilt_series import TiltSeries
 from chemtomo.errors import DataError, ParameterError
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "resolve_name"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,15 +66,7 @@ class Dataset:
         ParameterError
             When no channel, or more than one, starts with `name`.
         """
-        if name in self.names:
-            return name
-        found = [full for full in self.names if full.startswith(name)]
-        if len(found) == 1:
-            return found[0]
-        what = f"fits {', '.join(found)}" if found else "fits none"
-        raise ParameterError(
-            f"channel {name!r} {what}; expected one of {', '.join(self.names)} or a unique prefix"
-        )
+        return resolve_name(name, self.names)
 
     def require_common_geometry(self) -> None:
         """Raise `DataError` unless all series have the same rows, columns, pixel size and tilt axis.
@@ -107,3 +99,20 @@ class Dataset:
     def select(self, names: Sequence[str]) -> Dataset:
         """Return a dataset of the named channels (full names or unique prefixes), in that order."""
         return Dataset(tuple(self[name] for name in names))
+
+
+def resolve_name(name: str, names: Sequence[str]) -> str:
+    """Return the one of `names` that is `name`, or the only one that starts with it.
+
+    Raises
+    ------
+    ParameterError
+        When none, or more than one, starts with `name`.
+    """
+    if name in names:
+        return name
+    found = [full for full in names if full.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    what = f"fits {', '.join(found)}" if found else "fits none"
+    raise ParameterError(f"channel {name!r} {what}; expected one of {', '.join(names)} or a unique prefix")

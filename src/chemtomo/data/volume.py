@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.data.dataset import resolve_name
 from chemtomo.errors import DataError
 
 __all__ = ["Volume"]
@@ -61,6 +63,18 @@ class Volume:
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along ``(z, y, x)``."""
         return self.data.shape[1], self.data.shape[2], self.data.shape[3]
+
+    def select(self, names: Sequence[str]) -> Volume:
+        """Return a volume of the named channels (full names or unique prefixes), in that order.
+
+        Raises
+        ------
+        ParameterError
+            When no channel, or more than one, starts with a name.
+        """
+        full = [resolve_name(name, self.names) for name in names]
+        data = self.data[[self.names.index(name) for name in full]]
+        return dataclasses.replace(self, data=data, names=tuple(full))
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         if name not in self.names:

@@ -11,18 +11,19 @@ import math
 from pathlib import Path
 from typing import Any
 
-import mrcfile
 import numpy as np
 import numpy.typing as npt
 from mrcfile.dtypes import HEADER_DTYPE
 
-from chemtomo.data import TiltSeries, to_nanometre
-from chemtomo.errors import ReadError, WriteError
+from chemtomo.data import to_nanometre
+from chemtomo.errors import ReadError
+from chemtomo.io.description import described, load, series_entries
 from chemtomo.io.found import Found
 from chemtomo.io.mrc_extended import ByteOrder, ExtendedHeader, read_extended
+from chemtomo.io.outputs import DESCRIPTION_SUFFIX
 from chemtomo.io.tilts import mdoc_beside
 
-__all__ = ["find", "recognises", "series_label", "write_stack"]
+__all__ = ["SERIES_LABEL", "find", "read_stack", "recognises"]
 
 _BYTE_ORDERS: tuple[ByteOrder, ...] = ("<", ">")
 _HEADER_BYTES = 1024
@@ -33,7 +34,8 @@ _LARGEST_AXIS = 1 << 20
 # Larger files are mapped: their values are read when they are needed.
 _MAP_FROM_BYTES = 512 << 20
 _IMOD_STAMP = 1146047817
-_LABEL = "chemtomo series"
+SERIES_LABEL = "chemtomo series"
+"""Start of the label that `chemtomo.io.write_dataset` writes into the header."""
 # What is looked at of the extended header; the largest that are known have 888 bytes a section.
 _LARGEST_EXTENDED = 64 << 20
 _UNSET_PIXEL_NM = 0.1
@@ -83,73 +85,44 @@ def find(path: Path) -> list[Found]:
     if "axis_position_px" in said:
         attributes["axis_position_px"] = float(said["axis_position_px"])
     kind: Any = said.get("kind")
-    return [
-        Found(
-            name=path.stem,
-            data=_read_data(path, header),
-            kind="stack",
-            tilts_deg=header.extended.tilts_deg,
-            pixel_size_nm=pixel_size,
-            signal=kind if kind in ("counts", "intensity") else None,
-            named=False,
-            notes=tuple(notes),
-            attributes=attributes,
-        )
-    ]
+    found = Found(
+        name=path.stem,
+        data=_read_data(path, header),
+        kind="stack",
+        tilts_deg=header.extended.tilts_deg,
+        pixel_size_nm=pixel_size,
+        signal=kind if kind in ("counts", "intensity") else None,
+        named=False,
+        notes=tuple(notes),
+        attributes=attributes,
+    )
+    return [_with_description(found, path) if SERIES_LABEL in " ".join(header.labels) else found]
 
 
-def write_stack(
-    path: Path,
-    data: npt.NDArray[Any],
-    voxel_size_nm: float,
-    *,
-    label: str = "",
-    volume: bool = False,
-    origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0),
-) -> None:
-    """Write an array ``(section, y, x)`` with its voxel size in angstrom.
+def _with_description(found: Found, path: Path) -> Found:
+    """Add what `chemtomo.io.write_dataset` wrote beside the file, when it is still of this file."""
+    beside = path.with_name(path.stem + DESCRIPTION_SUFFIX)
+    if not beside.is_file():
+        return found
+    (entry,) = series_entries(load(beside), str(beside))[:1]
+    shape = tuple(entry.get("shape", ()))
+    if shape != found.data.shape:
+        note = f"{beside.name} is not used: it describes {shape}, and the file has {found.data.shape}"
+        return found.replace(notes=(*found.notes, note))
+    with_tilts = entry | {"tilts_deg": found.tilts_deg}
+    return described(with_tilts, found.data, str(beside), notes=found.notes)
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        A file that does not exist yet.
-    data : numpy.ndarray
-        Real numbers. Those that MRC does not have are stored in the smallest type that holds them
-        exactly, except float64, which is rounded to float32.
-    voxel_size_nm : float
-        Edge of a voxel in nanometres.
-    label : str
-        Text for the header, at most 80 ASCII characters.
-    volume : bool
-        Mark the sections as a volume, not a stack of images.
-    origin_nm : tuple of float
-        Place ``(z, y, x)`` of the first voxel.
+
+def read_stack(path: Path) -> tuple[npt.NDArray[Any], float]:
+    """Read the values (section, y, x) of an MRC file, and its pixel size in nanometres, 1 where it has none.
 
     Raises
     ------
-    WriteError
-        When no type of MRC holds the values.
+    ReadError
+        When the file is no MRC file, truncated, or of complex numbers.
     """
-    stored = _storable(data, path)
-    with mrcfile.new(str(path), overwrite=True) as file:
-        file.set_data(stored)
-        if volume:
-            file.set_volume()
-        else:
-            file.set_image_stack()
-        file.voxel_size = voxel_size_nm * 10
-        for axis, place in zip("zyx", origin_nm, strict=True):
-            file.header.origin[axis] = place * 10
-        if label:
-            file.add_label(label)
-
-
-def series_label(series: TiltSeries) -> str:
-    """Return the label with what the header of an MRC file has no place for."""
-    label = f"{_LABEL} kind={series.kind}"
-    if series.axis_position_px is not None:
-        label += f" axis_position_px={series.axis_position_px!r}"
-    return label
+    header = _read_header(path)
+    return _read_data(path, header), header.pixel_size_nm or 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,26 +232,8 @@ def _read_data(path: Path, header: _Header) -> npt.NDArray[Any]:
 
 
 def _parse_label(labels: tuple[str, ...]) -> dict[str, str]:
-    """Find ``key=value`` pairs in the label that `series_label` wrote."""
+    """Find ``key=value`` pairs in the label that `chemtomo.io.writers.mrc.series_label` wrote."""
     for label in labels:
-        if label.startswith(_LABEL):
+        if label.startswith(SERIES_LABEL):
             return dict(word.split("=", 1) for word in label.split() if "=" in word)
     return {}
-
-
-def _storable(data: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:
-    if data.dtype.kind == "f":
-        return data if data.dtype.itemsize in (2, 4) else data.astype(np.float32)
-    if data.dtype.name in ("int8", "int16", "uint16"):
-        return data
-    smallest, largest = int(data.min()), int(data.max())
-    for dtype in (np.uint16, np.int16):
-        bounds = np.iinfo(dtype)
-        if bounds.min <= smallest and largest <= bounds.max:
-            return data.astype(dtype)
-    if max(-smallest, largest) <= 1 << 24:
-        return data.astype(np.float32)
-    raise WriteError(
-        f"{path.name}: found integers from {smallest} to {largest}; expected at most {1 << 24}, "
-        "the largest that MRC holds exactly"
-    )

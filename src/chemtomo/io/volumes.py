@@ -1,108 +1,75 @@
-"""One `write` for volumes, and `read_volume` to get them back."""
+"""One `write` for volumes; see `chemtomo.io.read_volumes` for the way back."""
 
 from __future__ import annotations
 
-import json
 from os import PathLike
-from pathlib import Path
-from typing import Any
 
 from chemtomo.data import Volume
-from chemtomo.errors import ReadError, WriteError
-from chemtomo.io import mrc, ome_zarr_image
+from chemtomo.errors import WriteError
 from chemtomo.io.atomic import replacing
-from chemtomo.io.names import file_name
+from chemtomo.io.names import distinct, file_name
+from chemtomo.io.outputs import (
+    DESCRIPTION_SUFFIX,
+    Written,
+    check_free,
+    check_output,
+    endings,
+    output_format,
+)
+from chemtomo.io.writers import emd, hspy, mrc, ome_tiff, ome_zarr
 
-__all__ = ["check_output", "read_volume", "write"]
+__all__ = ["write"]
 
-
-def check_output(path: str | PathLike[str]) -> Path:
-    """Check, before any work is done, that a volume can be written to `path`.
-
-    Raises
-    ------
-    WriteError
-        When the ending is unknown, the folder is missing, or something is there that is no volume.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in (".zarr", ".mrc"):
-        found = path.suffix or "no ending"
-        raise WriteError(f"{path}: found {found}; expected a name that ends with .zarr or .mrc")
-    if not path.parent.is_dir():
-        raise WriteError(f"{path}: there is no folder {path.parent}; expected one to write to")
-    if path.suffix.lower() == ".zarr" and path.exists() and not ome_zarr_image.is_zarr(path):
-        raise WriteError(f"{path}: exists and is not a Zarr image; expected another name")
-    if path.suffix.lower() == ".mrc" and path.is_dir():
-        raise WriteError(f"{path}: found a folder; expected a file to write")
-    return path
+_ONE_FILE = {"OME-TIFF": ome_tiff.write_volume, "EMD": emd.write_volume, "HSPY": hspy.write_volume}
 
 
-def write(volume: Volume, path: str | PathLike[str]) -> list[Path]:
+def write(volume: Volume, path: str | PathLike[str], *, overwrite: bool = False) -> Written:
     """Write a volume; what was there before is replaced when all has been written.
+
+    `chemtomo.io.read_volume` gives back the same volume from every format.
 
     Parameters
     ----------
     volume : Volume
         What to write.
     path : path
-        ``NAME.zarr``: one multichannel image in OME-Zarr, see
-        `chemtomo.io.ome_zarr_image.write_image`. ``NAME.mrc``: one file a channel,
-        ``NAME_CHANNEL.mrc``, and the recipe in ``NAME.recipe.json``.
+        The ending says how: ``.zarr`` one multiscale image in OME-Zarr; ``.ome.tif`` or ``.tif``
+        OME-TIFF; ``.emd`` EMD as tomviz opens it; ``.hspy`` a file for HyperSpy; ``.mrc`` or ``.rec``
+        MRC, one file a channel, ``NAME_CHANNEL.mrc`` (``NAME.mrc`` where there is one channel), with the
+        recipe in ``NAME.chemtomo.json``.
+    overwrite : bool
+        Whether an existing file may be replaced.
 
     Returns
     -------
-    list of pathlib.Path
-        What was written.
+    Written
+        The files, a list of paths, with the notes on what the format had no place for.
 
     Raises
     ------
     WriteError
-        When it cannot be written there.
+        When it cannot be written there, or is there already and must not be replaced.
     """
-    path = check_output(path)
-    recipe = _plain(volume.provenance)
-    if path.suffix.lower() == ".zarr":
+    path = check_output(path, overwrite=overwrite)
+    found = output_format(path)
+    if found is None:  # check_output has refused it
+        raise WriteError(f"{path}: expected a name that ends with {endings()}")
+    name, stem = found
+    if name == "OME-Zarr":
         with replacing([path]) as (temporary,):
-            ome_zarr_image.write_image(volume, temporary, name=path.name.split(".")[0], recipe=recipe)
-        return [path]
-    targets = _channel_files(volume, path)
-    z, y, x = (index * volume.voxel_size_nm for index in volume.origin_px)
-    with replacing([*targets, path.with_suffix(".recipe.json")]) as temporaries:
-        for channel, name, temporary in zip(volume.data, volume.names, temporaries[:-1], strict=True):
-            label = f"ChemTomo {name}".encode("ascii", "replace").decode("ascii")[:80]
-            mrc.write_stack(
-                temporary, channel, volume.voxel_size_nm, label=label, volume=True, origin_nm=(z, y, x)
-            )
-        temporaries[-1].write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
-    return [*targets, path.with_suffix(".recipe.json")]
-
-
-def read_volume(path: str | PathLike[str]) -> Volume:
-    """Read a volume from an OME-Zarr image, such as `write` makes.
-
-    Raises
-    ------
-    ReadError
-        When it is not an OME-Zarr image with the axes (c, z, y, x).
-    """
-    path = Path(path)
-    if not path.exists():
-        raise ReadError(f"{path}: no such file")
-    return ome_zarr_image.read_image(path)
-
-
-def _channel_files(volume: Volume, path: Path) -> list[Path]:
-    names: list[str] = []
-    for index, name in enumerate(volume.names):
-        stem = f"{path.stem}_{file_name(name)}"
-        names.append(stem if stem not in names else f"{stem}_{index}")
-    return [path.with_name(f"{name}.mrc") for name in names]
-
-
-def _plain(value: Any) -> Any:
-    """Return `value` as JSON knows it: numbers of NumPy, paths and tuples become plain ones."""
-
-    def convert(one: Any) -> Any:
-        return one.tolist() if hasattr(one, "tolist") else str(one)
-
-    return json.loads(json.dumps(value, default=convert))
+            ome_zarr.write_volume(volume, temporary, name=stem)
+        return Written([path])
+    if name != "MRC":
+        with replacing([path]) as (temporary,):
+            notes = _ONE_FILE[name](volume, temporary)
+        return Written([path], notes)
+    suffix = path.name[len(stem) :]
+    files = [path]
+    if len(volume.names) > 1:
+        files = [path.with_name(f"{stem}_{one}{suffix}") for one in distinct(volume.names, file_name)]
+    description = path.with_name(stem + DESCRIPTION_SUFFIX)
+    for one in (*files, description):
+        check_free(one, zarr=False, overwrite=overwrite)
+    with replacing([*files, description]) as temporaries:
+        notes = mrc.write_volume(volume, temporaries[:-1], temporaries[-1], names=[one.name for one in files])
+    return Written([*files, description], notes)

@@ -1,0 +1,68 @@
+"""The command that writes tilt series or volumes in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["convert"]
+
+
+def convert(
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Tilt series of one sample, or a volume.", metavar="INPUTS")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="NAME.zarr: OME-Zarr. NAME.ome.tif: OME-TIFF. NAME.emd: EMD for tomviz. "
+            "NAME.hspy: HyperSpy. NAME.mrc: MRC, one file a channel. A folder: MRC files of tilt series.",
+        ),
+    ],
+    tilts: Annotated[
+        str | None,
+        typer.Option(
+            "--tilts",
+            metavar="FILE|START:STEP:COUNT",
+            help="Tilts in degrees, in place of those of the files: a file of them, or evenly spaced ones.",
+        ),
+    ] = None,
+    channels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--channels", metavar="NAME", help="Write only this channel; may be given several times."
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Write tilt series or a volume in another format, with everything that it has a place for."""
+    from chemtomo.io import check_output, is_volume, read, read_volume, write, write_dataset
+
+    volumes = [is_volume(path) for path in inputs]
+    if any(volumes) and len(inputs) > 1:
+        raise typer.BadParameter(
+            f"found {sum(volumes)} volumes among {len(inputs)} inputs; "
+            "expected one volume, or tilt series only"
+        )
+    check_output(output, overwrite=overwrite, folders=not any(volumes))
+    if any(volumes):
+        if tilts is not None:
+            raise typer.BadParameter(f"--tilts: found tilts for the volume {inputs[0]}; expected none")
+        volume = read_volume(inputs[0])
+        if channels:
+            volume = volume.select(channels)
+        written = write(volume, output, overwrite=overwrite)
+    else:
+        dataset = read(inputs) if tilts is None else read(inputs, tilts=tilts)
+        if channels:
+            dataset = dataset.select(channels)
+        written = write_dataset(dataset, output, overwrite=overwrite)
+    for path in written:
+        typer.echo(f"Wrote {path}")
+    for note in written.notes:
+        typer.echo(f"Note: {note}", err=True)

@@ -1,0 +1,253 @@
+"""What tilt series and volumes are besides their pixels, as JSON: one form in every format of file.
+
+Formats of other programs have places for names, pixel sizes and sometimes tilts. They have none for the
+rest: whether values are counts, where the tilt axis is, gains, alignment, provenance. All of it goes, in
+one object under the key `KEY`, to wherever a format lets other programs keep something. The places of the
+format are filled as well, for those who read no such object.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chemtomo.data import Alignment, TiltSeries, Volume
+from chemtomo.errors import DataError, ReadError
+from chemtomo.io.found import Found
+
+__all__ = [
+    "KEY",
+    "TILT_SERIES",
+    "VOLUME",
+    "check_version",
+    "describe_dataset",
+    "describe_series",
+    "describe_volume",
+    "described",
+    "from_text",
+    "load",
+    "plain",
+    "restore_volume",
+    "series_entries",
+    "to_text",
+]
+
+KEY = "chemtomo"
+TILT_SERIES = "tilt series"
+VOLUME = "volume"
+_VERSION = 1
+_LARGEST_FILE = 64 << 20
+_REQUIRED = ("name", "signal", "pixel_size_nm")
+
+
+def describe_dataset(series: Sequence[TiltSeries]) -> dict[str, Any]:
+    """Return the object that describes all of `series`, in order, ready for JSON."""
+    return {"version": _VERSION, "kind": TILT_SERIES, "series": [describe_series(one) for one in series]}
+
+
+def describe_series(series: TiltSeries) -> dict[str, Any]:
+    """Return everything of a series but its values and its background, ready for JSON.
+
+    Numbers are written so that reading gives back exactly the same ones.
+    """
+    shifts, gains = series.detector_shifts_px, series.gains
+    entry: dict[str, Any] = plain(
+        {
+            "name": series.name,
+            "signal": series.kind,
+            "shape": series.shape,
+            "tilts_deg": series.tilts_deg,
+            "pixel_size_nm": float(series.pixel_size_nm),
+            "axis_position_px": series.axis_position_px,
+            "detector_shifts_px": shifts,
+            "gains": gains,
+            "alignment": None if series.alignment is None else series.alignment.to_json(),
+            "has_background": series.background is not None,
+            "source": series.source,
+            "notes": series.notes,
+            "provenance": series.provenance,
+        }
+    )
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def described(
+    entry: Mapping[str, Any], data: Any, where: str, *, background: Any = None, notes: Sequence[str] = ()
+) -> Found:
+    """Return the series that `describe_series` described, with its values, as found in a file.
+
+    Parameters
+    ----------
+    entry : mapping
+        The description.
+    data, background : array, shape (tilt, y, x)
+        The values; NumPy or dask.
+    where : str
+        The file, for messages.
+    notes : sequence of str
+        What to add to the notes.
+
+    Raises
+    ------
+    ReadError
+        When something is missing or does not fit together; the message starts with `where`.
+    """
+    missing = [name for name in _REQUIRED if name not in entry]
+    if missing:
+        raise ReadError(f"{where}: found no {', '.join(missing)}; expected the description of a tilt series")
+    if entry["signal"] not in ("counts", "intensity"):
+        raise ReadError(f"{where}: found values of the kind {entry['signal']!r}; expected counts")
+    alignment = entry.get("alignment")
+    axis = entry.get("axis_position_px")
+    attributes = {
+        "axis_position_px": None if axis is None else float(axis),
+        "detector_shifts_px": _numbers(entry.get("detector_shifts_px")),
+        "gains": _numbers(entry.get("gains")),
+        "background": background,
+        "alignment": None if alignment is None else Alignment.from_json(alignment, where),
+        "provenance": tuple(dict(step) for step in entry.get("provenance", ())) or None,
+    }
+    try:
+        return Found(
+            name=str(entry["name"]),
+            data=data,
+            kind="stack",
+            tilts_deg=_numbers(entry.get("tilts_deg")),
+            pixel_size_nm=float(entry["pixel_size_nm"]),
+            signal=entry["signal"],
+            notes=(*_texts(entry.get("notes", ())), *notes),
+            attributes={name: value for name, value in attributes.items() if value is not None},
+        )
+    except (DataError, TypeError, ValueError) as error:
+        raise ReadError(f"{where}: {error}") from error
+
+
+def describe_volume(volume: Volume) -> dict[str, Any]:
+    """Return everything of a volume but its values, ready for JSON."""
+    return {
+        "version": _VERSION,
+        "kind": VOLUME,
+        "names": list(volume.names),
+        "voxel_size_nm": float(volume.voxel_size_nm),
+        "origin_px": [float(index) for index in volume.origin_px],
+        "recipe": plain(volume.provenance),
+    }
+
+
+def restore_volume(found: Mapping[str, Any], data: Any, where: str) -> Volume:
+    """Return the volume that `describe_volume` described, with its values (channel, z, y, x).
+
+    Raises
+    ------
+    ReadError
+        When something is missing or does not fit together; the message starts with `where`.
+    """
+    try:
+        z, y, x = (float(index) for index in found.get("origin_px", (0.0, 0.0, 0.0)))
+        return Volume(
+            data=np.asarray(data, dtype=np.float32),
+            names=_texts(found["names"]),
+            voxel_size_nm=float(found["voxel_size_nm"]),
+            origin_px=(z, y, x),
+            provenance=dict(found.get("recipe", {})),
+        )
+    except KeyError as error:
+        raise ReadError(f"{where}: found no {error}; expected the description of a volume") from error
+    except (DataError, TypeError, ValueError) as error:
+        raise ReadError(f"{where}: {error}") from error
+
+
+def series_entries(found: Any, where: str) -> list[dict[str, Any]]:
+    """Return the descriptions of the series in the object of a file.
+
+    Raises
+    ------
+    ReadError
+        When it is of a later version, or describes no tilt series.
+    """
+    check_version(found, where)
+    entries = found.get("series")
+    if found.get("kind") != TILT_SERIES or not isinstance(entries, list) or not entries:
+        raise ReadError(f"{where}: found a {found.get('kind')}; expected tilt series")
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise ReadError(f"{where}: found no description of every series; expected one each")
+    return entries
+
+
+def check_version(found: Any, where: str) -> None:
+    """Raise `ReadError` unless `found` is a description that this version of the program reads."""
+    if not isinstance(found, Mapping) or found.get("version") != _VERSION:
+        version = found.get("version") if isinstance(found, Mapping) else type(found).__name__
+        raise ReadError(f"{where}: found a description of version {version!r}; expected {_VERSION}")
+
+
+def to_text(found: Mapping[str, Any]) -> str:
+    """Return the object as ASCII text, for formats that keep text."""
+    return json.dumps(found)
+
+
+def from_text(text: str | bytes, where: str) -> dict[str, Any]:
+    """Return the object that `to_text` wrote.
+
+    Raises
+    ------
+    ReadError
+        When the text is no such object.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ReadError(f"{where}: found no JSON ({error}); expected a description") from error
+    check_version(found, where)
+    return dict(found)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a file of such text.
+
+    Raises
+    ------
+    ReadError
+        When it cannot be read, is too long, or is no such object.
+    """
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST_FILE:
+            raise ReadError(f"{path}: found {size} bytes; expected a description, which is short")
+        return from_text(path.read_bytes(), str(path))
+    except ReadError:
+        raise
+    except OSError as error:
+        raise ReadError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON knows it.
+
+    Numbers and arrays of NumPy, tuples and paths become plain ones. Numbers that are not finite, for which
+    JSON has no word, become text.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return str(value)
+
+
+def _numbers(values: Any) -> Any:
+    return None if values is None else np.asarray(values, dtype=np.float64)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(str(one) for one in values)
