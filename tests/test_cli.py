@@ -157,6 +157,7 @@ def test_info_shows_what_was_assumed(run, tmp_path):
     write_dataset(Dataset((TiltSeries("Fe[a]", np.ones((2, 3, 4), np.float32), [-3, 4.5]),)), tmp_path)
     path = tmp_path / "Fe[a].mrc"
     raw = bytearray(path.read_bytes())
+    path.with_name("Fe[a].chemtomo.json").unlink()
     raw[40:52] = bytes(12)  # no cell, no pixel size
     path.write_bytes(raw)
     status, out, _ = run("info", path)
