@@ -1,6 +1,17 @@
 """Simulated samples and acquisitions, for trying things out and for tests with a known truth."""
 
 from chemtomo.samples.acquisition import phantom
+from chemtomo.samples.alignment_error import AlignmentError, alignment_error
+from chemtomo.samples.particles import Misalignment, Simulated, particles
 from chemtomo.samples.specimen import CHANNELS, phantom_volume
 
-__all__ = ["CHANNELS", "phantom", "phantom_volume"]
+__all__ = [
+    "CHANNELS",
+    "AlignmentError",
+    "Misalignment",
+    "Simulated",
+    "alignment_error",
+    "particles",
+    "phantom",
+    "phantom_volume",
+]
