@@ -30,11 +30,13 @@ __all__ = [
     "dataset_layers",
     "is_stack",
     "is_tilt_series",
+    "is_volume",
     "series_layer",
     "slice_layers",
     "stack_to_series",
     "to_dataset",
     "to_series",
+    "to_volume",
     "volume_layers",
 ]
 
@@ -49,6 +51,11 @@ _SAMPLE_UNITS = ("nm", "nm", "nm")
 def is_tilt_series(layer: Layer) -> bool:
     """Tell whether a layer is a tilt series with its tilts."""
     return _metadata(layer).get("kind") == _TILT_SERIES
+
+
+def is_volume(layer: Layer) -> bool:
+    """Tell whether a layer is a channel of a reconstructed volume."""
+    return _metadata(layer).get("kind") == _VOLUME
 
 
 def is_stack(layer: Layer) -> bool:
@@ -171,6 +178,51 @@ def to_dataset(layers: Sequence[Layer]) -> Dataset:
         When a layer is no tilt series, or there is none.
     """
     return Dataset(tuple(to_series(layer) for layer in layers))
+
+
+def to_volume(layers: Sequence[Layer]) -> Volume:
+    """Return the volume whose channels several layers are.
+
+    The channels have the names that they were reconstructed with, or those of the layers where these
+    are of several reconstructions.
+
+    Raises
+    ------
+    DataError
+        When a layer is no channel of a volume, or they differ in shape, voxel size or place.
+    """
+    for layer in layers:
+        if not is_volume(layer):
+            raise DataError(f"layer {layer.name!r}: found no channel of a volume; expected a reconstruction")
+    first = layers[0]
+    size = _pixel_size_nm(first)
+    for layer in layers:
+        where = f"layers {first.name!r} and {layer.name!r}"
+        if tuple(layer.data.shape) != tuple(first.data.shape):
+            raise DataError(
+                f"{where}: found shapes {first.data.shape} and {layer.data.shape}; expected the same"
+            )
+        if not (
+            np.allclose(layer.scale, first.scale) and np.allclose(layer.translate, first.translate, atol=1e-6)
+        ):
+            raise DataError(f"{where}: found voxels of other sizes or places; expected the same")
+        if not np.allclose(layer.scale, layer.scale[0], rtol=1e-3):
+            raise DataError(f"layer {layer.name!r}: found voxels of {layer.scale} nm; expected cubes")
+    names = [_metadata(layer)["channel"] for layer in layers]
+    if len(set(names)) != len(names):
+        names = [layer.name for layer in layers]
+    recipes = [_metadata(layer).get("recipe", {}) for layer in layers]
+    same = all(recipe == recipes[0] for recipe in recipes)
+    z, y, x = (
+        float(np.round(place / scale, 6)) for place, scale in zip(first.translate, first.scale, strict=True)
+    )
+    return Volume(
+        data=np.stack([np.asarray(layer.data, dtype=np.float32) for layer in layers]),
+        names=tuple(names),
+        voxel_size_nm=size,
+        origin_px=(z, y, x),
+        provenance=recipes[0] if same else {"channels": dict(zip(names, recipes, strict=True))},
+    )
 
 
 def stack_to_series(layer: Layer, first_deg: float, step_deg: float, counts: bool) -> TiltSeries:

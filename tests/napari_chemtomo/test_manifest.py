@@ -10,7 +10,7 @@ from napari._app_model.constants._menus import MenuId
 from npe2 import PluginManifest
 from npe2.manifest import contributions
 
-from chemtomo.io import readable_suffixes
+from chemtomo.io import OUTPUT_FORMATS, readable_suffixes
 from chemtomo.pipeline.parameters import ReconstructParameters
 
 
@@ -38,6 +38,7 @@ def test_there_are_no_unknown_keys(source):
         "readers": contributions.ReaderContribution,
         "sample_data": contributions.SampleDataGenerator,
         "widgets": contributions.WidgetContribution,
+        "writers": contributions.WriterContribution,
     }
     assert set(source) <= set(PluginManifest.model_fields)
     assert set(source["contributions"]) == {*kinds, "menus", "configurations"}
@@ -56,7 +57,7 @@ def test_menus_exist_and_take_contributions(source):
 
 def test_commands_are_declared_and_used(source):
     declared = [one["id"] for one in source["contributions"]["commands"]]
-    lists = [source["contributions"][name] for name in ("readers", "sample_data", "widgets")]
+    lists = [source["contributions"][name] for name in ("readers", "sample_data", "widgets", "writers")]
     used = {
         entry["command"]
         for entries in (*lists, *source["contributions"]["menus"].values())
@@ -69,6 +70,18 @@ def test_commands_are_declared_and_used(source):
 def test_the_reader_takes_what_the_core_reads(source):
     (reader,) = source["contributions"]["readers"]
     assert sorted(reader["filename_patterns"]) == sorted(f"*{suffix}" for suffix in readable_suffixes())
+
+
+def test_the_writer_takes_image_layers_and_the_formats_that_the_core_writes(source):
+    (writer,) = source["contributions"]["writers"]
+    assert writer["layer_types"] == ["image+"]
+    endings = {suffix for suffixes in OUTPUT_FORMATS.values() for suffix in suffixes}
+    assert set(writer["filename_extensions"]) <= endings
+    assert {
+        name for name, suffixes in OUTPUT_FORMATS.items() if suffixes[0] in writer["filename_extensions"]
+    } == (set(OUTPUT_FORMATS))
+    # Ordinary images are still saved by napari.
+    assert ".tif" not in writer["filename_extensions"]
 
 
 def test_the_device_setting_says_what_the_model_says(source):
