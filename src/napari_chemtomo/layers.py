@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from napari.utils import Colormap
 
 __all__ = [
+    "ALIGNED_SUFFIX",
     "METADATA_KEY",
+    "channel_name",
     "colours_beside",
     "dataset_layers",
     "is_stack",
@@ -41,6 +43,9 @@ __all__ = [
 ]
 
 METADATA_KEY = "chemtomo"
+
+ALIGNED_SUFFIX = " (aligned)"
+"""Ends the name of an aligned layer; the channel has the name without it."""
 
 _TILT_SERIES = "tilt series"
 _VOLUME = "volume"
@@ -136,6 +141,9 @@ def colours_beside(names: Sequence[str], beside: Sequence[Layer]) -> tuple[str, 
 def to_series(layer: Layer) -> TiltSeries:
     """Return the tilt series that a layer holds; its name is the channel's name.
 
+    Of a layer that shows an aligned view it is the recorded series with that alignment, see
+    `napari_chemtomo.aligned_layers`.
+
     Raises
     ------
     DataError
@@ -153,8 +161,8 @@ def to_series(layer: Layer) -> TiltSeries:
     kept = _metadata(layer)
     alignment = kept.get("alignment")
     return TiltSeries(
-        name=layer.name,
-        data=np.asarray(layer.data)[:, 0],
+        name=channel_name(layer),
+        data=kept["raw"] if "raw" in kept else _stack(layer.data),
         tilts_deg=np.asarray(kept["tilts_deg"], dtype=np.float64),
         pixel_size_nm=_pixel_size_nm(layer),
         kind=kept["signal"],
@@ -167,6 +175,11 @@ def to_series(layer: Layer) -> TiltSeries:
         notes=tuple(kept["notes"]),
         provenance=tuple(kept["provenance"]),
     )
+
+
+def channel_name(layer: Layer) -> str:
+    """Return the name of a layer without what aligned layers have at its end."""
+    return layer.name.partition(ALIGNED_SUFFIX)[0] if is_tilt_series(layer) else layer.name
 
 
 def to_dataset(layers: Sequence[Layer]) -> Dataset:
@@ -346,6 +359,11 @@ def slice_layers(
         )
         for name, data, opacity in zip(names, image, image_opacities(names), strict=True)
     ]
+
+
+def _stack(data: Any) -> Any:
+    """Return ``(tilt, y, x)`` of ``(tilt, 1, y, x)``; what is lazy stays lazy."""
+    return data[:, 0] if hasattr(data, "dask") else np.asarray(data)[:, 0]
 
 
 def _listed(numbers: npt.NDArray[np.float64] | None) -> list[float] | None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from chemtomo.pipeline.parameters import ReconstructParameters
 from chemtomo.pipeline.preview import FACTOR, binned_range
 from chemtomo.pipeline.runner import Result
-from napari_chemtomo.layers import slice_layers, volume_layers
+from napari_chemtomo.layers import channel_name, slice_layers, volume_layers
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -78,7 +78,7 @@ class ResultLayers:
         parameters: ReconstructParameters,
     ) -> None:
         self._viewer = viewer
-        self._colours = {layer.name: layer.colormap for layer in inputs}
+        self._colours = {channel_name(layer): layer.colormap for layer in inputs}
         self._frame = _Frame.of(series, parameters)
         self._layers: list[Image] = []
 

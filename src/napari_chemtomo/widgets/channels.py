@@ -10,8 +10,9 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from chemtomo.pipeline.parameters import ReconstructParameters
+from napari_chemtomo.aligned_layers import is_aligned, raw_of
 from napari_chemtomo.forms import FloatEditor
-from napari_chemtomo.layers import is_tilt_series
+from napari_chemtomo.layers import channel_name, is_tilt_series
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -69,14 +70,15 @@ class ChannelList(QWidget):
         return [row.layer for row in self.rows if row.check.isChecked()]
 
     def weights(self) -> dict[str, float]:
-        """Return the weights that were given, by the names of the checked layers."""
-        found = {row.layer.name: row.weight.get() for row in self.rows if row.check.isChecked()}
+        """Return the weights that were given, by the channels of the checked layers."""
+        found = {channel_name(row.layer): row.weight.get() for row in self.rows if row.check.isChecked()}
         return {name: weight for name, weight in found.items() if weight is not None}
 
     def reset(self) -> None:
-        """Check all channels, without weights."""
+        """Check all channels, without weights; of those that are aligned, the aligned layer only."""
+        replaced = self._replaced()
         for row in self.rows:
-            row.check.setChecked(True)
+            row.check.setChecked(row.layer.unique_id not in replaced)
             row.weight.set(None)
 
     def disconnect_viewer(self) -> None:
@@ -92,6 +94,12 @@ class ChannelList(QWidget):
         while (item := self._grid.takeAt(0)) is not None:
             item.widget().deleteLater()
         listed = [layer for layer in self._viewer.layers if is_tilt_series(layer)]
+        for layer in listed:
+            if is_aligned(layer) and layer.unique_id not in self._kept:
+                # It takes the place of what it was made from, unless the user wants it otherwise.
+                raw = raw_of(self._viewer, layer)
+                if raw is not None:
+                    self._kept[raw.unique_id] = (False, None)
         self.rows = [self._row(layer) for layer in listed]
         self._empty.setVisible(not self.rows)
         if self.rows:
@@ -101,6 +109,11 @@ class ChannelList(QWidget):
             self._grid.addWidget(row.check, index, 0)
             self._grid.addWidget(row.weight, index, 1)
         self.changed.emit()
+
+    def _replaced(self) -> set[Any]:
+        """Return the identities of layers of which there is an aligned one."""
+        raw = [raw_of(self._viewer, row.layer) for row in self.rows if is_aligned(row.layer)]
+        return {layer.unique_id for layer in raw if layer is not None}
 
     def _row(self, layer: Image) -> _Row:
         checked, weight = self._kept.get(layer.unique_id, (True, None))
