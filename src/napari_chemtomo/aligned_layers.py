@@ -8,7 +8,7 @@ the recorded stack, ``"alignments"``, the history, and ``"alignment"``, the one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -111,12 +111,20 @@ def append_alignment(layer: Image, alignment: Alignment) -> None:
     _show(layer, alignment, [*kept["alignments"], alignment.to_json()])
 
 
-def show_alignment(layer: Image, index: int | None) -> None:
-    """Go to any earlier or later alignment of the history, or with ``None`` to the data as recorded."""
-    alignments = history(layer)
-    if index is not None and not 0 <= index < len(alignments):
-        raise DataError(f"layer {layer.name!r}: found alignment {index}; expected 0 to {len(alignments) - 1}")
-    _show(layer, None if index is None else alignments[index], layer.metadata[METADATA_KEY]["alignments"])
+def show_alignment(layer: Image, index: int | Literal["current"] | None) -> None:
+    """Go to any earlier or later alignment of the history, or with ``None`` to the data as recorded.
+
+    ``"current"`` shows the one that is used again, after a preview.
+    """
+    kept = layer.metadata[METADATA_KEY]["alignments"]
+    if index == "current":
+        layer.data = _view(to_series(layer))
+    elif index is None:
+        _show(layer, None, kept)
+    elif 0 <= index < len(kept):
+        _show(layer, history(layer)[index], kept)
+    else:
+        raise DataError(f"layer {layer.name!r}: found alignment {index}; expected 0 to {len(kept) - 1}")
 
 
 def preview_alignment(layer: Image, alignment: Alignment) -> None:

@@ -110,6 +110,31 @@ class Alignment:
         """Return a copy with some attributes changed and everything checked anew."""
         return dataclasses.replace(self, **changes)
 
+    def shifts_px(self, shape: tuple[int, int] | None = None) -> npt.NDArray[np.float64]:
+        """Return how far the middle of the aligned image is from that of every recorded projection.
+
+        Parameters
+        ----------
+        shape : (int, int), optional
+            Rows and columns of a projection; that of the reference by default.
+
+        Returns
+        -------
+        numpy.ndarray, shape (tilt, 2)
+            Along ``(y, x)`` in pixels.
+
+        Raises
+        ------
+        DataError
+            When no shape is known.
+        """
+        size = self.shape if shape is None else shape
+        if size is None:
+            raise DataError(f"alignment of {self.reference!r}: the shape of a projection is not known")
+        middle = np.array([(size[0] - 1) / 2, (size[1] - 1) / 2])
+        moved: npt.NDArray[np.float64] = self.matrices[:, :, :2] @ middle + self.matrices[:, :, 2] - middle
+        return moved
+
     def to_json(self) -> dict[str, Any]:
         """Return it ready for JSON. A residual that is not known, NaN, becomes ``null``."""
         residual = self.residual_px

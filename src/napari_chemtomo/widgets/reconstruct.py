@@ -7,17 +7,14 @@ from typing import Any
 
 from napari import Viewer
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
-    QFrame,
     QGroupBox,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -30,6 +27,7 @@ from napari_chemtomo.forms import ParameterForm, SuggestionEditor
 from napari_chemtomo.layers import is_stack
 from napari_chemtomo.run import ReconstructionRun, active_run
 from napari_chemtomo.widgets.channels import ChannelList
+from napari_chemtomo.widgets.scrolling import VerticalScrollArea
 from napari_chemtomo.widgets.tilts import TiltsDialog
 
 __all__ = ["ReconstructWidget"]
@@ -51,23 +49,6 @@ _REFRESH_SECONDS = 0.05
 
 # What the forms showed last: a dock that is opened again shows it too.
 _remembered: dict[str, Any] = {}
-
-
-class _VerticalScrollArea(QScrollArea):
-    """A scroll area that is never narrower than what it shows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (the name is Qt's)
-        """Grow when the content's layout has changed."""
-        if event.type() == QEvent.Type.LayoutRequest and watched is self.widget():
-            bar = self.verticalScrollBar().sizeHint().width()
-            self.setMinimumWidth(self.widget().minimumSizeHint().width() + bar)
-        return super().eventFilter(watched, event)
 
 
 class ReconstructWidget(QWidget):
@@ -251,7 +232,7 @@ class ReconstructWidget(QWidget):
         layout.addLayout(basic)
         layout.addWidget(self.advanced)
         layout.addStretch(1)
-        scroll = _VerticalScrollArea()
+        scroll = VerticalScrollArea()
         scroll.setWidget(content)
 
         buttons = QHBoxLayout()
