@@ -1,0 +1,311 @@
+"""From arrays with named axes, as libraries and HDF5 files give them, to what they mean.
+
+A file says of every axis its name, unit, scale and offset. Here it is decided which of them are the
+tilts, the rows and columns of the image, and the energies, and lengths become nanometres.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal, to_nanometre
+from chemtomo.data.colours import is_structural
+from chemtomo.errors import DataError, ReadError
+from chemtomo.io.elements import element_of
+from chemtomo.io.found import Found
+
+__all__ = ["Axis", "Labelled", "lookup", "map_kind", "number", "pixel_size", "to_found"]
+
+_Role = Literal["tilt", "energy", "extra", "space"]
+
+_DEGREES = {"deg", "degs", "degree", "degrees", "°", "º"}
+_RADIANS = {"rad": 1.0, "radian": 1.0, "radians": 1.0, "mrad": 1e-3}
+_KEV = {"ev": 1e-3, "kev": 1.0}
+_TILT_NAMES = {"tilt", "tilts", "tilt angle", "angle", "angles", "alpha", "theta", "tilt axis", "stage tilt"}
+_EXTRA_NAMES = {"detector", "detectors", "segment", "frame", "frames", "time", "scan", "repeat"}
+_ORDER = {"y": 0, "height": 0, "row": 0, "x": 1, "width": 1, "column": 1}
+_LARGEST_IMAGE = 1 << 28
+_LARGEST_SPECTRUM = 1 << 20
+_LARGEST_SERIES = 1 << 16
+# Whole numbers are looked for in arrays up to this size; the kind of larger ones is left open.
+_LOOK_AT_BYTES = 256 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """One axis of an array, as a file describes it; `values` where it is not even."""
+
+    name: str
+    size: int
+    scale: float = 1.0
+    offset: float = 0.0
+    units: str = ""
+    values: npt.NDArray[np.float64] | None = None
+
+    def positions(self) -> npt.NDArray[np.float64]:
+        """Return where every index is, in `units`."""
+        if self.values is not None:
+            return np.asarray(self.values, dtype=np.float64)
+        return self.offset + self.scale * np.arange(self.size, dtype=np.float64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """An array with its axes and what else the file says.
+
+    `tilts_deg` are the tilts from elsewhere than the axes: one number, or one for each index of the tilt
+    axis; they take precedence. `quantity` is the file's word for what the values are.
+    """
+
+    name: str
+    data: Any
+    axes: tuple[Axis, ...]
+    named: bool = True
+    signal_type: str = ""
+    quantity: str = ""
+    tilts_deg: float | npt.NDArray[np.float64] | None = None
+    elements: tuple[str, ...] = ()
+    detectors: tuple[str, ...] = ()
+    beam_energy_keV: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def to_found(given: Labelled) -> Found | None:
+    """Return what `given` means; None when it is neither an image, a stack of them, nor spectra of them.
+
+    Raises
+    ------
+    ReadError
+        When axes and data do not fit together; the message is without the name of the file.
+    """
+    if given.data.dtype.kind not in "uif":
+        return None
+    if tuple(axis.size for axis in given.axes) != tuple(given.data.shape):
+        raise ReadError(
+            f"{given.name!r} has axes of {[axis.size for axis in given.axes]}; "
+            f"expected those of its data, {list(given.data.shape)}"
+        )
+    given = _without_single_axes(given)
+    roles = _roles(given)
+    spaces = [index for index, role in enumerate(roles) if role == "space"]
+    if len(spaces) != 2 or roles.count("tilt") > 1 or roles.count("energy") > 1:
+        return None
+    notes = list(given.notes)
+    data, axes = given.data, list(given.axes)
+    for index in reversed([index for index, role in enumerate(roles) if role == "extra"]):
+        axis = axes.pop(index)
+        notes.append(f"summed over the {axis.size} values of the axis {axis.name!r}")
+        data = data.sum(axis=index, dtype=np.float64 if data.dtype.kind == "f" else np.int64)
+        roles.pop(index)
+    order = _order(roles, axes)
+    data = data.transpose(order) if order != sorted(order) else data
+    axes, roles = [axes[index] for index in order], [roles[index] for index in order]
+    y, x = (axis for axis, role in zip(axes, roles, strict=True) if role == "space")
+    _require_bearable(given.name, axes, roles)
+    size, size_notes = pixel_size((y.scale, y.units), (x.scale, x.units))
+    tilts, tilt_notes = _tilts(given, axes[0] if roles[0] == "tilt" else None)
+    notes += [*size_notes, *tilt_notes]
+    common: dict[str, Any] = {
+        "name": given.name,
+        "data": data,
+        "tilts_deg": tilts,
+        "pixel_size_nm": size,
+        "elements": given.elements,
+        "detectors": given.detectors,
+        "beam_energy_keV": given.beam_energy_keV,
+        "named": given.named,
+    }
+    if roles[-1] == "energy":
+        energy, signal, energy_notes = _energy(axes[-1], given.signal_type)
+        return Found(
+            kind="spectrum image",
+            signal="counts",
+            energy=energy,
+            spectrum_signal=signal,
+            notes=(*notes, *energy_notes),
+            **common,
+        )
+    return Found(
+        kind="stack" if roles[0] == "tilt" else "image",
+        signal=map_kind(given.name, data, given.quantity),
+        notes=tuple(notes),
+        **common,
+    )
+
+
+def pixel_size(y: tuple[float, str], x: tuple[float, str]) -> tuple[float | None, list[str]]:
+    """Return the pixel size in nanometres from scale and unit along y and x, and what was assumed."""
+    sizes = []
+    for scale, unit in (y, x):
+        try:
+            size = abs(to_nanometre(float(scale), _clean(unit))) if unit.strip() else math.nan
+        except DataError:
+            return None, [f"the unit of the pixels is {unit!r}, which is no length"]
+        sizes.append(size)
+    if not all(math.isfinite(size) and size > 0 for size in sizes):
+        return None, []
+    # Files keep float32, or a unit in which the number is small: more digits are not meant.
+    rounded = [float(f"{size:.7g}") for size in sizes]
+    if abs(sizes[0] / sizes[1] - 1) > 1e-3:
+        return rounded[1], [
+            f"pixels of {rounded[1]:g} x {rounded[0]:g} nm (x, y) in the file; {rounded[1]:g} nm is used"
+        ]
+    return rounded[1], []
+
+
+def map_kind(name: str, data: Any, quantity: str = "") -> SignalKind | None:
+    """Tell whether values are counts, as far as name and file say it; None where it is to be guessed."""
+    said = quantity.strip().lower()
+    if element_of(name) or said == "counts":
+        if data.dtype.kind == "u":
+            return "counts"
+        if data.size * data.dtype.itemsize > _LOOK_AT_BYTES:
+            return None
+        images = data if data.ndim == 3 else data[np.newaxis]
+        whole = all(_is_counts(np.asarray(images[index])) for index in range(images.shape[0]))
+        return "counts" if whole else "intensity"
+    if said == "intensity" or is_structural(name):
+        return "intensity"
+    return None
+
+
+def _is_counts(image: npt.NDArray[Any]) -> bool:
+    return bool((image >= 0).all() and (image == np.rint(image)).all())
+
+
+def _clean(unit: str) -> str:
+    """Return a unit without what EMD files put around it: ``[n_m]`` is a nanometre."""
+    return unit.strip().strip("[]").replace("_", "")
+
+
+def _without_single_axes(given: Labelled) -> Labelled:
+    """Drop axes of one value that an image has no use for."""
+    axes, data = list(given.axes), given.data
+    while len(spaces := [index for index, axis in enumerate(axes) if _role(axis) == "space"]) > 2:
+        single = [index for index in spaces if axes[index].size == 1]
+        if not single or len(axes) == 3:
+            break
+        data = data.reshape(data.shape[: single[0]] + data.shape[single[0] + 1 :])
+        axes.pop(single[0])
+    return dataclasses.replace(given, data=data, axes=tuple(axes))
+
+
+def _role(axis: Axis) -> _Role:
+    unit, name = _clean(axis.units).lower(), axis.name.strip().lower()
+    if unit in _DEGREES or unit in _RADIANS or name in _TILT_NAMES:
+        return "tilt"
+    if unit in _KEV or "energy" in name:
+        return "energy"
+    if name in _EXTRA_NAMES:
+        return "extra"
+    return "space"
+
+
+def _roles(given: Labelled) -> list[_Role]:
+    """Tell what every axis is."""
+    roles = [_role(axis) for axis in given.axes]
+    spectral = given.signal_type.upper().startswith(("EDS", "EELS"))
+    if spectral and "energy" not in roles and len(roles) > 2 and roles[-1] == "space":
+        roles[-1] = "energy"
+    extra = [index for index, role in enumerate(roles) if role == "extra"]
+    # An axis of time in a stack of images is that of the images; in spectra it is one to sum over.
+    if "tilt" not in roles and "energy" not in roles and len(extra) == 1:
+        roles[extra[0]] = "tilt"
+    if roles.count("space") == 3 and "tilt" not in roles:
+        # Three lengths, or axes that say nothing: the first is that of the images.
+        roles[roles.index("space")] = "tilt"
+    return roles
+
+
+def _order(roles: Sequence[_Role], axes: Sequence[Axis]) -> list[int]:
+    """Return the order of the axes (tilt, y, x, energy)."""
+    spaces = [index for index, role in enumerate(roles) if role == "space"]
+    ranks = [_ORDER.get(axes[index].name.strip().lower()) for index in spaces]
+    if ranks == [1, 0]:
+        spaces.reverse()
+    tilt = [index for index, role in enumerate(roles) if role == "tilt"]
+    energy = [index for index, role in enumerate(roles) if role == "energy"]
+    return [*tilt, *spaces, *energy]
+
+
+def _require_bearable(name: str, axes: Sequence[Axis], roles: Sequence[_Role]) -> None:
+    """Raise for sizes that no microscope writes, before anything is allocated for them."""
+    image = math.prod(axis.size for axis, role in zip(axes, roles, strict=True) if role == "space")
+    bounds = {"tilt": _LARGEST_SERIES, "energy": _LARGEST_SPECTRUM}
+    if image > _LARGEST_IMAGE:
+        raise ReadError(f"{name!r} has images of {image} pixels; expected at most {_LARGEST_IMAGE}")
+    for axis, role in zip(axes, roles, strict=True):
+        if axis.size > bounds.get(role, axis.size):
+            raise ReadError(f"{name!r} has {axis.size} values along {role}; expected at most {bounds[role]}")
+
+
+def _tilts(given: Labelled, axis: Axis | None) -> tuple[float | npt.NDArray[np.float64] | None, list[str]]:
+    """Return tilts in degrees, from what the file says apart from its axes before the axis itself."""
+    said = None if given.tilts_deg is None else np.asarray(given.tilts_deg, dtype=np.float64)
+    if axis is None:
+        if said is not None and said.ndim == 0 and np.isfinite(said):
+            return float(said), []
+        return None, []
+    if said is not None and said.shape == (axis.size,) and np.isfinite(said).all():
+        return said, []
+    unit = _clean(axis.units).lower()
+    if unit in _RADIANS:
+        return np.rad2deg(axis.positions() * _RADIANS[unit]), []
+    if unit in _DEGREES:
+        return axis.positions(), []
+    if axis.name.strip().lower() in _TILT_NAMES and axis.values is not None:
+        return axis.positions(), [f"the axis {axis.name!r} has no unit; taken for degrees"]
+    if axis.name.strip().lower() in _TILT_NAMES and (axis.scale != 1 or axis.offset != 0):
+        return axis.positions(), [f"the axis {axis.name!r} has no unit; taken for degrees"]
+    what = f" in {axis.units}" if axis.units.strip() else ""
+    return None, [f"the first axis of the stack is {axis.name!r}{what}: the file does not say the tilts"]
+
+
+def _energy(axis: Axis, signal_type: str) -> tuple[EnergyAxis, SpectrumSignal, list[str]]:
+    notes = []
+    signal: SpectrumSignal
+    said = signal_type.upper()
+    unit = _clean(axis.units).lower()
+    if said.startswith("EELS") or "loss" in axis.name.lower():
+        signal = "EELS"
+    elif said.startswith("EDS"):
+        signal = "EDX"
+    else:
+        signal = "EELS" if unit == "ev" else "EDX"
+        notes.append(f"the file does not say what the spectra are of; taken for {signal}")
+    if unit not in _KEV:
+        unit = "ev" if signal == "EELS" else "kev"
+        notes.append(f"the unit of the energies is {axis.units!r}; taken for {unit.replace('ev', 'eV')}")
+    positions = axis.positions()
+    step = float(positions[1] - positions[0]) if positions.size > 1 else axis.scale
+    if positions.size > 2 and np.abs(np.diff(positions) - step).max() > 1e-3 * abs(step):
+        raise ReadError("the energies are not evenly spaced; expected a constant step")
+    return EnergyAxis(float(positions[0]) * _KEV[unit], step * _KEV[unit]), signal, notes
+
+
+def lookup(tree: Any, path: str) -> Any:
+    """Return what a nested mapping has at a path of keys with dots between them; None if nothing."""
+    for key in path.split("."):
+        if not isinstance(tree, Mapping) or key not in tree:
+            return None
+        tree = tree[key]
+    return tree
+
+
+def number(value: Any) -> float | None:
+    """Return `value` as a finite number; None if it is none."""
+    if isinstance(value, str):
+        match = re.match(r"\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", value)
+        value = match.group() if match else None
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None

@@ -1,0 +1,82 @@
+"""Values in an HDF5 or Zarr file that are read when they are needed.
+
+The file is opened for every read and closed after it: none stays locked (which Windows would show), the
+arrays can be sent to other processes, and a file that is gone raises a `ReadError` that names it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.errors import ReadError
+
+__all__ = ["HDF5Values", "lazy_array", "lazy_hdf5"]
+
+_CHUNK_BYTES = 32 << 20
+
+
+class HDF5Values:
+    """The values of a dataset in an HDF5 file, read by indexing.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    dataset : h5py.Dataset
+        The dataset, open. Only its name, shape and type are kept.
+    """
+
+    def __init__(self, path: Path, dataset: Any) -> None:
+        self.path = path
+        self.name = str(dataset.name)
+        self.shape = tuple(int(size) for size in dataset.shape)
+        self.dtype = np.dtype(dataset.dtype)
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+        import h5py
+
+        try:
+            with h5py.File(self.path, "r") as file:
+                return np.asarray(file[self.name][index])
+        except (OSError, KeyError, RuntimeError, ValueError) as error:
+            raise ReadError(
+                f"{self.path}: the values of {self.name} cannot be read ({error}); "
+                "expected the file to stay as it was when it was opened"
+            ) from error
+
+
+def lazy_hdf5(path: Path, dataset: Any) -> Any:
+    """Return a dask array of an open `h5py.Dataset` that needs it no longer."""
+    return lazy_array(HDF5Values(path, dataset), dataset.chunks)
+
+
+def lazy_array(values: Any, stored_chunks: Sequence[int] | None) -> Any:
+    """Return a dask array of anything with a shape, a type and indexing.
+
+    The chunks are whole numbers of those in the file, at most about 32 MiB, and along the first axis of
+    three or more, that of the tilts, no larger than those of the file: one tilt is read without the others.
+    """
+    import dask.array
+
+    return dask.array.from_array(
+        values, chunks=_chunks(values.shape, values.dtype, stored_chunks), asarray=False
+    )
+
+
+def _chunks(shape: Sequence[int], dtype: np.dtype[Any], stored: Sequence[int] | None) -> tuple[int, ...]:
+    chunks = [
+        max(1, min(size, least)) for size, least in zip(shape, stored or (1,) * len(shape), strict=True)
+    ]
+    first = 1 if len(shape) > 2 else 0
+    for axis in reversed(range(first, len(shape))):
+        room = _CHUNK_BYTES // max(1, math.prod(chunks) * dtype.itemsize)
+        if room > 1:
+            chunks[axis] = min(shape[axis], chunks[axis] * room)
+    return tuple(chunks)

@@ -1,0 +1,238 @@
+"""Files of microscopes that RosettaSciIO reads: Digital Micrograph, Bruker, EDAX, JEOL, TIA and others.
+
+RosettaSciIO reads the bytes. What it says of axes and stage is given its meaning here. It leaves much of
+that in a ``mapping`` from the vendor's own metadata, which is applied here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.errors import ReadError
+from chemtomo.io.found import Found
+from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
+from chemtomo.io.library import guarded, quietly
+
+__all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find"]
+
+_ALPHA = "Stage.tilt_alpha"
+_TAGS = "ImageList.TagGroup0.ImageTags"
+
+
+@dataclasses.dataclass(frozen=True)
+class LibraryFormat:
+    """A format of RosettaSciIO.
+
+    Attributes
+    ----------
+    name : str
+        What people call it, with its article.
+    suffixes : tuple of str
+        Endings of its file names, in lower case with the dot.
+    module : str
+        The module of `rsciio` that reads it.
+    recognises : callable
+        Tells from the first 1024 bytes whether a file is one.
+    lazy : bool
+        Whether it leaves the values in the file until they are needed.
+    checks_magic : bool
+        Whether a file that `recognises` does not know is refused without asking the library.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    module: str
+    recognises: Callable[[bytes], bool]
+    lazy: bool = True
+    checks_magic: bool = True
+
+
+def _is_digital_micrograph(head: bytes) -> bool:
+    version = int.from_bytes(head[:4], "big")
+    # After version and size of the file: the order of the bytes, 0 or 1.
+    order = head[8:12] if version == 3 else head[12:16]
+    return version in (3, 4) and order in (b"\0\0\0\0", b"\0\0\0\1")
+
+
+def _is_bruker(head: bytes) -> bool:
+    return head[:8] == b"AAMVHFSS"
+
+
+def _is_edax(head: bytes) -> bool:
+    return head[:16].startswith(b"MAPSPECTRA_DATA")
+
+
+def _is_tia(head: bytes) -> bool:
+    return head[:4] == b"II\x97\x01"
+
+
+def _is_emi(head: bytes) -> bool:
+    return head[:4] == b"JISM" or head[:2] == b"JS"
+
+
+def _never(head: bytes) -> bool:
+    return False
+
+
+LIBRARY_FORMATS = (
+    LibraryFormat("a Digital Micrograph file", (".dm3", ".dm4"), "digitalmicrograph", _is_digital_micrograph),
+    LibraryFormat("a Bruker file", (".bcf",), "bruker", _is_bruker),
+    LibraryFormat("an EDAX spectrum image", (".spd",), "edax", _is_edax),
+    LibraryFormat("a JEOL file", (".asw", ".pts", ".img", ".map"), "jeol", _never, False, False),
+    LibraryFormat("a TIA series", (".ser",), "tia", _is_tia),
+    LibraryFormat("a TIA file", (".emi",), "tia", _is_emi, checks_magic=False),
+    LibraryFormat("a Ripple file", (".rpl",), "ripple", _never, checks_magic=False),
+    LibraryFormat("a Panta Rhei file", (".prz",), "pantarhei", _never, False, False),
+)
+"""The formats that are read in this way."""
+
+
+def find(path: Path, how: LibraryFormat) -> list[Found]:
+    """Return the images, stacks and spectrum images in a file that RosettaSciIO reads.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    how : LibraryFormat
+        Which format it is.
+
+    Raises
+    ------
+    ReadError
+        When it cannot be read as such, or holds no image.
+    """
+    _check_head(path, how)
+    with guarded(path, how.name):
+        reader = import_module(f"rsciio.{how.module}").file_reader
+        size = path.stat().st_size
+        options: dict[str, Any] = {"lazy": True} if how.lazy else {}
+        signals, notes = quietly(lambda: reader(str(path), **options), "rsciio")
+        several = sum(1 for one in signals if np.ndim(one["data"]) >= 2) > 1
+        found = []
+        for signal in signals:
+            if how.module == "digitalmicrograph":
+                _require_in_file(signal, size, path)
+            labelled = _labelled(signal, path, several)
+            one = to_found(dataclasses.replace(labelled, notes=(*labelled.notes, *notes)))
+            if one is not None:
+                found.append(one)
+    if not found:
+        shapes = ", ".join(str(tuple(np.shape(one["data"]))) for one in signals) or "nothing"
+        raise ReadError(f"{path}: found {shapes}; expected an image, a stack of images or a spectrum image")
+    return found
+
+
+def _check_head(path: Path, how: LibraryFormat) -> None:
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if how.checks_magic and not how.recognises(head):
+        what = f"{len(head)} bytes" if len(head) < 16 else f"{head[:8]!r} at its beginning"
+        raise ReadError(f"{path}: found {what}; expected {how.name}")
+
+
+def _require_in_file(signal: Mapping[str, Any], size: int, path: Path) -> None:
+    """Refuse a header that announces more values than the file has bytes for: they are not compressed."""
+    announced = int(np.prod([int(axis["size"]) for axis in signal["axes"]], dtype=object))
+    needed = announced * np.dtype(signal["data"].dtype).itemsize
+    if needed > size:
+        raise ReadError(
+            f"{path}: found {size} bytes; expected at least {needed} for the image of "
+            f"{' x '.join(str(int(axis['size'])) for axis in signal['axes'])} that its header announces"
+        )
+
+
+def _labelled(signal: Mapping[str, Any], path: Path, several: bool) -> Labelled:
+    data, metadata = signal["data"], signal.get("metadata", {})
+    axes = sorted(enumerate(signal["axes"]), key=lambda one: int(one[1].get("index_in_array", one[0])))
+    title = str(lookup(metadata, "General.title") or "").strip()
+    name = _name(signal, title, several) or path.stem
+    signal_type = str(lookup(metadata, "Signal.signal_type") or "")
+    if signal_type.upper().startswith("EDS"):
+        name = "EDX"
+    elif signal_type.upper() == "EELS" and not several:
+        name = "EELS"
+    return Labelled(
+        name=name,
+        named=name != path.stem,
+        data=data,
+        axes=tuple(_axis(axis, data.shape[index]) for index, (_, axis) in enumerate(axes)),
+        signal_type=signal_type,
+        tilts_deg=_stage_tilts(signal, data.shape),
+        elements=_elements(lookup(metadata, "Sample.elements")),
+        beam_energy_keV=number(_mapped(signal, "beam_energy")),
+    )
+
+
+def _axis(axis: Mapping[str, Any], size: int) -> Axis:
+    units = axis.get("units")
+    values = axis.get("axis")
+    return Axis(
+        name=str(axis.get("name") or ""),
+        size=int(axis.get("size", size)),
+        scale=float(axis.get("scale", 1.0)),
+        offset=float(axis.get("offset", 0.0)),
+        units="" if units is None or "undefined" in str(units) else str(units),
+        values=None if values is None else np.asarray(values, dtype=np.float64),
+    )
+
+
+def _name(signal: Mapping[str, Any], title: str, several: bool) -> str:
+    """Return the name of a signal.
+
+    Digital Micrograph names its only image by what it was saved as, which differs from tilt to tilt: the
+    name of the signal is in a tag, or else that of the file is taken.
+    """
+    original = signal.get("original_metadata", {})
+    if lookup(original, "ImageList") is None:
+        return title
+    said = lookup(original, f"{_TAGS}.DataBar.Signal Name")
+    return str(said).strip() if said else (title if several else "")
+
+
+def _elements(said: Any) -> tuple[str, ...]:
+    return tuple(str(one) for one in said) if isinstance(said, (list, tuple, np.ndarray)) else ()
+
+
+def _stage_tilts(signal: Mapping[str, Any], shape: tuple[int, ...]) -> float | npt.NDArray[np.float64] | None:
+    """Return the tilt, or those of all images, as the file recorded them."""
+    recorded = lookup(signal.get("original_metadata", {}), f"{_TAGS}.Meta Data.Dimension info")
+    if isinstance(recorded, Mapping) and len(shape) == 3:
+        # Of the last dimension, which is the first of the array.
+        values = lookup(recorded, "2.Data")
+        units = str(lookup(recorded, "2.Units") or "")
+        if isinstance(values, Mapping) and len(values) == shape[0] and not units.strip().startswith("s"):
+            found = [number(values.get(str(index), values.get(index))) for index in range(shape[0])]
+            if all(one is not None for one in found):
+                return np.array(found, dtype=np.float64)
+    return number(_mapped(signal, _ALPHA))
+
+
+def _mapped(signal: Mapping[str, Any], destination: str) -> Any:
+    """Return what the metadata say, or will say once the library's mapping is applied.
+
+    The mapping goes from a place in the vendor's metadata to one in the library's, with a function.
+    """
+    metadata = signal.get("metadata", {})
+    for microscope in ("TEM", "STEM", "SEM"):
+        said = lookup(metadata, f"Acquisition_instrument.{microscope}.{destination}")
+        if said is not None:
+            return said
+    for source, (target, function) in signal.get("mapping", {}).items():
+        if not str(target).endswith(destination):
+            continue
+        said = lookup(signal.get("original_metadata", {}), source)
+        if said is None:
+            continue
+        try:
+            return function(said) if function is not None else said
+        except (TypeError, ValueError, KeyError, AttributeError):
+            continue
+    return None
