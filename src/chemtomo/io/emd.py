@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from chemtomo.errors import ReadError
+from chemtomo.errors import NoTiltSeriesError
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, to_found
 from chemtomo.io.lazy import lazy_hdf5
-from chemtomo.io.library import guarded
 
 __all__ = ["find", "is_emd"]
 
@@ -51,7 +50,7 @@ def find(path: Path) -> list[Found]:
     import h5py
 
     found, shapes = [], []
-    with guarded(path, "an EMD file"), h5py.File(path, "r") as file:
+    with h5py.File(path, "r") as file:
         for group in _groups(file):
             for labelled in _arrays(path, group):
                 shapes.append(tuple(labelled.data.shape))
@@ -62,7 +61,7 @@ def find(path: Path) -> list[Found]:
                     found.append(_of_tomviz(one) if _is_tomviz(group) else one)
     if not found:
         what = ", ".join(str(shape) for shape in shapes) or "no EMD group"
-        raise ReadError(
+        raise NoTiltSeriesError(
             f"{path}: found {what}; expected a tilt series, an image or a spectrum image with its axes"
         )
     return found

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from chemtomo.errors import ReadError
-from chemtomo.io import mrc, numpy_files, ome_zarr_series, tiff
+from chemtomo.io import hdf5, hyperspy_files, mrc, numpy_files, ome_zarr_series, rosetta, tiff
 from chemtomo.io.found import Found
 
 __all__ = ["FORMATS", "TiltSeriesFormat", "find", "format_of", "readable_suffixes"]
@@ -54,12 +55,19 @@ FORMATS: tuple[TiltSeriesFormat, ...] = (
     TiltSeriesFormat("NPY", (".npy",), numpy_files.recognises_npy, numpy_files.find_npy),
     TiltSeriesFormat("NPZ", (".npz",), numpy_files.recognises_npz, numpy_files.find_npz),
     TiltSeriesFormat("OME-Zarr", (".zarr",), ome_zarr_series.recognises, ome_zarr_series.find, folders=True),
+    TiltSeriesFormat("EMD or HSPY", (".emd", ".hspy", ".h5", ".hdf5"), hdf5.recognises, hdf5.find),
+    TiltSeriesFormat("ZSPY", (".zspy",), hyperspy_files.recognises, hyperspy_files.find, folders=True),
+    TiltSeriesFormat("ZSPY", (".zspy",), hyperspy_files.recognises, hyperspy_files.find),
+    *(
+        TiltSeriesFormat(one.name, one.suffixes, one.recognises, partial(rosetta.find, how=one))
+        for one in rosetta.LIBRARY_FORMATS
+    ),
 )
 
 
 def readable_suffixes() -> tuple[str, ...]:
     """Return the endings of file names that `read` knows, in lower case with the dot."""
-    return (*(suffix for one in FORMATS for suffix in one.suffixes), MDOC_SUFFIX)
+    return tuple(dict.fromkeys((*(suffix for one in FORMATS for suffix in one.suffixes), MDOC_SUFFIX)))
 
 
 def format_of(path: Path) -> TiltSeriesFormat | None:

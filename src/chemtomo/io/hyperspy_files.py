@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.errors import ReadError
+from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
 from chemtomo.io.lazy import lazy_array, lazy_hdf5
-from chemtomo.io.library import guarded
 
-__all__ = ["find", "is_hyperspy"]
+__all__ = ["find", "is_hyperspy", "recognises"]
 
 _EXPERIMENTS = "Experiments"
 # Small arrays of metadata, for example the tilts; larger ones are no metadata.
@@ -35,6 +34,11 @@ _TILTS = (
     "Tomography._tilts",
     "Tomography.tilts",
 )
+
+
+def recognises(head: bytes) -> bool:
+    """Tell that no other file than one called so is taken for ZSPY: it is a Zip file, or a folder."""
+    return False
 
 
 def is_hyperspy(root: Any) -> bool:
@@ -55,7 +59,7 @@ def find(path: Path) -> list[Found]:
     """
     zarr = path.is_dir() or path.suffix.lower() == ".zspy"
     found, shapes = [], []
-    with guarded(path, "a ZSPY file" if zarr else "a HSPY file"), _opened(path, zarr) as root:
+    with _opened(path, zarr) as root:
         if not is_hyperspy(root):
             raise ReadError(f"{path}: found no group {_EXPERIMENTS!r}; expected a file of HyperSpy")
         experiments = root[_EXPERIMENTS]
@@ -70,7 +74,9 @@ def find(path: Path) -> list[Found]:
                 found.append(one)
     if not found:
         what = ", ".join(str(shape) for shape in shapes) or "no signal"
-        raise ReadError(f"{path}: found {what}; expected an image, a stack of images or a spectrum image")
+        raise NoTiltSeriesError(
+            f"{path}: found {what}; expected an image, a stack of images or a spectrum image"
+        )
     return found
 
 

@@ -63,11 +63,10 @@ def lazy_array(values: Any, stored_chunks: Sequence[int] | None) -> Any:
     The chunks are whole numbers of those in the file, at most about 32 MiB, and along the first axis of
     three or more, that of the tilts, no larger than those of the file: one tilt is read without the others.
     """
-    import dask.array
+    import dask.array  # slow to import
 
-    return dask.array.from_array(
-        values, chunks=_chunks(values.shape, values.dtype, stored_chunks), asarray=False
-    )
+    da: Any = dask.array  # it has no types
+    return da.from_array(values, chunks=_chunks(values.shape, values.dtype, stored_chunks), asarray=False)
 
 
 def _chunks(shape: Sequence[int], dtype: np.dtype[Any], stored: Sequence[int] | None) -> tuple[int, ...]:

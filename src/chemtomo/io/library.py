@@ -1,47 +1,16 @@
-"""Call a library that reads files so that whatever it does becomes a result with notes, or a `ReadError`."""
+"""Call a library so that what it warns of becomes notes, and is not printed."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeVar
 
-from chemtomo.errors import DataError, ReadError
-
-__all__ = ["guarded", "quietly"]
+__all__ = ["quietly"]
 
 _Result = TypeVar("_Result")
 _LONGEST = 200
-
-
-@contextmanager
-def guarded(path: Path, what: str) -> Iterator[None]:
-    """Turn everything that goes wrong inside into a `ReadError` that names the file.
-
-    Libraries meet broken files with errors of any class: `struct.error`, `KeyError`, `MemoryError`.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    what : str
-        What it was read as, with its article, for example ``"a DM3 file"``.
-    """
-    try:
-        yield
-    except ReadError:
-        raise
-    except DataError as error:
-        raise ReadError(f"{path}: {error}") from error
-    except FileNotFoundError as error:
-        raise ReadError(f"{path}: no such file, or one that belongs to it is missing ({error})") from error
-    except Exception as error:  # of a library, for a file that nobody has seen before
-        said = " ".join(str(error).split())[:_LONGEST]
-        found = type(error).__name__ + (f": {said}" if said else "")
-        raise ReadError(f"{path}: cannot be read as {what} ({found}); it may be damaged") from error
 
 
 def quietly(function: Callable[[], _Result], logger: str) -> tuple[_Result, tuple[str, ...]]:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.errors import ReadError
+from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
-from chemtomo.io.library import guarded, quietly
+from chemtomo.io.library import quietly
 
 __all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find"]
 
@@ -33,7 +33,7 @@ class LibraryFormat:
     Attributes
     ----------
     name : str
-        What people call it, with its article.
+        What people call it.
     suffixes : tuple of str
         Endings of its file names, in lower case with the dot.
     module : str
@@ -82,14 +82,14 @@ def _never(head: bytes) -> bool:
 
 
 LIBRARY_FORMATS = (
-    LibraryFormat("a Digital Micrograph file", (".dm3", ".dm4"), "digitalmicrograph", _is_digital_micrograph),
-    LibraryFormat("a Bruker file", (".bcf",), "bruker", _is_bruker),
-    LibraryFormat("an EDAX spectrum image", (".spd",), "edax", _is_edax),
-    LibraryFormat("a JEOL file", (".asw", ".pts", ".img", ".map"), "jeol", _never, False, False),
-    LibraryFormat("a TIA series", (".ser",), "tia", _is_tia),
-    LibraryFormat("a TIA file", (".emi",), "tia", _is_emi, checks_magic=False),
-    LibraryFormat("a Ripple file", (".rpl",), "ripple", _never, checks_magic=False),
-    LibraryFormat("a Panta Rhei file", (".prz",), "pantarhei", _never, False, False),
+    LibraryFormat("Digital Micrograph", (".dm3", ".dm4"), "digitalmicrograph", _is_digital_micrograph),
+    LibraryFormat("Bruker BCF", (".bcf",), "bruker", _is_bruker),
+    LibraryFormat("EDAX", (".spd",), "edax", _is_edax),
+    LibraryFormat("JEOL", (".asw", ".pts", ".img", ".map"), "jeol", _never, False, False),
+    LibraryFormat("TIA series", (".ser",), "tia", _is_tia),
+    LibraryFormat("TIA", (".emi",), "tia", _is_emi, checks_magic=False),
+    LibraryFormat("Ripple", (".rpl",), "ripple", _never, checks_magic=False),
+    LibraryFormat("Panta Rhei", (".prz",), "pantarhei", _never, False, False),
 )
 """The formats that are read in this way."""
 
@@ -110,23 +110,28 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
         When it cannot be read as such, or holds no image.
     """
     _check_head(path, how)
-    with guarded(path, how.name):
-        reader = import_module(f"rsciio.{how.module}").file_reader
-        size = path.stat().st_size
-        options: dict[str, Any] = {"lazy": True} if how.lazy else {}
+    reader = import_module(f"rsciio.{how.module}").file_reader
+    size = path.stat().st_size
+    options: dict[str, Any] = {"lazy": True} if how.lazy else {}
+    try:
         signals, notes = quietly(lambda: reader(str(path), **options), "rsciio")
-        several = sum(1 for one in signals if np.ndim(one["data"]) >= 2) > 1
-        found = []
-        for signal in signals:
-            if how.module == "digitalmicrograph":
-                _require_in_file(signal, size, path)
-            labelled = _labelled(signal, path, several)
-            one = to_found(dataclasses.replace(labelled, notes=(*labelled.notes, *notes)))
-            if one is not None:
-                found.append(one)
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name if error.filename else error
+        raise ReadError(f"{path}: found no {missing}; expected it beside this file") from error
+    several = sum(1 for one in signals if np.ndim(one["data"]) >= 2) > 1
+    found = []
+    for signal in signals:
+        if how.module == "digitalmicrograph":
+            _require_in_file(signal, size, path)
+        labelled = _labelled(signal, path, several)
+        one = to_found(dataclasses.replace(labelled, notes=(*labelled.notes, *notes)))
+        if one is not None:
+            found.append(one)
     if not found:
         shapes = ", ".join(str(tuple(np.shape(one["data"]))) for one in signals) or "nothing"
-        raise ReadError(f"{path}: found {shapes}; expected an image, a stack of images or a spectrum image")
+        raise NoTiltSeriesError(
+            f"{path}: found {shapes}; expected an image, a stack of images or a spectrum image"
+        )
     return found
 
 
@@ -135,7 +140,7 @@ def _check_head(path: Path, how: LibraryFormat) -> None:
         head = file.read(1024)
     if how.checks_magic and not how.recognises(head):
         what = f"{len(head)} bytes" if len(head) < 16 else f"{head[:8]!r} at its beginning"
-        raise ReadError(f"{path}: found {what}; expected {how.name}")
+        raise ReadError(f"{path}: found {what}; expected a file of {how.name}")
 
 
 def _require_in_file(signal: Mapping[str, Any], size: int, path: Path) -> None:

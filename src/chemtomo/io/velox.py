@@ -19,12 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import EnergyAxis
-from chemtomo.errors import ReadError
+from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.elements import SYMBOLS, element_of
 from chemtomo.io.found import Found, FoundKind
 from chemtomo.io.labelled import lookup, map_kind, number, pixel_size
 from chemtomo.io.lazy import lazy_hdf5
-from chemtomo.io.library import guarded
 from chemtomo.io.velox_stream import Stream, lazy_spectra
 
 __all__ = ["find", "is_velox"]
@@ -67,7 +66,7 @@ def find(path: Path) -> list[Found]:
     """
     import h5py
 
-    with guarded(path, "a Velox file"), h5py.File(path, "r") as file:
+    with h5py.File(path, "r") as file:
         if not is_velox(file):
             raise ReadError(f"{path}: found an HDF5 file of another kind; expected one of Velox")
         data = file["Data"]
@@ -79,7 +78,7 @@ def find(path: Path) -> list[Found]:
         found += _x_rays(path, file, images)
     kept = [one for one in found if one is not None]
     if not kept:
-        raise ReadError(f"{path}: found no image and no spectrum image; expected a file with either")
+        raise NoTiltSeriesError(f"{path}: found no image and no spectrum image; expected a file with either")
     return kept
 
 

@@ -87,8 +87,10 @@ def lazy_spectra(stream: Stream) -> Any:
     A computation reads each stream once; the spectra are then made in blocks of rows, so that
     no more than the blocks in work are in memory besides the list of counts.
     """
-    import dask.array
+    import dask.array  # slow to import
     from dask.delayed import delayed
+
+    da: Any = dask.array  # it has no types
 
     rows, columns = stream.shape
     at_once = max(1, _BLOCK_BYTES // (columns * stream.channels * 2))
@@ -97,10 +99,8 @@ def lazy_spectra(stream: Stream) -> Any:
     for first in range(0, rows, at_once):
         last = min(rows, first + at_once)
         block = delayed(_block, pure=False)(counts, stream, first, last)
-        blocks.append(
-            dask.array.from_delayed(block, (last - first, columns, stream.channels), dtype=np.uint16)
-        )
-    return dask.array.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+        blocks.append(da.from_delayed(block, (last - first, columns, stream.channels), dtype=np.uint16))
+    return da.concatenate(blocks) if len(blocks) > 1 else blocks[0]
 
 
 def _counts(stream: Stream) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint16]]:
