@@ -4,6 +4,7 @@ from chemtomo.io.assemble import Contents, contents, read
 from chemtomo.io.formats import FORMATS, TiltSeriesFormat, readable_suffixes
 from chemtomo.io.outputs import OUTPUT_FORMATS, Written, check_output
 from chemtomo.io.read_volumes import is_volume, read_volume
+from chemtomo.io.spectra import assemble_spectra, describe_spectra, read_spectra
 from chemtomo.io.volumes import write
 from chemtomo.io.write_series import write_dataset
 
@@ -13,10 +14,13 @@ __all__ = [
     "Contents",
     "TiltSeriesFormat",
     "Written",
+    "assemble_spectra",
     "check_output",
     "contents",
+    "describe_spectra",
     "is_volume",
     "read",
+    "read_spectra",
     "read_volume",
     "readable_suffixes",
     "write",

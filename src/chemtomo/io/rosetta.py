@@ -85,7 +85,7 @@ LIBRARY_FORMATS = (
     LibraryFormat("Digital Micrograph", (".dm3", ".dm4"), "digitalmicrograph", _is_digital_micrograph),
     LibraryFormat("Bruker BCF", (".bcf",), "bruker", _is_bruker),
     LibraryFormat("EDAX", (".spd",), "edax", _is_edax),
-    LibraryFormat("JEOL", (".asw", ".pts", ".img", ".map"), "jeol", _never, False, False),
+    LibraryFormat("JEOL", (".asw", ".pts", ".img"), "jeol", _never, False, False),
     LibraryFormat("TIA series", (".ser",), "tia", _is_tia),
     LibraryFormat("TIA", (".emi",), "tia", _is_emi, checks_magic=False),
     LibraryFormat("Ripple", (".rpl",), "ripple", _never, checks_magic=False),
