@@ -216,7 +216,7 @@ def test_an_unexpected_error_is_one_line_too(run, files, monkeypatch):
     def fail(*_):
         raise ZeroDivisionError("two\nlines")
 
-    monkeypatch.setattr("chemtomo.io.read", fail)
+    monkeypatch.setattr("chemtomo.io.contents", fail)
     status, _, err = run("info", *files)
     assert status == 1
     assert one_line(err) == "Error: ZeroDivisionError: two lines (--debug shows where)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from chemtomo.data import TiltSeries
 
 __all__ = ["devices", "info"]
 
@@ -20,10 +23,12 @@ def info(
     files: Annotated[list[Path], typer.Argument(help="Tilt series of one sample.", metavar="FILES")],
     as_json: _JSON = False,
 ) -> None:
-    """Show shape, tilts, pixel size and kind of tilt series."""
-    from chemtomo.io import read
+    """Show shape, tilts, pixel size and kind of tilt series, and what spectra there are."""
+    from chemtomo.io import contents, describe_spectra
 
-    dataset = read(files)
+    found = contents(files)
+    dataset = found.series
+    spectra = describe_spectra(found.spectra) if found.spectra else []
     if as_json:
         series = [
             {
@@ -36,9 +41,16 @@ def info(
             }
             for one in dataset
         ]
-        _print_json({"series": series})
+        _print_json({"series": series, "spectra": spectra})
         return
     console = Console()
+    if dataset:
+        _print_series(console, dataset)
+    if spectra:
+        _print_spectra(console, spectra)
+
+
+def _print_series(console: Console, dataset: Sequence[TiltSeries]) -> None:
     table = Table("Name", "Tilts", "y", "x", "Degrees", "Pixel (nm)", "Type", "Kind", box=None)
     for one in dataset:
         tilts, y, x = one.shape
@@ -56,6 +68,30 @@ def info(
     for one in dataset:
         for note in one.notes:
             console.print(f"{escape(one.name)}: {escape(note)}", style="dim", highlight=False)
+
+
+def _print_spectra(console: Console, spectra: Sequence[dict[str, Any]]) -> None:
+    table = Table(
+        "Spectra", "Tilts", "y", "x", "Channels", "keV", "Pixel (nm)", "Detectors", "Elements", box=None
+    )
+    for one in spectra:
+        tilts, y, x, channels = one["shape"]
+        first, step = one["energy_offset_keV"], one["energy_step_keV"]
+        table.add_row(
+            escape(one["name"]),
+            str(tilts),
+            str(y),
+            str(x),
+            str(channels),
+            f"{first:.4g} to {first + step * (channels - 1):.4g}",
+            f"{one['pixel_size_nm']:g}",
+            escape(", ".join(sorted(one["detectors"]))),
+            escape(", ".join(one["elements"])),
+        )
+    console.print(table)
+    for one in spectra:
+        for note in one["notes"]:
+            console.print(f"{escape(one['name'])}: {escape(note)}", style="dim", highlight=False)
 
 
 def devices(as_json: _JSON = False) -> None:

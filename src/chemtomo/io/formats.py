@@ -38,15 +38,16 @@ class TiltSeriesFormat:
     find : callable
         Finds the signals in a file. It raises `chemtomo.errors.ReadError`; anything else that
         libraries raise becomes one in `find` of this module.
-    folders : bool
-        Whether its files are folders (Zarr), in which `recognises` gets nothing to look at.
+    folders : bool or None
+        Whether its files are folders (Zarr), in which `recognises` gets nothing to look at. None where they
+        are either.
     """
 
     name: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
     find: Callable[[Path], list[Found]]
-    folders: bool = False
+    folders: bool | None = False
 
 
 FORMATS: tuple[TiltSeriesFormat, ...] = (
@@ -56,8 +57,7 @@ FORMATS: tuple[TiltSeriesFormat, ...] = (
     TiltSeriesFormat("NPZ", (".npz",), numpy_files.recognises_npz, numpy_files.find_npz),
     TiltSeriesFormat("OME-Zarr", (".zarr",), ome_zarr_series.recognises, ome_zarr_series.find, folders=True),
     TiltSeriesFormat("EMD or HSPY", (".emd", ".hspy", ".h5", ".hdf5"), hdf5.recognises, hdf5.find),
-    TiltSeriesFormat("ZSPY", (".zspy",), hyperspy_files.recognises, hyperspy_files.find, folders=True),
-    TiltSeriesFormat("ZSPY", (".zspy",), hyperspy_files.recognises, hyperspy_files.find),
+    TiltSeriesFormat("ZSPY", (".zspy",), hyperspy_files.recognises, hyperspy_files.find, folders=None),
     *(
         TiltSeriesFormat(one.name, one.suffixes, one.recognises, partial(rosetta.find, how=one))
         for one in rosetta.LIBRARY_FORMATS
@@ -80,7 +80,7 @@ def format_of(path: Path) -> TiltSeriesFormat | None:
     """
     is_folder = path.is_dir()
     for one in FORMATS:
-        if path.suffix.lower() in one.suffixes and one.folders == is_folder:
+        if path.suffix.lower() in one.suffixes and one.folders in (is_folder, None):
             return one
     if is_folder:
         return None
