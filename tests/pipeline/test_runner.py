@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import chemtomo
-from chemtomo.data import Dataset
+from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline import PreprocessParameters, ReconstructParameters, Result, execute, run
 from chemtomo.preprocess import paper
@@ -258,3 +258,81 @@ def test_parameters_that_are_refused(dataset: Dataset, parameters: dict[str, Any
 def test_ranges_that_do_not_fit_the_data(dataset: Dataset) -> None:
     with pytest.raises(ParameterError, match="slices 2:5 do not fit tilt series 'HAADF'"):
         chemtomo.reconstruct(dataset, slices=(2, 5), device="numpy")
+
+
+# What the forward model has besides the sample
+
+
+def shifted_down(dataset: Dataset, rows: int, across: float) -> Dataset:
+    """The dataset as if recorded with a shift, and the alignment that takes it back."""
+
+    def move(series: TiltSeries) -> TiltSeries:
+        tilts = len(series.tilts_deg)
+        matrices = np.tile(np.array([[1.0, 0, rows], [0, 1, across]]), (tilts, 1, 1))
+        alignment = Alignment("HAADF", series.tilts_deg, matrices)
+        return series.replace(data=np.roll(series.data, rows, axis=1), alignment=alignment)
+
+    return dataset.map(move)
+
+
+@pytest.mark.parametrize("preprocess", [None, "paper"])
+@pytest.mark.parametrize("method", ["sirt", "tv"])
+def test_a_series_with_an_alignment_is_aligned_first(
+    dataset: Dataset, method: str, preprocess: str | None
+) -> None:
+    padded = dataset.map(lambda series: series.replace(data=np.pad(series.data, ((0, 0), (2, 2), (3, 3)))))
+    recorded = shifted_down(padded, 1, 0.3)
+    common: dict[str, Any] = {"method": method, "device": "numpy", "iterations": 4, "preprocess": preprocess}
+    found = chemtomo.reconstruct(recorded, **common)
+    shifts = np.full(9, 0.3)
+    expected = chemtomo.reconstruct(
+        padded.map(lambda series: series.replace(detector_shifts_px=shifts)), **common
+    )
+    np.testing.assert_allclose(found.volume.data, expected.volume.data, rtol=1e-6, atol=1e-6)
+    recipe = json.loads(json.dumps(found.volume.provenance))
+    first = recipe["steps"][0]
+    assert first["step"] == "align"
+    assert list(first["alignments"]) == list(dataset.names)
+    for series in recorded:
+        again = Alignment.from_json(first["alignments"][series.name])
+        np.testing.assert_array_equal(again.matrices, series.alignment.matrices)
+    assert [one["sha256"] for one in recipe["inputs"]] == digests(recorded)
+    assert [one["step"] for one in recipe["steps"][1:]] == ["preprocess", "reconstruct"][
+        -len(recipe["steps"]) + 1 :
+    ]
+
+
+def test_the_report_says_how_many_tilts_each_channel_has(dataset: Dataset) -> None:
+    few = dataset["Al"].replace(data=dataset["Al"].data[::3], tilts_deg=dataset["Al"].tilts_deg[::3])
+    mixed = Dataset((dataset["HAADF"], few))
+    for method in ("sirt", "tgv"):
+        assert execute(mixed, few_iterations(method)).report["tilts"] == {"HAADF": 9, "Al": 3}
+
+
+def few_iterations(method: str) -> ReconstructParameters:
+    return few(method=method, iterations=2)
+
+
+def test_the_recipe_of_a_lazy_series_with_everything(dataset: Dataset) -> None:
+    import dask.array
+
+    series = dataset["Al"]
+    background = np.full(series.shape, 0.5)
+    seen: list[int] = []
+
+    def block(data: np.ndarray) -> np.ndarray:
+        seen.append(data.nbytes)
+        return data
+
+    lazy = dask.array.from_array(series.data, chunks=(1, 4, 16)).map_blocks(block, meta=series.data[:0])
+    gains = np.linspace(0.5, 1, 9)
+    whole = series.replace(
+        data=lazy, background=background, gains=gains, detector_shifts_px=np.linspace(-0.2, 0.2, 9)
+    )
+    result = execute(Dataset((whole,)), few(iterations=1))
+    (described,) = result.volume.provenance["inputs"]
+    assert described["sha256"] == hashlib.sha256(series.data.tobytes()).hexdigest()
+    assert described["background_sha256"] == hashlib.sha256(background.tobytes()).hexdigest()
+    assert described["gains"] == gains.tolist()
+    assert described["detector_shifts_px"][0] == -0.2
+    assert max(seen) == series.data[0].nbytes

@@ -137,3 +137,27 @@ def test_support_of_the_published_phantom(data_folder):
     assert (start, stop) == (64, 369)
     done = paper(dataset, percentile_low=1, percentile_high=98, threshold_level=0.05)
     assert detector_support(done) == (65, 368)
+
+
+@given(
+    shifts=st.lists(st.floats(-6, 6), min_size=3, max_size=3),
+    kind=st.sampled_from(["intensity", "counts"]),
+)
+def test_the_support_of_shifted_projections_is_about_their_own_axes(shifts, kind):
+    """A rod on the axis, wherever the shift brings it: nothing is cut, and little is kept besides."""
+    shifts = np.round(shifts)
+    data = np.zeros((3, 4, COLUMNS), np.float32)
+    for projection, shift in zip(data, shifts.astype(int), strict=True):
+        projection[:, 28 + shift : 32 + shift] = 9
+    one = series(data, kind=kind, detector_shifts_px=shifts)
+    start, stop = detector_support(Dataset((one,)), margin=0)
+    assert not data[:, :, :start].any()
+    assert not data[:, :, stop:].any()
+    assert start + stop == COLUMNS
+    farthest = int(np.abs(shifts).max())
+    assert stop - start <= 4 + 2 * farthest + (4 if kind == "counts" else 0)
+
+
+def test_the_support_holds_signals_of_different_tilts():
+    dataset = Dataset((series(block(25, 34), "A"), series(block(12, 20, shape=(2, 8)), "B")))
+    assert detector_support(dataset, margin=0) == (12, 48)

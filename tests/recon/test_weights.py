@@ -183,3 +183,67 @@ def test_a_channel_without_signal_is_named(value: float, kind: str) -> None:
     empty = series("Yb", np.full(disc().shape, value), kind)
     with pytest.raises(DataError, match=r"tilt series 'Yb' sums to -?\d+; expected a positive signal"):
         counts_weights(Dataset((intensity("HAADF"), empty)), {}, 1.0, "kl")
+
+
+# What the forward model has besides the sample
+
+
+@pytest.mark.parametrize("brightest", [0.7, 20.0])
+def test_the_typical_value_is_that_above_a_known_background(brightest: float) -> None:
+    """However strong it is, its noise does not count as signal."""
+    background = np.broadcast_to(np.linspace(2, 8, 40), disc().shape)
+    found, expected = [], []
+    for seed in range(8):
+        seen = counts("Al", brightest * disc() + background, seed).replace(background=background)
+        found.append(typical_value(seen))
+        expected.append(typical_value(counts("Al", brightest * disc(), seed)))
+    # of a clear signal as without; of one that hardly shows above the noise the size
+    assert np.mean(found) == pytest.approx(np.mean(expected), rel=0.02 if brightest > 1 else 0.5)
+    assert max(found) < 2 * brightest
+    assert typical_value(seen.replace(background=None)) > brightest + 1.5
+
+
+def test_an_intensity_above_its_background() -> None:
+    background = np.broadcast_to(np.linspace(2, 8, 40), disc().shape)
+    seen = series("HAADF", disc() + background).replace(background=background)
+    assert typical_value(seen) == pytest.approx(typical_value(series("HAADF", disc())))
+
+
+def test_gains_are_taken_out_of_the_typical_value() -> None:
+    gains = np.linspace(0.4, 1.0, len(TILTS))
+    expected = 200 * disc() * gains[:, None, None] + 5
+    seen = counts("Al", expected).replace(gains=gains, background=np.full(disc().shape, 5.0))
+    assert typical_value(seen) == pytest.approx(typical_value(series("a", 200 * disc())), rel=0.01)
+    in_other_unit = seen.replace(gains=3 * gains)
+    assert typical_value(in_other_unit) == pytest.approx(typical_value(seen) / 3)
+
+
+def test_the_weight_is_the_number_of_counts_whatever_the_unit_of_the_gains() -> None:
+    """Weight times gain is what counts: the gains in another unit leave it."""
+    gains = np.linspace(0.4, 1.0, len(TILTS))
+    seen = counts("Al", 20 * disc() * gains[:, None, None]).replace(gains=gains)
+    once = counts_weights(Dataset((seen,)), {}, 1.0, "kl")
+    again = counts_weights(Dataset((seen.replace(gains=4 * gains),)), {}, 1.0, "kl")
+    assert 4 * again.weights[0] == pytest.approx(once.weights[0])
+    assert 4 * again.scales[0] == pytest.approx(once.scales[0])
+
+
+def test_a_map_below_its_background_is_an_error() -> None:
+    below = counts("Yb", disc()).replace(background=np.full(disc().shape, 3.0))
+    with pytest.raises(DataError, match=r"'Yb' sums to -\d+.* above its background; expected a positive"):
+        typical_value(below)
+
+
+def test_a_lazy_series_has_the_same_weight() -> None:
+    import dask.array
+
+    background = np.full(disc().shape, 0.5)
+    for one in (intensity("HAADF"), counts("Al", 20 * disc() + 0.5)):
+        eager = one.replace(background=background)
+        lazy = one.replace(
+            data=dask.array.from_array(one.data, chunks=(1, 12, 40)),
+            background=dask.array.from_array(background, chunks=(2, 12, 40)),
+        )
+        assert typical_value(lazy) == typical_value(eager)
+        scale = typical_value(eager)
+        assert equivalent_counts(lazy, scale) == equivalent_counts(eager, scale)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -159,3 +161,32 @@ def test_a_common_factor_of_the_steps_does_not_matter() -> None:
     assert largest_eigenvalue(problem, larger) == pytest.approx(largest_eigenvalue(problem, steps), rel=1e-3)
     found = metric_norm(problem, larger, NumpyBackend).norm
     assert found == pytest.approx(metric_norm(problem, steps, NumpyBackend).norm, rel=5e-3)
+
+
+@pytest.mark.parametrize("second_order", [False, True])
+def test_channels_with_other_tilts_have_their_own_part_of_the_metric(second_order: bool) -> None:
+    """Each channel, alone with its tilts, is bounded, and by hardly more than it needs."""
+    geometry = ParallelBeam(FULL, 9, (9, 9), detector_shifts=np.linspace(-1, 1, FULL.size))
+    few = np.zeros(FULL.size)
+    few[::6] = 1
+    problem = dataclasses.replace(
+        problem_of(geometry, 1, second_order),
+        data=np.ones((3, FULL.size, 1, 9), np.float32),
+        weights=np.ones(3),
+        tilt_weights=np.stack([np.ones(FULL.size), few, 0.5 * few]),
+    )
+    steps = DualSteps(10.0, 100.0, (40.0, 90.0, 4.0), tuple(2 * np.sqrt([400.0, 900.0, 40.0])))
+    assert steps.positivity is not None
+    metric = metric_norm(problem, steps, NumpyBackend)
+    assert metric.spectrum.shape[0] == 3
+    np.testing.assert_array_equal(metric.spectrum[1], metric.spectrum[2])
+    needed = []
+    for channel in range(3):
+        kept = np.flatnonzero(problem.recorded[channel])
+        of_its_own = ParallelBeam(FULL[kept], 9, (9, 9), detector_shifts=np.linspace(-1, 1, FULL.size)[kept])
+        alone = dataclasses.replace(
+            problem_of(of_its_own, 1, second_order), operator_norm=problem.operator_norm
+        )
+        own_steps = DualSteps(10.0, 100.0, (steps.data[channel],), (steps.positivity[channel],))
+        needed.append(largest_eigenvalue(alone, own_steps))
+    assert max(needed) <= metric.norm <= 1.06 * max(needed)

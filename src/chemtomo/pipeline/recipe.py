@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,15 +18,17 @@ from chemtomo.solvers import IterationRecord
 __all__ = ["make_recipe", "make_report"]
 
 
-def make_recipe(dataset: Dataset, steps: Sequence[tuple[str, Parameters]], device: str) -> dict[str, Any]:
+def make_recipe(
+    dataset: Dataset, steps: Sequence[tuple[str, Parameters | Mapping[str, Any]]], device: str
+) -> dict[str, Any]:
     """Describe how a result was made from `dataset`, ready for JSON.
 
     Parameters
     ----------
     dataset : Dataset
         The inputs, before the first step.
-    steps : sequence of (str, Parameters)
-        Name and parameters of every step, in order.
+    steps : sequence of (str, Parameters or mapping)
+        Name and parameters of every step, in order; a mapping is ready for JSON.
     device : str
         Where it was computed.
     """
@@ -34,7 +36,13 @@ def make_recipe(dataset: Dataset, steps: Sequence[tuple[str, Parameters]], devic
         "chemtomo": chemtomo.__version__,
         "device": device,
         "inputs": [_describe(series) for series in dataset],
-        "steps": [{"step": name, **parameters.model_dump(mode="json")} for name, parameters in steps],
+        "steps": [
+            {
+                "step": name,
+                **(parameters.model_dump(mode="json") if isinstance(parameters, Parameters) else parameters),
+            }
+            for name, parameters in steps
+        ],
     }
 
 

@@ -1,14 +1,14 @@
-"""Run a recipe: preprocess, reconstruct, and say what was done."""
+"""Run a recipe: align, preprocess, reconstruct, and say what was done."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from chemtomo.data import Dataset, Volume
+from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, ReconstructParameters
 from chemtomo.pipeline.preview import in_full_resolution_units, preview_of
@@ -46,10 +46,14 @@ def run(
 ) -> Generator[Progress, None, Result]:
     """Reconstruct a dataset, one iteration at a time.
 
+    A series with an alignment is aligned first (`chemtomo.align.apply`), so that whatever comes later sees
+    the tilt axis where it is.
+
     Parameters
     ----------
     dataset : Dataset
-        Signals of one geometry, aligned. It is not modified.
+        Signals with the same rows, columns, pixel size and tilt axis once they are aligned. Their tilts
+        may differ. It is not modified.
     parameters : ReconstructParameters
         Method and weights.
     preprocess : PreprocessParameters, optional
@@ -73,11 +77,14 @@ def run(
     ChemTomoError
         When data, parameters or device do not fit together, or an iterate is not finite.
     """
-    steps: list[tuple[str, Parameters]] = []
-    prepared = dataset
+    steps: list[tuple[str, Parameters | Mapping[str, Any]]] = []
+    prepared = dataset.map(_align)
+    alignments = {one.name: one.alignment.to_json() for one in dataset if one.alignment is not None}
+    if alignments:
+        steps.append(("align", {"alignments": alignments}))
     if preprocess is not None:
         steps.append(("preprocess", preprocess))
-        prepared = _preprocess(dataset, preprocess)
+        prepared = _preprocess(prepared, preprocess)
     steps.append(("reconstruct", parameters))
     settings = parameters
     binned = prepared
@@ -114,6 +121,14 @@ def execute(
             on_progress(progress)
 
 
+def _align(series: TiltSeries) -> TiltSeries:
+    if series.alignment is None:
+        return series
+    from chemtomo.align import apply  # seldom needed
+
+    return apply(series)
+
+
 def _preprocess(dataset: Dataset, parameters: PreprocessParameters) -> Dataset:
     if parameters.preprocess == "none":
         return dataset
@@ -138,7 +153,7 @@ def reconstruct(
     Parameters
     ----------
     dataset : Dataset
-        Signals of one geometry, aligned. It is not modified.
+        See `run`. It is not modified.
     preprocess : PreprocessParameters or str, optional
         ``"paper"`` for the published preprocessing; nothing by default.
     on_progress : callable, optional

@@ -109,7 +109,8 @@ def typical_value(series: TiltSeries) -> float:
     With the factorial moments of counts, whose expectations are those of the signal without noise. The
     signal is that of the sample: what is above the background, divided by the gains. The moments of a
     difference from a known background are those of the counts, combined, so that its noise does not count
-    as signal.
+    as signal. A moment within three times of what this noise adds to it says nothing, and the one below it is
+    taken.
 
     Raises
     ------
@@ -119,6 +120,7 @@ def typical_value(series: TiltSeries) -> float:
     less = 1.0 if series.kind == "counts" else 0.0
     gains = np.ones(series.shape[0]) if series.gains is None else series.gains
     total = squares = cubes = 0.0
+    noise_of_squares = noise_of_cubes = 0.0  # variances
     backgrounds = series.backgrounds()
     for projection, gain in zip(series.projections(), gains, strict=True):  # one at a time, to spare memory
         data = projection.astype(np.float64)
@@ -130,16 +132,20 @@ def typical_value(series: TiltSeries) -> float:
             third = third - 3 * b * second + 3 * b**2 * first - b**3
             second = second - 2 * b * first + b**2
             first = first - b
+            rate = np.maximum(b, 0)
+            noise_of_squares += less * 2 * float((rate**2).sum()) / gain**4
+            noise_of_cubes += less * 6 * float((rate**3).sum()) / gain**6
         total += float(first.sum()) / gain
         squares += float(second.sum()) / gain**2
         cubes += float(third.sum()) / gain**3
     if not total > 0:
         above = "" if series.background is None else " above its background"
         raise DataError(f"tilt series {series.name!r} sums to {total:g}{above}; expected a positive signal")
-    if cubes > 0 and squares > 0:
+    squares_tell = squares > 3 * math.sqrt(noise_of_squares)
+    if squares_tell and cubes > 3 * math.sqrt(noise_of_cubes):
         return cubes / squares
     # too few counts to have met thrice, or twice
-    return max(squares, 0.0) / total or total / math.prod(series.shape)
+    return squares / total if squares_tell else total / math.prod(series.shape)
 
 
 def equivalent_counts(series: TiltSeries, scale: float) -> float:
