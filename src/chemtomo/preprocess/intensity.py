@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
@@ -22,9 +24,8 @@ def clip_negative(series: TiltSeries) -> TiltSeries:
     series : TiltSeries
         Any tilt series. Its data type and kind are kept.
     """
-    series.require_finite()
     zero = series.data.dtype.type(0)
-    data = each_projection(series.data, lambda projection, tilt: np.maximum(projection, zero))
+    data = each_projection(series.data, _of_finite(series, lambda image: np.maximum(image, zero)))
     return series.replace(data=data, provenance=recorded(series, "clip_negative"))
 
 
@@ -120,10 +121,9 @@ def threshold(series: TiltSeries, level: float) -> TiltSeries:
     level : float
         The smallest value that is kept, in the units of the data.
     """
-    series.require_finite()
     zero = series.data.dtype.type(0)
     kept = each_projection(
-        series.data, lambda projection, tilt: np.where(projection < level, zero, projection)
+        series.data, _of_finite(series, lambda image: np.where(image < level, zero, image))
     )
     return series.replace(data=kept, provenance=recorded(series, "threshold", level=level))
 
@@ -160,3 +160,20 @@ def paper(
         return threshold(scaled, threshold_level)
 
     return dataset.map(apply)
+
+
+def _of_finite(
+    series: TiltSeries, function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+) -> Callable[[npt.NDArray[Any], int], npt.NDArray[Any]]:
+    """Return the function for every projection that refuses values which are not finite."""
+
+    def checked(projection: npt.NDArray[Any], tilt: int) -> npt.NDArray[Any]:
+        if projection.dtype.kind == "f" and not np.isfinite(projection).all():
+            y, x = np.argwhere(~np.isfinite(projection))[0].tolist()
+            raise DataError(
+                f"tilt series {series.name!r}: some values are not finite, one at (tilt, y, x) = "
+                f"({tilt}, {y}, {x}); expected finite values"
+            )
+        return function(projection)
+
+    return checked

@@ -145,7 +145,8 @@ def score_projections_job(
         rows.append(_measure(series, int(number)))
         yield TaskProgress(done + 1, count, "looking at the projections")
     numbers = np.array([row[:-1] for row in rows], dtype=np.float64).T
-    looks = _Looks(*numbers, [row[-1] for row in rows])
+    detail, clear, brightness, spread, noise = numbers
+    looks = _Looks(detail, clear, brightness, spread, noise, [row[-1] for row in rows])
     shifts: dict[tuple[int, int], tuple[Numbers, float]] = {}
     good = list(range(count))
     scores = np.zeros((3, count))

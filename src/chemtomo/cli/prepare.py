@@ -1,0 +1,76 @@
+"""The command that cleans tilt series: crop, bin, drop, background, brightness, and recipes of these."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chemtomo.cli.options import with_model_options
+from chemtomo.data import Dataset
+from chemtomo.pipeline.prepare import PrepareParameters
+
+__all__ = ["prepare"]
+
+
+@with_model_options
+def prepare(
+    files: Annotated[list[Path], typer.Argument(help="Tilt series of one sample.", metavar="FILES")],
+    parameters: PrepareParameters,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="Where to write the prepared tilt series."),
+    ] = None,
+    steps: Annotated[
+        Path | None,
+        typer.Option(
+            "--steps",
+            metavar="FILE",
+            help="Do the operations of this recipe (JSON) before those of the options.",
+        ),
+    ] = None,
+    save_steps: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-steps", metavar="FILE", help="Write all operations as a recipe (JSON), to do them again."
+        ),
+    ] = None,
+    find_bad: Annotated[
+        bool,
+        typer.Option(
+            "--find-bad",
+            help="Print how every prepared projection compares with its neighbours, as JSON, and which are "
+            "proposed to be left out. Drops none.",
+        ),
+    ] = False,
+) -> None:
+    """Clean tilt series of one sample: hot pixels, bad tilts, background, size and brightness.
+
+    What is kept is never changed in place: the prepared series are new files.
+    """
+    from chemtomo.io import read, write_dataset
+    from chemtomo.pipeline.prepare import PrepareRecipe, prepare_job
+    from chemtomo.progress import finish
+
+    if output is None and not find_bad:
+        raise typer.BadParameter("--output: found none; expected where to write, or --find-bad")
+    listed = PrepareRecipe.load(steps).steps if steps is not None else ()
+    recipe = PrepareRecipe(steps=(*listed, *parameters.steps()))
+    prepared = finish(prepare_job(read(files), recipe))
+    if find_bad:
+        typer.echo(json.dumps({"series": _scores(prepared)}, indent=1, ensure_ascii=False))
+    # Standard output is kept for the JSON.
+    if output is not None:
+        for path in write_dataset(prepared, output):
+            typer.echo(f"Wrote {path}", err=find_bad)
+    if save_steps is not None:
+        recipe.save(save_steps)
+        typer.echo(f"Wrote {save_steps}", err=find_bad)
+
+
+def _scores(dataset: Dataset) -> list[dict[str, object]]:
+    from chemtomo.preprocess import score_projections
+
+    return [score_projections(series).to_json() for series in dataset]

@@ -1,0 +1,85 @@
+"""``chemtomo prepare``: files in, cleaned files and a recipe out."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from chemtomo.cli import main
+from chemtomo.io import read, write_dataset
+from chemtomo.pipeline.prepare import PrepareRecipe
+from chemtomo.pipeline.prepare_steps import Bin, Crop, DropTilts, HotPixels
+from chemtomo.samples import phantom
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Four small tilt series in MRC files."""
+    return [str(one) for one in write_dataset(phantom((8, 32), tilts=7), tmp_path_factory.mktemp("series"))]
+
+
+@pytest.fixture
+def run(capfd):
+    """Run the command line; gives its exit status, stdout and stderr."""
+
+    def call(*arguments):
+        status = main([str(one) for one in arguments])
+        captured = capfd.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def test_options_are_done_and_kept_as_a_recipe(run, files, tmp_path):
+    recipe = tmp_path / "steps.json"
+    options = ["--hot-pixels", "--crop-x", "4:28", "--bin", "2", "--drop-tilts", "0,5:7"]
+    status, out, _ = run("prepare", *files, "-o", tmp_path / "clean", *options, "--save-steps", recipe)
+    assert status == 0
+    assert f"Wrote {recipe}" in out
+    before = read(files)
+    done = read(sorted((tmp_path / "clean").glob("*.mrc")))
+    assert all(one.shape == (4, 4, 12) for one in done)
+    np.testing.assert_array_equal(done.series[0].tilts_deg, before.series[0].tilts_deg[1:5])
+    al = before["Al"].data[1:5, :, 4:28].reshape(4, 4, 2, 12, 2).sum(axis=(2, 4))
+    np.testing.assert_array_equal(done["Al"].data, al)
+    steps = (HotPixels(), DropTilts(projections="0,5:7"), Crop(x=(4, 28)), Bin(factor=2))
+    assert PrepareRecipe.load(recipe).steps == steps
+
+    again, _, _ = run("prepare", *files, "-o", tmp_path / "again", "--steps", recipe)
+    assert again == 0
+    for one in done:
+        twin = read(tmp_path / "again" / f"{one.name}.mrc").series[0]
+        np.testing.assert_array_equal(one.data, twin.data)
+
+
+def test_bad_projections_are_found_and_none_is_dropped(run, files, tmp_path):
+    haadf = read(files)["HAADF"]
+    data = haadf.data.copy()
+    data[3] = data[3] / 2
+    (path,) = write_dataset(type(read(files))((haadf.replace(data=data),)), tmp_path)
+    status, out, err = run("prepare", path, "--find-bad")
+    assert status == 0, err
+    (found,) = json.loads(out)["series"]
+    assert found["proposed"] == [3]
+    assert found["reasons"] == {"3": ["contrast"]}
+    assert not list(tmp_path.glob("*.json.part"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "expected"),
+    [
+        ([], "--output: found none", 2),
+        (["-o", "{out}", "--crop-x", "9:3"], "found 9:3; expected 0 <= START < STOP", 2),
+        (["-o", "{out}", "--crop-x", "0:99"], "detector columns 0:99 do not fit tilt series", 1),
+        (["-o", "{out}", "--drop-tilts", "x"], "found 'x' among numbers", 2),
+        (["-o", "{out}", "--steps", "{out}/none.json"], "none.json: cannot be read", 1),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_writes_nothing(run, files, tmp_path, options, said, expected):
+    out = tmp_path / "out"
+    status, _, err = run("prepare", *files, *(one.format(out=out) for one in options))
+    assert (status, len(err.splitlines())) == (expected, 1)
+    assert said in err
+    assert not out.exists()
