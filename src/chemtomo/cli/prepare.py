@@ -21,7 +21,13 @@ def prepare(
     parameters: PrepareParameters,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help="Where to write the prepared tilt series."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Where to write the prepared tilt series: a folder of MRC files, or a name that ends as in "
+            "'chemtomo convert'.",
+        ),
     ] = None,
     steps: Annotated[
         Path | None,
@@ -45,17 +51,20 @@ def prepare(
             "proposed to be left out. Drops none.",
         ),
     ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Clean tilt series of one sample: hot pixels, bad tilts, background, size and brightness.
 
     What is kept is never changed in place: the prepared series are new files.
     """
-    from chemtomo.io import read, write_dataset
+    from chemtomo.io import check_output, read, write_dataset
     from chemtomo.pipeline.prepare import PrepareRecipe, prepare_job
     from chemtomo.progress import finish
 
     if output is None and not find_bad:
         raise typer.BadParameter("--output: found none; expected where to write, or --find-bad")
+    if output is not None:
+        check_output(output, overwrite=overwrite, folders=True)
     listed = PrepareRecipe.load(steps).steps if steps is not None else ()
     recipe = PrepareRecipe(steps=(*listed, *parameters.steps()))
     prepared = finish(prepare_job(read(files), recipe))
@@ -63,8 +72,11 @@ def prepare(
         typer.echo(json.dumps({"series": _scores(prepared)}, indent=1, ensure_ascii=False))
     # Standard output is kept for the JSON.
     if output is not None:
-        for path in write_dataset(prepared, output):
+        written = write_dataset(prepared, output, overwrite=overwrite)
+        for path in written:
             typer.echo(f"Wrote {path}", err=find_bad)
+        for note in written.notes:
+            typer.echo(f"Note: {note}", err=True)
     if save_steps is not None:
         recipe.save(save_steps)
         typer.echo(f"Wrote {save_steps}", err=find_bad)
