@@ -14,10 +14,21 @@ __all__ = ["Need", "sirt_need", "variational_need"]
 
 @dataclasses.dataclass(frozen=True)
 class Need:
-    """Device memory in bytes: of all buffers together, and of the largest."""
+    """Device memory in bytes.
+
+    Attributes
+    ----------
+    total : int
+        Of all buffers together.
+    largest : int
+        Of the largest buffer.
+    streaming : int
+        More where slabs follow each other: the data of the next one, and the image of the one before.
+    """
 
     total: int
     largest: int
+    streaming: int = 0
 
 
 def variational_need(
@@ -53,7 +64,7 @@ def variational_need(
         spectrum = fields * _bytes(layout, nz | 1, 2 * (nx // 2 + 1))
         total += volume + spectrum + 4 * channels * nz * (nx // 2 + 1)
         largest = max(largest, spectrum)
-    return Need(total + _SMALL, largest)
+    return Need(total + _SMALL, largest, volume + (2 if background else 1) * rays)
 
 
 def sirt_need(geometry: ParallelBeam, channels: int, slices: int, *, device: DeviceInfo) -> Need:
@@ -66,7 +77,7 @@ def sirt_need(geometry: ParallelBeam, channels: int, slices: int, *, device: Dev
     rays = _bytes(layout, *geometry.sinogram_shape)
     nz, nx = geometry.volume_shape
     tables = 4 * channels * (nz * nx + 2 * geometry.tilts * geometry.detector_pixels)
-    return Need(2 * volume + 2 * rays + tables + _SMALL, max(volume, rays))
+    return Need(2 * volume + 2 * rays + tables + _SMALL, max(volume, rays), volume + rays)
 
 
 _SMALL = 2 * 2**20  # tables, constants, partial sums

@@ -59,11 +59,11 @@ class Queue:
         self._buffers.remove(buffer)
         buffer.release()
 
-    def release_all(self) -> None:
-        """Give the memory of all buffers back."""
+    def release_all(self, but: Sequence[Any] = ()) -> None:
+        """Give the memory of all buffers back, except of those in `but`."""
         self.queue.finish()
-        while self._buffers:
-            self._buffers.pop().release()
+        for buffer in [one for one in self._buffers if not any(one is kept for kept in but)]:
+            self.release(buffer)
 
     def kernel(self, program: str, name: str) -> Any:
         """Return a kernel of a program; the kernel object is this queue's own."""
@@ -116,6 +116,11 @@ class Queue:
             raise DeviceMemoryError(
                 f"{self.device.name} cannot hold {array.nbytes / 2**20:.0f} MiB more"
             ) from error
+        self._buffers.append(buffer)
+        return buffer
+
+    def adopt(self, buffer: Any) -> Any:
+        """Take over a buffer that was made elsewhere; its bytes count as allocated."""
         self._buffers.append(buffer)
         return buffer
 

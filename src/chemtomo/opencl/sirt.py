@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,8 +12,9 @@ from chemtomo.opencl.device import DeviceInfo
 from chemtomo.opencl.layout import Layout
 from chemtomo.opencl.projector import DeviceProjection
 from chemtomo.opencl.queue import Queue
+from chemtomo.opencl.upload import Upload
 
-__all__ = ["OpenCLSirt"]
+__all__ = ["OpenCLSirt", "upload_ahead"]
 
 
 class OpenCLSirt:
@@ -31,6 +34,8 @@ class OpenCLSirt:
         Whether to stay at or above zero.
     device : DeviceInfo
         Where.
+    upload : Upload, optional
+        The projections, if they were sent ahead: see `upload_ahead`.
 
     Raises
     ------
@@ -47,6 +52,7 @@ class OpenCLSirt:
         weights: npt.NDArray[np.float64],
         nonnegative: bool,
         device: DeviceInfo,
+        upload: Upload | None = None,
     ) -> None:
         self._layout = Layout.for_device(data.shape[0], data.shape[2], device)
         self._queue = Queue(device, self._layout.defines())
@@ -56,7 +62,10 @@ class OpenCLSirt:
         self._volume = self._queue.zeros(self._volume_shape)
         self._correction = self._queue.zeros(self._volume_shape)
         self._projected = self._queue.zeros(self._sinogram_shape)
-        self._data = self._queue.upload(self._layout.pack(data))
+        if upload is None:
+            self._data = self._queue.upload(self._layout.pack(data))
+        else:
+            (self._data,) = (self._queue.adopt(buffer) for buffer in upload.take())
         self._rows = self._queue.upload(rows)
         self._columns = self._queue.upload(columns)
         roots = np.broadcast_to(np.sqrt(weights)[:, :, np.newaxis], rows.shape)
@@ -72,6 +81,10 @@ class OpenCLSirt:
     def release(self) -> None:
         """Give the device memory back."""
         self._queue.release_all()
+
+    def release_all_but_image(self) -> None:
+        """Give the device memory back, but for the image: only `slice` and `volume` work from now on."""
+        self._queue.release_all(but=(self._volume,))
 
     def advance(self) -> None:
         """Do one iteration."""
@@ -124,3 +137,9 @@ class OpenCLSirt:
         layout = self._layout
         items = layout.block // layout.width
         return (items, count, layout.blocks), (items, max(1, layout.group // items), 1)
+
+
+def upload_ahead(data: npt.NDArray[np.float32], device: DeviceInfo, executor: Executor) -> Upload:
+    """Send projections (channel, tilt, y, detector) to the device while another computation runs there."""
+    layout = Layout.for_device(data.shape[0], data.shape[2], device)
+    return Upload(executor, device, lambda: [layout.pack(data)])

@@ -5,6 +5,7 @@ The same as `chemtomo.recon.numpy_backend`, in two passes over memory besides th
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from chemtomo.opencl.layout import Layout
 from chemtomo.opencl.metric import DeviceMetric
 from chemtomo.opencl.projector import DeviceProjection
 from chemtomo.opencl.queue import Queue
+from chemtomo.opencl.upload import Upload
 from chemtomo.solvers.backend import DualSteps, PrimalSteps
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric import FourierMetric
 
-__all__ = ["OpenCLBackend"]
+__all__ = ["OpenCLBackend", "upload_ahead"]
 
 _GAP_BOX = 1.2  # see chemtomo.functionals.duality_gap
 _NO_LIMIT = np.float32(1e18)  # its square is still finite
@@ -36,6 +38,8 @@ class OpenCLBackend:
         What is minimised.
     device : DeviceInfo
         Where.
+    upload : Upload, optional
+        The data, if it was sent ahead: see `upload_ahead`.
 
     Raises
     ------
@@ -43,7 +47,7 @@ class OpenCLBackend:
         When the device cannot hold the variables.
     """
 
-    def __init__(self, problem: Problem, device: DeviceInfo) -> None:
+    def __init__(self, problem: Problem, device: DeviceInfo, upload: Upload | None = None) -> None:
         self._problem = problem
         channels, nz, slices, nx = problem.volume_shape
         self._layout = Layout.for_device(channels, slices, device)
@@ -56,7 +60,7 @@ class OpenCLBackend:
         }
         self._queue = Queue(device, self._defines | {"POSITIVITY_DUAL": 0})
         self._size = (np.int32(nz), np.int32(slices), np.int32(nx), np.int32(self._layout.chunks))
-        self._allocate(nz, nx)
+        self._allocate(nz, nx, upload)
         self._projection = DeviceProjection(
             self._queue, self._layout, problem.geometry, 1 / problem.operator_norm
         )
@@ -64,7 +68,7 @@ class OpenCLBackend:
         self._over_relaxed = False
         self._small: dict[tuple[float, ...], Any] = {}
 
-    def _allocate(self, nz: int, nx: int) -> None:
+    def _allocate(self, nz: int, nx: int, upload: Upload | None) -> None:
         volume = self._layout.shape(nz, nx)
         rays = self._layout.shape(*self._problem.geometry.sinogram_shape)
         self._volume_shape, self._sinogram_shape = volume, rays
@@ -81,10 +85,11 @@ class OpenCLBackend:
         self._s = zeros(one)  # grows when a metric needs it
         self._scratch = zeros(volume)
         self._r, self._projected = zeros(rays), zeros(rays)
-        self._data = self._queue.upload(self._layout.pack(self._problem.data))
-        self._background = self._data  # not read
-        if self._problem.background is not None:
-            self._background = self._queue.upload(self._layout.pack(self._problem.background))
+        if upload is None:
+            sent = [self._queue.upload(array) for array in _packed(self._problem, self._layout)]
+        else:
+            sent = [self._queue.adopt(buffer) for buffer in upload.take()]
+        self._data, self._background = sent[0], sent[-1]  # the background is not read where there is none
         discrepancy = self._problem.discrepancy
         self._weights = (discrepancy.weight[:, np.newaxis] * discrepancy.tilt_weight).ravel().tolist()
 
@@ -109,6 +114,10 @@ class OpenCLBackend:
     def release(self) -> None:
         """Give the device memory back; the backend cannot be used any more."""
         self._queue.release_all()
+
+    def release_all_but_image(self) -> None:
+        """Give the device memory back, but for the image: only `slice` and `volume` work from now on."""
+        self._queue.release_all(but=(self._u,))
 
     def reset(self) -> None:
         """Set every variable to zero."""
@@ -379,3 +388,26 @@ class OpenCLBackend:
         """Tilts, detector pixels and chunks, for the kernels."""
         _, tilts, detectors, _ = self._sinogram_shape
         return np.int32(tilts), np.int32(detectors), self._size[3]
+
+
+def upload_ahead(problem: Problem, device: DeviceInfo, executor: Executor) -> Upload:
+    """Send the data of a problem to the device while another computation runs there.
+
+    Parameters
+    ----------
+    problem : Problem
+        That of the `OpenCLBackend` that will take the data.
+    device : DeviceInfo
+        Where.
+    executor : concurrent.futures.Executor
+        Gives the thread.
+    """
+    channels, _, slices, _ = problem.volume_shape
+    layout = Layout.for_device(channels, slices, device)
+    return Upload(executor, device, lambda: _packed(problem, layout))
+
+
+def _packed(problem: Problem, layout: Layout) -> list[npt.NDArray[np.float32]]:
+    """Return the data, and the background where there is one, as the device has them."""
+    arrays = [problem.data] if problem.background is None else [problem.data, problem.background]
+    return [layout.pack(array) for array in arrays]

@@ -45,6 +45,9 @@ class NumpyBackend:
     def release(self) -> None:
         """Do nothing: main memory is freed when the backend is."""
 
+    def release_all_but_image(self) -> None:
+        """Do nothing: main memory is freed when the backend is."""
+
     def reset(self) -> None:
         """Set every variable to zero."""
         problem = self.problem

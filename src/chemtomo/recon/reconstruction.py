@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import Protocol
+from concurrent.futures import Executor
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +20,12 @@ from chemtomo.recon.frame import Frame
 from chemtomo.recon.settings import Settings
 from chemtomo.recon.sirt import SirtMethod
 from chemtomo.recon.slabs import OVERLAP, Slab, halves, plan_slabs
+from chemtomo.recon.streaming import Streaming
 from chemtomo.recon.variational import VariationalMethod
 from chemtomo.solvers import Limits, Outcome, Progress, Step, iterate
+
+if TYPE_CHECKING:
+    from chemtomo.opencl.upload import Upload
 
 __all__ = ["Method", "Reconstructed", "SlabStep", "reconstruct"]
 
@@ -36,6 +42,9 @@ class SlabStep(Step, Protocol):
     def release(self) -> None:
         """Give the device memory back."""
 
+    def release_all_but_image(self) -> None:
+        """Give the device memory back, but for the image: only `slice` and `volume` work from now on."""
+
 
 class Method(Protocol):
     """A method with the whole data, that makes steps for parts of it."""
@@ -46,14 +55,18 @@ class Method(Protocol):
     def need(self, slices: int, device: DeviceInfo) -> Need:
         """Device memory for so many slices."""
 
+    def upload(self, first: int, last: int, device: DeviceInfo, executor: Executor) -> Upload:
+        """Send the data of some slices ahead, for a `step` of the same slices."""
+
     def step(
         self,
         first: int,
         last: int,
         device: DeviceInfo | None,
         should_stop: Callable[[], bool] | None = None,
+        upload: Upload | None = None,
     ) -> SlabStep:
-        """Return the step for the slices ``first <= y < last``, at its start.
+        """Return the step for the slices ``first <= y < last``, at its start, with data that was sent ahead.
 
         `should_stop` is asked where that takes long; the step of a run that is stopped is never advanced.
         """
@@ -142,24 +155,28 @@ def reconstruct(
     notes: list[str] = []
     peak = 0
     cancelled = False
-    while waiting and not cancelled:
-        slab = waiting.popleft()
-        try:
-            step = method.step(slab.first, slab.last, device, should_stop)
-        except DeviceMemoryError as error:
-            parts = halves(slab, overlap, slices)
-            notes.append(f"{error}. Slices {slab.start} to {slab.stop - 1} were split in two")
-            waiting.extendleft(reversed(parts))
-            continue
-        running = iterate(step, limits, should_stop)
-        view = _View(frame, image, slab, step)
-        outcome = yield from _counting_on(running, view, len(ended), len(ended) + 1 + len(waiting))
-        peak = max(peak, step.allocated_bytes)
-        kept = slice(slab.start - slab.first, slab.stop - slab.first)
-        image[:, :, slab.start : slab.stop] = step.volume()[:, :, kept]
-        step.release()
-        ended.append((slab, outcome))
-        cancelled = outcome.cancelled
+    send = None if device is None else partial(_send, method, device)
+    with Streaming(image, send) as streaming:
+        while waiting and not cancelled:
+            slab = waiting.popleft()
+            try:
+                step = method.step(slab.first, slab.last, device, should_stop, streaming.take(slab))
+            except DeviceMemoryError as error:
+                parts = halves(slab, overlap, slices)
+                notes.append(f"{error}. Slices {slab.start} to {slab.stop - 1} were split in two")
+                waiting.extendleft(reversed(parts))
+                streaming.land()  # what was on its way may have been too much
+                continue
+            if waiting:
+                streaming.send_ahead(waiting[0])
+            running = iterate(step, limits, should_stop)
+            view = _View(frame, image, slab, step, streaming)
+            outcome = yield from _counting_on(running, view, len(ended), len(ended) + 1 + len(waiting))
+            on_the_way = method.need(slab.slices, device).streaming if device is not None and waiting else 0
+            peak = max(peak, step.allocated_bytes + on_the_way)
+            streaming.bring_back(slab, step)
+            ended.append((slab, outcome))
+            cancelled = outcome.cancelled
     pixel = dataset.series[0].pixel_size_nm
     volume = Volume(frame.to_volume(image), dataset.names, pixel, frame.origin_px)
     name = "numpy" if device is None else device.name
@@ -181,9 +198,15 @@ def _plan(
 
     def fits(count: int) -> bool:
         need = method.need(count, device)
-        return need.total <= budget and need.largest <= device.largest_buffer_bytes
+        # The whole volume in one slab has nothing before or after it.
+        total = need.total + (need.streaming if count < slices else 0)
+        return total <= budget and need.largest <= device.largest_buffer_bytes
 
     return plan_slabs(slices, overlap, fits)
+
+
+def _send(method: Method, device: DeviceInfo, slab: Slab, executor: Executor) -> Upload:
+    return method.upload(slab.first, slab.last, device, executor)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,11 +217,13 @@ class _View:
     image: npt.NDArray[np.float32]
     slab: Slab
     step: Step
+    streaming: Streaming
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
         """Return the slice `y` of the volume in the frame of the result, shape (channel, z, x)."""
         if self.slab.start <= y < self.slab.stop:
             return self.frame.to_slice(self.step.slice(y - self.slab.first))
+        self.streaming.land()
         return self.frame.to_slice(self.image[:, :, y])
 
 

@@ -10,7 +10,8 @@ that a channel has not got.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ from chemtomo.operators import Projector
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.settings import Settings
 from chemtomo.solvers.loop import Objective
+
+if TYPE_CHECKING:
+    from chemtomo.opencl.upload import Upload
 
 __all__ = ["NumpySirt", "SirtMethod", "SirtStep", "inverse_sums"]
 
@@ -35,6 +39,9 @@ class SirtBackend(Protocol):
 
     def release(self) -> None:
         """Give the device memory back."""
+
+    def release_all_but_image(self) -> None:
+        """Give the device memory back, but for the image."""
 
     def advance(self) -> None:
         """Do one iteration."""
@@ -80,12 +87,19 @@ class SirtMethod:
         """Device memory for so many slices."""
         return sirt_need(self._geometry, len(self._data), slices, device=device)
 
+    def upload(self, first: int, last: int, device: DeviceInfo, executor: Executor) -> Upload:
+        """Send the data of some slices ahead, for a `step` of the same slices."""
+        from chemtomo.opencl.sirt import upload_ahead  # pyopencl is loaded when it is used
+
+        return upload_ahead(self._data[:, :, first:last], device, executor)
+
     def step(
         self,
         first: int,
         last: int,
         device: DeviceInfo | None,
         should_stop: Callable[[], bool] | None = None,
+        upload: Upload | None = None,
     ) -> SirtStep:
         """Return the step for the slices ``first <= y < last``, at its start."""
         data = self._data[:, :, first:last]
@@ -94,7 +108,7 @@ class SirtMethod:
             return SirtStep(NumpySirt(*common))
         from chemtomo.opencl.sirt import OpenCLSirt  # pyopencl is loaded when it is used
 
-        return SirtStep(OpenCLSirt(*common, device))
+        return SirtStep(OpenCLSirt(*common, device, upload))
 
 
 class SirtStep:
@@ -111,6 +125,10 @@ class SirtStep:
     def release(self) -> None:
         """Give the device memory back."""
         self._backend.release()
+
+    def release_all_but_image(self) -> None:
+        """Give the device memory back, but for the image."""
+        self._backend.release_all_but_image()
 
     def advance(self) -> None:
         """Do one iteration."""
@@ -194,6 +212,9 @@ class NumpySirt:
     allocated_bytes = 0
 
     def release(self) -> None:
+        """Do nothing: it is in main memory."""
+
+    def release_all_but_image(self) -> None:
         """Do nothing: it is in main memory."""
 
     def advance(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,9 @@ from chemtomo.solvers.backend import Backend
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric_norm import metric_norm
 from chemtomo.solvers.primal_dual import FastSteps, PaperSteps, PrimalDualSteps, fast_step_sizes
+
+if TYPE_CHECKING:
+    from chemtomo.opencl.upload import Upload
 
 __all__ = ["VariationalMethod", "VariationalStep", "problem_of"]
 
@@ -60,12 +65,19 @@ class VariationalMethod:
             background=self._problem.background is not None,
         )
 
+    def upload(self, first: int, last: int, device: DeviceInfo, executor: Executor) -> Upload:
+        """Send the data of some slices ahead, for a `step` of the same slices."""
+        from chemtomo.opencl.variational import upload_ahead  # pyopencl is loaded when it is used
+
+        return upload_ahead(self._problem.part(slices=slice(first, last)), device, executor)
+
     def step(
         self,
         first: int,
         last: int,
         device: DeviceInfo | None,
         should_stop: Callable[[], bool] | None = None,
+        upload: Upload | None = None,
     ) -> VariationalStep:
         """Return the step for the slices ``first <= y < last``, at its start."""
         problem = self._problem.part(slices=slice(first, last))
@@ -74,7 +86,7 @@ class VariationalMethod:
             metric = metric_norm(
                 problem, self._dual_steps, lambda small: _backend(small, device), should_stop
             )
-        backend = _backend(problem, device)
+        backend = _backend(problem, device, upload)
         steps: PrimalDualSteps
         if self._dual_steps is not None and metric is not None:
             backend.reserve(metric)
@@ -102,6 +114,10 @@ class VariationalStep:
     def release(self) -> None:
         """Give the device memory back."""
         self._backend.release()
+
+    def release_all_but_image(self) -> None:
+        """Give the device memory back, but for the image."""
+        self._backend.release_all_but_image()
 
     def advance(self) -> None:
         """Do one iteration."""
@@ -201,9 +217,9 @@ def problem_of(frame: Frame, settings: Settings) -> tuple[Problem, Weights]:
     return problem, weights
 
 
-def _backend(problem: Problem, device: DeviceInfo | None) -> Backend:
+def _backend(problem: Problem, device: DeviceInfo | None, upload: Upload | None = None) -> Backend:
     if device is None:
         return NumpyBackend(problem)
     from chemtomo.opencl.variational import OpenCLBackend  # pyopencl is loaded when it is used
 
-    return OpenCLBackend(problem, device)
+    return OpenCLBackend(problem, device, upload)

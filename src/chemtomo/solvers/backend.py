@@ -78,6 +78,9 @@ class Backend(Protocol):
     def release(self) -> None:
         """Give the device memory back; the backend cannot be used any more."""
 
+    def release_all_but_image(self) -> None:
+        """Give the device memory back, but for the image: only `slice` and `volume` work from now on."""
+
     def reset(self) -> None:
         """Set every variable to zero."""
 
