@@ -15,6 +15,7 @@ import numpy as np
 
 from chemtomo.data.units import to_nanometre
 from chemtomo.errors import DataError, NoTiltSeriesError, ReadError
+from chemtomo.io import restore
 from chemtomo.io.axes import channel_stacks
 from chemtomo.io.found import Found
 
@@ -50,6 +51,9 @@ def find(path: Path) -> list[Found]:
     said = dict(root.attrs).get("chemtomo")
     if isinstance(said, dict) and (said.get("kind") == "volume" or "recipe" in said):
         raise NoTiltSeriesError(f"{path}: found a volume; expected a tilt series")
+    restored = restore.from_zarr(root, lambda array: _values(array, path), str(path))
+    if restored is not None:
+        return restored
     images = [root] if _multiscales(root) else _collection(root)
     if not images:
         raise NoTiltSeriesError(f"{path}: found no image description; expected an OME-Zarr image")

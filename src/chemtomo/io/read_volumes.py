@@ -13,6 +13,7 @@ from chemtomo.data import Volume, to_nanometre
 from chemtomo.errors import ChemTomoError, ReadError
 from chemtomo.io.description import KEY, VOLUME, check_version, from_text, load, restore_volume
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX, is_zarr, output_format
+from chemtomo.io.restore import tiff_description
 from chemtomo.io.writers.emd import GROUP, SCALARS
 
 __all__ = ["is_volume", "read_volume"]
@@ -196,18 +197,6 @@ def _read_tiff(path: Path) -> Volume:
         data,
         str(path),
     )
-
-
-def tiff_description(ome: str | None, where: str) -> dict[str, Any] | None:
-    """Return the description in the OME-XML of a TIFF file; None when there is none."""
-    if not ome or KEY not in ome:
-        return None
-    from xml.etree import ElementTree as ET
-
-    for element in ET.fromstring(ome).iter():
-        if element.tag.endswith("}M") and element.get("K") == KEY:
-            return from_text(element.text or "", where)
-    return None
 
 
 def _pixels(ome: str | None) -> dict[str, str]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from chemtomo.data import to_nanometre
 from chemtomo.errors import DataError, NoTiltSeriesError, ReadError
+from chemtomo.io import restore
 from chemtomo.io.axes import channel_stacks
 from chemtomo.io.found import Found
 
@@ -54,6 +55,12 @@ def find(path: Path) -> list[Found]:
     with tifffile.TiffFile(path) as file:
         if not file.pages:
             raise ReadError(f"{path}: found no image in it; expected a TIFF file with projections")
+        _require_values(file.series, path)
+        restored = restore.from_tiff(
+            file.ome_metadata, file.series, lambda series, index: _values(series, path, index), str(path)
+        )
+        if restored is not None:
+            return restored
         images = _images(file, path)
         pixel_size, notes = _pixel_size(file)
         ome = _ome(file)
@@ -64,11 +71,10 @@ def find(path: Path) -> list[Found]:
     return found
 
 
-def _images(file: Any, path: Path) -> list[tuple[str, Any]]:
-    """Return the axes and values of the images in a file; single pages of a size are one stack."""
+def _require_values(images: Any, path: Path) -> None:
+    """Raise `ReadError` unless all images are of grey values, and as large as the file can hold."""
     size = path.stat().st_size
-    images = []
-    for series in file.series:
+    for series in images:
         if series.dtype is None or series.dtype.kind not in "uifb":
             raise NoTiltSeriesError(f"{path}: found values of the type {series.dtype}; expected real numbers")
         if "S" in series.axes:
@@ -80,7 +86,11 @@ def _images(file: Any, path: Path) -> list[tuple[str, Any]]:
                 f"{path}: truncated: found {size} bytes; expected at least {series.nbytes} for "
                 f"{series.dtype} of shape {series.shape}"
             )
-        images.append((series.axes, series))
+
+
+def _images(file: Any, path: Path) -> list[tuple[str, Any]]:
+    """Return the axes and values of the images in a file; single pages of a size are one stack."""
+    images = [(series.axes, series) for series in file.series]
     plain = not (file.is_ome or file.is_imagej)
     alike = {(series.shape, series.dtype, axes) for axes, series in images}
     if plain and len(images) > 1 and len(alike) == 1 and images[0][0] == "YX":
