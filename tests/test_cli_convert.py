@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chemtomo.cli import main
-from chemtomo.data import Volume
+from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.io import read, read_volume, write, write_dataset
 from chemtomo.samples import phantom
 
@@ -78,3 +78,11 @@ def test_convert_refuses_what_makes_no_sense(run, files, tmp_path):
     status, _, err = run("convert", *files, "-o", tmp_path / "x.png")
     assert status == 1
     assert "expected a folder, or a name that ends with .zarr" in err
+
+
+def test_convert_says_what_is_lost(run, tmp_path):
+    series = TiltSeries("Al", np.ones((2, 3, 4), np.float32), [0, 1], background=np.ones((2, 3, 4)))
+    write_dataset(Dataset((series,)), tmp_path / "a.hspy")
+    status, _, err = run("convert", tmp_path / "a.hspy", "-o", tmp_path / "a.mrc")
+    assert status == 0
+    assert "Al: its background was not written" in err

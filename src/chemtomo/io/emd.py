@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chemtomo.errors import NoTiltSeriesError
+from chemtomo.io import restore
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, to_found
 from chemtomo.io.lazy import lazy_hdf5
@@ -52,6 +54,9 @@ def find(path: Path) -> list[Found]:
     found, shapes = [], []
     with h5py.File(path, "r") as file:
         for group in _groups(file):
+            restored = restore.from_emd(group, partial(lazy_hdf5, path), str(path))
+            if restored is not None:
+                return restored
             for labelled in _arrays(path, group):
                 shapes.append(tuple(labelled.data.shape))
                 if _is_volume(labelled):

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io import restore
+from chemtomo.io.description import KEY
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
 from chemtomo.io.lazy import lazy_array, lazy_hdf5
@@ -58,7 +60,7 @@ def find(path: Path) -> list[Found]:
         When it is no such file, or holds none of these.
     """
     zarr = path.is_dir() or path.suffix.lower() == ".zspy"
-    found, shapes = [], []
+    found, shapes, described = [], [], []
     with _opened(path, zarr) as root:
         if not is_hyperspy(root):
             raise ReadError(f"{path}: found no group {_EXPERIMENTS!r}; expected a file of HyperSpy")
@@ -69,15 +71,29 @@ def find(path: Path) -> list[Found]:
                 continue
             shapes.append(tuple(group["data"].shape))
             labelled = _labelled(path, name, group, zarr)
+            scale = labelled.axes[-1].scale if labelled.axes else 0.0
+            described.append((labelled.data, scale, _description(group)))
             one = to_found(labelled)
             if one is not None:
                 found.append(one)
+    restored = restore.from_hspy(described, str(path)) if described else None
+    if restored is not None:
+        return restored
     if not found:
         what = ", ".join(str(shape) for shape in shapes) or "no signal"
         raise NoTiltSeriesError(
             f"{path}: found {what}; expected an image, a stack of images or a spectrum image"
         )
     return found
+
+
+def _description(group: Any) -> str | None:
+    """Return the text that `chemtomo.io.write_dataset` left in the metadata; it is a list of one."""
+    place = f"metadata/{KEY}/_list_description"
+    if place not in group:
+        return None
+    (text,) = group[place][:1]
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 class ZarrValues:

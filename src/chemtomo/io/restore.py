@@ -1,6 +1,8 @@
 """Tilt series back from the files that `chemtomo.io.write_dataset` wrote, with everything they had.
 
-The readers of the formats ask here first. None is the answer for a file of another program.
+The readers of the formats ask here first. None is the answer for a file of another program, and for one
+that another program changed: where shapes or pixel sizes are no longer those of the description, the
+file counts.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 from chemtomo.errors import ReadError
 from chemtomo.io.description import KEY, TILT_SERIES, described, from_text, series_entries
 from chemtomo.io.found import Found
+from chemtomo.io.writers.emd import SCALARS
 
 __all__ = ["from_emd", "from_hspy", "from_tiff", "from_zarr", "tiff_description"]
 
@@ -103,13 +106,11 @@ def from_zarr(root: Any, values: Callable[[Any], Any], where: str) -> list[Found
             raise ReadError(f"{where}: found an array of shape {stacks.shape}; expected (t, c, y, x)")
         at = _index(entry.get("channel"), stacks.shape[1], "channel", where)
         background = entry.get("background")
+        data = stacks[:, at]
+        if tuple(data.shape) != _shape(entry, where):
+            return None
         restored.append(
-            described(
-                entry,
-                stacks[:, at],
-                where,
-                background=None if background is None else array(background),
-            )
+            described(entry, data, where, background=None if background is None else array(background))
         )
     return restored
 
@@ -144,37 +145,39 @@ def from_emd(group: Any, values: Callable[[Any], Any], where: str) -> list[Found
     restored = []
     for index, entry in enumerate(series_entries(found, where)):
         background = entry.get("background")
+        data = array(f"{SCALARS}/{entry.get('scalars')}" if index else "data")
+        if tuple(data.shape) != _shape(entry, where):
+            return None
         restored.append(
-            described(
-                entry,
-                array(f"tomviz_scalars/{entry.get('scalars')}" if index else "data"),
-                where,
-                background=None if background is None else array(str(background)),
-            )
+            described(entry, data, where, background=None if background is None else array(str(background)))
         )
     return restored
 
 
-def from_hspy(signals: Sequence[tuple[Any, str | bytes | None]], where: str) -> list[Found] | None:
+def from_hspy(signals: Sequence[tuple[Any, float, str | None]], where: str) -> list[Found] | None:
     """Return the series of a file of HyperSpy.
 
     Parameters
     ----------
-    signals : sequence of (array, str or None)
-        The values of every signal, and its description.
+    signals : sequence of (array, float, str or None)
+        The values of every signal, the scale of its last axis, and its description.
     where : str
         The file, for messages.
     """
-    read = [(data, from_text(text, where)) for data, text in signals if text is not None]
-    series = [(data, found) for data, found in read if found.get("kind") == TILT_SERIES]
-    if not series:
+    read = [(data, scale, from_text(text, where)) for data, scale, text in signals if text is not None]
+    series = [one for one in read if one[2].get("kind") == TILT_SERIES]
+    backgrounds = {str(found["of"]): data for data, _, found in read if "of" in found}
+    if len(series) + len(backgrounds) != len(signals):
         return None
-    backgrounds = {found["of"]: data for data, found in read if "of" in found}
-    series.sort(key=lambda one: _index(one[1].get("index"), 1 << 20, "place", where))
+    series.sort(key=lambda one: _index(one[2].get("index"), 1 << 20, "place", where))
     restored = []
-    for data, found in series:
-        (entry, *_) = series_entries(found, where)
-        background = backgrounds.get(entry.get("name"))
+    for data, scale, found in series:
+        entry = series_entries(found, where)[0]
+        if tuple(data.shape) != _shape(entry, where) or not math.isclose(
+            scale, float(entry.get("pixel_size_nm", 0)), rel_tol=1e-6
+        ):
+            return None
+        background = backgrounds.get(str(entry.get("name")))
         restored.append(described(entry, data, where, background=background))
     return restored
 
