@@ -2,6 +2,7 @@ import json
 import signal
 import sys
 import types
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,8 +12,9 @@ from pydantic import Field
 
 from chemtomo.cli import app, main, progress, simulated
 from chemtomo.cli.options import with_model_options
-from chemtomo.data import Dataset, TiltSeries
-from chemtomo.io import read, read_volume, write_dataset
+from chemtomo.data import Dataset, EnergyAxis, TiltSeries
+from chemtomo.io import formats, read, read_volume, write_dataset
+from chemtomo.io.found import Found
 from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, Range, ReconstructParameters
 from chemtomo.samples import phantom
 
@@ -146,11 +148,61 @@ def test_info_as_json_has_the_agreed_keys(run, files):
         assert one == {
             "name": series.name,
             "shape": [5, 4, 16],
+            "dtype": series.data.dtype.name,
             "tilts_deg": series.tilts_deg.tolist(),
             "pixel_size_nm": series.pixel_size_nm,
             "kind": series.kind,
+            "lazy": False,
+            "axis_position_px": 7.5,
+            "detector_shifts_px": None,
+            "gains": None,
+            "has_background": False,
+            "has_alignment": False,
             "source": path,
+            "notes": [],
+            "provenance": [],
         }
+
+
+def test_tilts_by_hand_are_used_by_info_and_reconstruct(run, files, tmp_path):
+    status, out, _ = run("info", "--json", "--tilts", "-10:5:5", *files)
+    assert status == 0
+    assert [one["tilts_deg"] for one in json.loads(out)["series"]] == [[-10, -5, 0, 5, 10]] * 4
+    for command in (["info"], ["reconstruct", "-o", tmp_path / "v.mrc", "--device", "numpy"]):
+        status, _, err = run(*command, "--tilts", "-10:5:4", *files)
+        assert status == 1
+        assert "HAADF.mrc: found 4 tilts in '-10:5:4'; expected 5" in one_line(err)
+
+
+def test_info_takes_a_folder_and_says_what_it_took(run, files, tmp_path):
+    folder = Path(files[0]).parent
+    status, out, _ = run("info", "--json", folder)
+    assert status == 0
+    found = json.loads(out)["series"]
+    assert [one["name"] for one in found] == ["Al", "HAADF", "Si", "Yb"]
+    assert found[0]["notes"] == [f"4 files of the folder {folder}: Al.mrc, HAADF.mrc, Si.mrc, Yb.mrc"]
+
+
+def test_info_shows_spectrum_images_and_what_series_have(run, tmp_path, monkeypatch):
+    energy = EnergyAxis(-0.1, 0.01)
+    spectra = Found("EDX", np.ones((2, 3, 8)), "spectrum image", 5.0, 1.5, energy=energy, notes=("noted",))
+    series = TiltSeries("Fe", np.ones((2, 3, 4)), [0, 1], gains=[1, 2], background=np.zeros((2, 3, 4)))
+    fake = formats.TiltSeriesFormat(
+        "fake", (".fake",), lambda head: False, lambda path: [spectra, Found.of_series(series)]
+    )
+    monkeypatch.setattr(formats, "FORMATS", (fake,))
+    path = tmp_path / "a.fake"
+    path.touch()
+    status, out, _ = run("info", "--json", path)
+    assert status == 0
+    (image,) = json.loads(out)["spectra"]
+    assert image["shape"] == [1, 2, 3, 8]
+    assert image["tilts_deg"] == [5.0]
+    assert image["energy_step_keV"] == 0.01
+    assert json.loads(out)["series"][0]["gains"] == [1, 2]
+    status, out, _ = run("info", path)
+    for words in ("gains, background", "EDX", "-0.1 to -0.03", "EDX: noted"):
+        assert words in " ".join(out.split())
 
 
 def test_info_shows_what_was_assumed(run, tmp_path):
@@ -213,7 +265,7 @@ def test_debug_adds_the_traceback_wherever_it_stands(run, tmp_path):
 
 
 def test_an_unexpected_error_is_one_line_too(run, files, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise ZeroDivisionError("two\nlines")
 
     monkeypatch.setattr("chemtomo.io.contents", fail)

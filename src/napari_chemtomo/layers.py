@@ -82,13 +82,14 @@ def series_layer(series: TiltSeries, colour: str | Colormap, opacity: float = 1.
     Parameters
     ----------
     series : TiltSeries
-        The series. Its data is shared with the layer where it is float32 already.
+        The series. Its data is shared with the layer where it is float32 already. That of a lazy series
+        stays in its file: napari reads the projection that is shown.
     colour : str or Colormap
         Colour of the channel.
     opacity : float
         How strongly it is added to the other layers.
     """
-    data = np.asarray(series.data, dtype=np.float32)[:, np.newaxis]
+    data = _layer_values(series)
     first, step = _tilt_axis(series.tilts_deg)
     pixel = series.pixel_size_nm
     middle = (series.shape[2] - 1) // 2 * pixel
@@ -102,7 +103,7 @@ def series_layer(series: TiltSeries, colour: str | Colormap, opacity: float = 1.
             "axis_labels": ("tilt", *_SAMPLE_AXES),
             "colormap": colour,
             "blending": "additive",
-            "contrast_limits": intensity_limits(data),
+            "contrast_limits": intensity_limits(_some_projections(data)),
             "opacity": opacity,
             "metadata": {
                 METADATA_KEY: {
@@ -364,6 +365,25 @@ def slice_layers(
 def _stack(data: Any) -> Any:
     """Return ``(tilt, y, x)`` of ``(tilt, 1, y, x)``; what is lazy stays lazy."""
     return data[:, 0] if hasattr(data, "dask") else np.asarray(data)[:, 0]
+
+
+def _layer_values(series: TiltSeries) -> Any:
+    """Return the values (tilt, 1, y, x) in float32; those of a lazy series are still to be read."""
+    data = series.data
+    if not series.is_lazy:
+        return np.asarray(data, dtype=np.float32)[:, np.newaxis]
+    if isinstance(data, np.memmap):
+        from dask.array import from_array
+
+        data = from_array(data, chunks=(1, *data.shape[1:]))
+    return data.astype(np.float32)[:, np.newaxis]
+
+
+def _some_projections(data: Any) -> npt.NDArray[np.float32]:
+    """Return all values where they are in memory, else those of the first, middle and last projection."""
+    if isinstance(data, np.ndarray):
+        return data
+    return np.stack([np.asarray(data[tilt]) for tilt in sorted({0, len(data) // 2, len(data) - 1})])
 
 
 def _listed(numbers: npt.NDArray[np.float64] | None) -> list[float] | None:

@@ -17,13 +17,20 @@ __all__ = ["get_reader"]
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
-def get_reader(path: Paths) -> Callable[[Paths], list[LayerDataTuple]]:
-    """Return the function that reads tilt series, as napari's reader contribution asks for it."""
-    return _read
+def get_reader(path: Paths) -> Callable[[Paths], list[LayerDataTuple]] | None:
+    """Return the function that reads tilt series, as napari's reader contribution asks for it.
+
+    None for folders without any file of a tilt series, and for Zarr images of something else, so that
+    other plugins can have them.
+    """
+    from chemtomo.io import may_hold_tilt_series
+
+    paths = [path] if isinstance(path, (str, PathLike)) else path
+    return _read if all(may_hold_tilt_series(one) for one in paths) else None
 
 
 def _read(path: Paths) -> list[LayerDataTuple]:
-    """Read one or several files as tilt series, one layer each."""
+    """Read one or several files, or a folder of them, as tilt series, one layer each."""
     from napari import current_viewer
 
     from chemtomo.io import read

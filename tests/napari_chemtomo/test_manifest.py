@@ -90,3 +90,8 @@ def test_the_device_setting_says_what_the_model_says(source):
     assert setting["default"] == field.default
     assert setting["title"] == field.title
     assert field.description in setting["description"]
+
+
+def test_the_reader_is_asked_about_folders(source):
+    (reader,) = source["contributions"]["readers"]
+    assert reader["accepts_directories"] is True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 
+from chemtomo.data import Volume
 from chemtomo.errors import ReadError
-from chemtomo.io import read, write_dataset
+from chemtomo.io import mrc, read, write, write_dataset
 from napari_chemtomo.layers import to_dataset
 from napari_chemtomo.reader import get_reader
 from napari_chemtomo.sample_data import simulated_series
@@ -31,6 +33,65 @@ def test_several_files_at_once_have_different_colours(dataset, tmp_path):
     made = get_reader(paths)(paths)
     assert [attributes["name"] for _, attributes, _ in made] == ["HAADF", "Al"]
     assert len({attributes["colormap"] for _, attributes, _ in made}) == 2
+
+
+def test_a_folder_is_opened_as_one_dataset(viewer, dataset, tmp_path):
+    """As by drag and drop, or File > Open Folder, with this plugin chosen."""
+    write_dataset(dataset, tmp_path)
+    (tmp_path / "notes.txt").write_text("a note")
+    viewer.open(str(tmp_path), plugin="napari-chemtomo")
+    assert set(to_dataset(list(viewer.layers)).names) == set(dataset.names)
+
+
+def test_folders_of_others_are_left_to_others(tmp_path):
+    assert get_reader(str(tmp_path)) is None
+    (tmp_path / "notes.txt").write_text("a note")
+    assert get_reader(str(tmp_path)) is None
+    assert get_reader(tmp_path / "nothing") is not None
+    volume = Volume(np.ones((1, 3, 4, 5), np.float32), ("Al",), 1.0)
+    write(volume, tmp_path / "volume.zarr")
+    assert get_reader(str(tmp_path / "volume.zarr")) is None
+    assert get_reader([str(tmp_path), str(tmp_path / "a.mrc")]) is not None
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.npy", "a.npz"])
+def test_stacks_of_other_formats_are_opened(viewer, tmp_path, name):
+    data = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    path = tmp_path / name
+    if name == "a.tif":
+        tifffile.imwrite(path, data, photometric="minisblack")
+    elif name == "a.npy":
+        np.save(path, data)
+    else:
+        np.savez(path, a=data)
+    path.with_suffix(".rawtlt").write_text("-10\n0\n10\n")
+    viewer.open(str(path), plugin="napari-chemtomo")
+    (series,) = to_dataset(list(viewer.layers))
+    assert np.array_equal(series.data, data)
+    assert series.tilts_deg.tolist() == [-10, 0, 10]
+
+
+def test_an_mdoc_opens_its_stack(viewer, dataset, tmp_path):
+    path = write_dataset(dataset, tmp_path)[0]
+    mdoc = path.with_name(f"{path.name}.mdoc")
+    mdoc.write_text("".join(f"[ZValue = {n}]\nTiltAngle = {n}\n" for n in range(5)))
+    viewer.open(str(mdoc), plugin=None)
+    assert to_dataset(list(viewer.layers))["HAADF"].tilts_deg.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_large_files_stay_in_the_file(viewer, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(mrc, "_MAP_FROM_BYTES", 100)
+    paths = write_dataset(dataset, tmp_path)
+    viewer.open([str(path) for path in paths], plugin=None)
+    for layer in viewer.layers:
+        assert hasattr(layer.data, "dask")
+        assert layer.data.dtype == np.float32
+        assert layer.data.chunks[0] == (1,) * 5
+    back = to_dataset(list(viewer.layers))
+    assert all(one.is_lazy for one in back)
+    for one in back:
+        np.testing.assert_array_equal(one.values(), dataset[one.name].data)
+        assert one.kind == dataset[one.name].kind
 
 
 def test_an_error_is_raised(tmp_path):

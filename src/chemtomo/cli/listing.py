@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from chemtomo.cli.common import TiltsOption
 from chemtomo.data import TiltSeries
 
 __all__ = ["devices", "info"]
@@ -20,38 +21,54 @@ _JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def info(
-    files: Annotated[list[Path], typer.Argument(help="Tilt series of one sample.", metavar="FILES")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Tilt series of one sample, or folders of them.", metavar="FILES")
+    ],
+    tilts: TiltsOption = None,
     as_json: _JSON = False,
 ) -> None:
-    """Show shape, tilts, pixel size and kind of tilt series, and what spectra there are."""
+    """Show what is in files: shape, tilts, pixel size and kind of tilt series, and what was assumed.
+
+    Large files are not read as a whole.
+    """
     from chemtomo.io import contents, describe_spectra
 
-    found = contents(files)
-    dataset = found.series
-    spectra = describe_spectra(found.spectra) if found.spectra else []
+    found = contents(files, tilts=tilts)
+    spectra = describe_spectra(found.spectra, tilts=tilts) if found.spectra else []
     if as_json:
-        series = [
-            {
-                "name": one.name,
-                "shape": list(one.shape),
-                "tilts_deg": one.tilts_deg.tolist(),
-                "pixel_size_nm": one.pixel_size_nm,
-                "kind": one.kind,
-                "source": one.source,
-            }
-            for one in dataset
-        ]
-        _print_json({"series": series, "spectra": spectra})
+        series = [_described(one) for one in found.series]
+        _print_json({"series": series, "spectra": spectra, "left_out": list(found.left_out)})
         return
     console = Console()
-    if dataset:
-        _print_series(console, dataset)
+    if found.series:
+        _print_series(console, found.series)
     if spectra:
         _print_spectra(console, spectra)
 
 
+def _described(one: TiltSeries) -> dict[str, Any]:
+    """Return what there is to say of a tilt series, as JSON knows it."""
+    return {
+        "name": one.name,
+        "shape": list(one.shape),
+        "dtype": one.data.dtype.name,
+        "tilts_deg": one.tilts_deg.tolist(),
+        "pixel_size_nm": one.pixel_size_nm,
+        "kind": one.kind,
+        "lazy": one.is_lazy,
+        "axis_position_px": one.axis_position,
+        "detector_shifts_px": None if one.detector_shifts_px is None else one.detector_shifts_px.tolist(),
+        "gains": None if one.gains is None else one.gains.tolist(),
+        "has_background": one.background is not None,
+        "has_alignment": one.alignment is not None,
+        "source": one.source,
+        "notes": list(one.notes),
+        "provenance": [str(step.get("step", "?")) for step in one.provenance],
+    }
+
+
 def _print_series(console: Console, dataset: Sequence[TiltSeries]) -> None:
-    table = Table("Name", "Tilts", "y", "x", "Degrees", "Pixel (nm)", "Type", "Kind", box=None)
+    table = Table("Name", "Tilts", "y", "x", "Degrees", "Pixel (nm)", "Type", "Kind", "Has", box=None)
     for one in dataset:
         tilts, y, x = one.shape
         table.add_row(
@@ -63,6 +80,7 @@ def _print_series(console: Console, dataset: Sequence[TiltSeries]) -> None:
             f"{one.pixel_size_nm:g}",
             one.data.dtype.name,
             one.kind,
+            ", ".join(_extras(one)),
         )
     console.print(table)
     for one in dataset:
@@ -92,6 +110,18 @@ def _print_spectra(console: Console, spectra: Sequence[dict[str, Any]]) -> None:
     for one in spectra:
         for note in one["notes"]:
             console.print(f"{escape(one['name'])}: {escape(note)}", style="dim", highlight=False)
+
+
+def _extras(one: TiltSeries) -> list[str]:
+    """Name what a series has beside its values and tilts."""
+    has = {
+        "lazy values": one.is_lazy,
+        "gains": one.gains is not None,
+        "detector shifts": one.detector_shifts_px is not None,
+        "background": one.background is not None,
+        "alignment": one.alignment is not None,
+    }
+    return [name for name, there in has.items() if there]
 
 
 def devices(as_json: _JSON = False) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from chemtomo.cli.common import TiltsOption
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import watch
 from chemtomo.data import Dataset
@@ -32,6 +33,7 @@ def reconstruct(
     ],
     preprocess: PreprocessParameters,
     parameters: ReconstructParameters,
+    tilts: TiltsOption = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -50,7 +52,7 @@ def reconstruct(
     check_output(output)
     if report is not None and not report.parent.is_dir():
         raise WriteError(f"{report}: there is no folder {report.parent}; expected one to write to")
-    dataset = read(files)
+    dataset = read(files, tilts=tilts)
     parameters = parameters.model_copy(update={"mu": _full_names(dataset, parameters.mu)})
     with watch(parameters.iterations) as watching:
         result = execute(

@@ -1,6 +1,7 @@
 """Files in, files out: one module per format family behind one `read` and one `write`."""
 
 from chemtomo.io.assemble import Contents, contents, read
+from chemtomo.io.expand import may_hold_tilt_series
 from chemtomo.io.formats import FORMATS, TiltSeriesFormat, readable_suffixes
 from chemtomo.io.outputs import OUTPUT_FORMATS, Written, check_output
 from chemtomo.io.read_volumes import is_volume, read_volume
@@ -19,6 +20,7 @@ __all__ = [
     "contents",
     "describe_spectra",
     "is_volume",
+    "may_hold_tilt_series",
     "read",
     "read_spectra",
     "read_volume",

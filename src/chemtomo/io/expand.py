@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.formats import MDOC_SUFFIX, format_of, readable_suffixes
 from chemtomo.io.mdoc import Mdoc, read_mdoc
+from chemtomo.io.ome_zarr_series import holds_tilt_series, holds_zarr
+from chemtomo.io.tilts import companions
 
-__all__ = ["Source", "expand", "natural_order"]
+__all__ = ["Source", "expand", "may_hold_tilt_series", "natural_order"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +66,23 @@ def expand(paths: Iterable[Path]) -> list[Source]:
         for one in sources:
             found.setdefault(one.path.resolve(), one)
     return list(found.values())
+
+
+def may_hold_tilt_series(path: str | PathLike[str]) -> bool:
+    """Tell without opening any image whether it makes sense to `read` a file or folder.
+
+    A file always does: what is wrong with it is worth a message. A folder does when there is a file with an
+    ending of `readable_suffixes` in it, and a Zarr image when it has tilts, in it or in a file beside it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return True
+    if path.suffix.lower() == ".zarr" or holds_zarr(path):
+        return holds_tilt_series(path) or bool(companions(path))
+    try:
+        return any(one.suffix.lower() in readable_suffixes() for one in path.iterdir())
+    except OSError:
+        return False
 
 
 def natural_order(path: Path) -> list[tuple[int, int | str]]:

@@ -19,7 +19,7 @@ from chemtomo.io import restore
 from chemtomo.io.axes import channel_stacks
 from chemtomo.io.found import Found
 
-__all__ = ["find", "holds_tilt_series", "recognises"]
+__all__ = ["find", "holds_tilt_series", "holds_zarr", "recognises"]
 
 _LAZY_FROM_BYTES = 256 << 20
 _MOST_IMAGES = 1000
@@ -43,7 +43,7 @@ def find(path: Path) -> list[Found]:
     """
     import zarr
 
-    if not any((path / name).is_file() for name in (".zgroup", ".zarray", "zarr.json")):
+    if not holds_zarr(path):
         raise ReadError(f"{path}: found no Zarr group; expected an OME-Zarr image")
     root = zarr.open(str(path), mode="r")
     if isinstance(root, zarr.Array):
@@ -61,6 +61,11 @@ def find(path: Path) -> list[Found]:
     for image in images:
         found += _channels(image, path, many=len(images) > 1)
     return found
+
+
+def holds_zarr(path: Path) -> bool:
+    """Tell whether a folder is a Zarr group or array, of whatever name."""
+    return any((path / name).is_file() for name in (".zgroup", ".zarray", "zarr.json"))
 
 
 def holds_tilt_series(path: Path) -> bool:
