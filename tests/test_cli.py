@@ -294,7 +294,7 @@ def test_wrong_usage_ends_with_two(run, files, arguments, said):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-o", "x.tif"], "expected a name that ends with .zarr, .ome.tif, .mrc"),
+        (["-o", "x.png"], "expected a name that ends with .zarr, .ome.tif, .mrc"),
         (["-o", "nowhere/x.zarr"], "there is no folder nowhere"),
         (["-o", "x.zarr", "--report", "nowhere/r.json"], "there is no folder nowhere"),
         (["-o", "x.zarr", "--mu", "Fe=1"], "channel 'Fe' fits none; expected one of HAADF, Yb, Si, Al"),
