@@ -1,7 +1,20 @@
 """Estimators of alignments, and the ways to combine, link and apply them."""
 
 from chemtomo.align.apply import aligned_view, apply
+from chemtomo.align.center_of_mass import center_of_mass, com_common_line
 from chemtomo.align.compose import compose
 from chemtomo.align.current import current, require_fitting
+from chemtomo.align.phase_correlation import phase_correlation
+from chemtomo.align.stackreg import stackreg
 
-__all__ = ["aligned_view", "apply", "compose", "current", "require_fitting"]
+__all__ = [
+    "aligned_view",
+    "apply",
+    "center_of_mass",
+    "com_common_line",
+    "compose",
+    "current",
+    "phase_correlation",
+    "require_fitting",
+    "stackreg",
+]

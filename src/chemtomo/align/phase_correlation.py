@@ -1,0 +1,188 @@
+"""Registration by phase correlation of neighbouring projections."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.align.correlation import band_pass, correlation_shift, shifts_from_pairs, spectrum
+from chemtomo.align.images import (
+    Images,
+    nearest_to,
+    prepare_images,
+    start_afresh,
+    taper,
+    with_neighbours_filled,
+)
+from chemtomo.data import Alignment, TiltSeries
+from chemtomo.geometry import affine
+from chemtomo.geometry.resample import warp
+from chemtomo.progress import TaskProgress, finish
+
+__all__ = ["phase_correlation", "phase_correlation_steps"]
+
+_STEEPEST_STRETCH = 2.0
+
+
+def phase_correlation(
+    series: TiltSeries,
+    alignment: Alignment | None = None,
+    *,
+    reference: int | None = None,
+    neighbours: int = 2,
+    stretch: bool = False,
+    whitening: float = 0.5,
+    longest_px: float | None = None,
+    shortest_px: float = 8.0,
+    edge_taper: float = 0.1,
+    max_shift_px: float | None = None,
+) -> Alignment:
+    """Find shifts of the projections by correlating each with several of its neighbours.
+
+    Shifts between neighbours are not added up: those between each projection and its next `neighbours`
+    on both sides are measured, and one shift a projection is fitted to all of them, so that a wrong pair
+    is overruled. What correlation cannot see, a drift common to all pairs, stays: it takes the motion of
+    the sample's features under the tilt for none.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        It is not modified.
+    alignment : Alignment, optional
+        The alignment so far; shifts are found on what it aligns, and added to it. By default none: then
+        only the position of the tilt axis that the series knows is taken over.
+    reference : int, optional
+        The projection that stays where it is, by default that at the tilt nearest to 0.
+    neighbours : int
+        With how many of the next projections each is compared.
+    stretch : bool
+        Stretch the steeper projection of a pair across the tilt axis by the ratio of the cosines, as a
+        thin slab wants it. Not for round or thick samples.
+    whitening : float
+        1: all wavelengths count alike, as in phase correlation proper; 0: by their strength, as in plain
+        correlation, which follows large shapes. In between, both.
+    longest_px, shortest_px : float, optional
+        Wavelengths between which the images are compared, in pixels: all but the mean, and 8.
+    edge_taper : float
+        Fraction of the width over which the images fade out at each edge.
+    max_shift_px : float, optional
+        Largest shift between neighbours, half the image by default.
+
+    Returns
+    -------
+    Alignment
+        Its residual is how far the pairs of a projection disagree. A constant projection gets a shift
+        between those of its neighbours, and the residual NaN.
+
+    Raises
+    ------
+    DataError
+        When values are not finite, or all projections are constant.
+    ParameterError
+        When the reference is no projection, or shows nothing.
+    """
+    return finish(
+        phase_correlation_steps(
+            series,
+            alignment,
+            reference=reference,
+            neighbours=neighbours,
+            stretch=stretch,
+            whitening=whitening,
+            longest_px=longest_px,
+            shortest_px=shortest_px,
+            edge_taper=edge_taper,
+            max_shift_px=max_shift_px,
+        )
+    )
+
+
+def phase_correlation_steps(
+    series: TiltSeries,
+    alignment: Alignment | None = None,
+    *,
+    reference: int | None = None,
+    neighbours: int = 2,
+    stretch: bool = False,
+    whitening: float = 0.5,
+    longest_px: float | None = None,
+    shortest_px: float = 8.0,
+    edge_taper: float = 0.1,
+    max_shift_px: float | None = None,
+) -> Generator[TaskProgress, None, Alignment]:
+    """Do `phase_correlation`, telling the progress after every projection."""
+    images = prepare_images(series, start_afresh(series, alignment))
+    kept = nearest_to(images.tilts_deg, images.usable, reference)
+    longest = np.inf if longest_px is None else longest_px / images.factor
+    weights = band_pass(images.shape, longest, shortest_px / images.factor if shortest_px else 0.0)
+    window = taper(images.shape, edge_taper)
+    count = len(images.stack)
+    order = [int(one) for one in np.argsort(images.tilts_deg, kind="stable") if images.usable[one]]
+    pairs = [
+        (first, second) for at, first in enumerate(order) for second in order[at + 1 : at + 1 + neighbours]
+    ]
+    trust = np.array([1 / (order.index(second) - order.index(first)) for first, second in pairs])
+    limit = None if max_shift_px is None else max_shift_px / images.factor
+    shifts, residual = np.zeros((count, 2)), np.full(count, np.nan)
+    # A projection is stretched about the tilt axis, which is in the middle once it is shifted.
+    passes = 2 if stretch else 1
+    for number in range(passes):
+        between = np.zeros((len(pairs), 2))
+        spectra: dict[int, npt.NDArray[np.complex64]] = {}
+        moved = affine.translation(*np.nan_to_num(shifts).T)
+        for at, (first, second) in enumerate(pairs):
+            if number == 0:
+                for one in (first, second):
+                    if one not in spectra:
+                        spectra[one] = spectrum(images.stack[one] * window)
+                compared = spectra[first], spectra[second]
+            else:
+                compared = _stretched(images, moved, first, second, window)
+            found = correlation_shift(
+                *compared, images.shape, weights, whitening=whitening, max_shift_px=limit
+            )
+            between[at] = shifts[second] - shifts[first] + found
+            if at % neighbours == 0:
+                yield TaskProgress(number * len(pairs) + at, passes * len(pairs), "phase correlation")
+        shifts, residual = shifts_from_pairs(pairs, between, trust, count, kept)
+    matrices = affine.translation(*np.nan_to_num(shifts).T)
+    complete = with_neighbours_filled(images.in_recorded_pixels(matrices), images.tilts_deg, images.usable)
+    entry = {
+        "step": "phase_correlation",
+        "reference_tilt": kept,
+        "neighbours": neighbours,
+        "stretch": stretch,
+        "whitening": whitening,
+        "longest_px": longest_px,
+        "shortest_px": shortest_px,
+        "edge_taper": edge_taper,
+        "max_shift_px": max_shift_px,
+    }
+    return images.start.replace(
+        matrices=complete,
+        residual_px=residual * images.factor,
+        method="phase-correlation",
+        provenance=(*images.start.provenance, entry),
+    )
+
+
+def _stretched(
+    images: Images, moved: npt.NDArray[np.float64], first: int, second: int, window: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.complex64]]:
+    """Return the spectra of two shifted images, the steeper one stretched across the tilt axis."""
+    cosines = np.abs(np.cos(np.deg2rad(images.tilts_deg[[first, second]])))
+    ratio = float(min(cosines.max() / max(cosines.min(), 1e-9), _STEEPEST_STRETCH))
+    middle = affine.centre(images.shape)
+    narrower = affine.identity()
+    narrower[:, 1, 1] = 1 / ratio
+    about = affine.compose(
+        affine.compose(affine.translation(*middle), narrower), affine.translation(-middle[0], -middle[1])
+    )
+    compared = []
+    for one, steeper in ((first, cosines[0] < cosines[1]), (second, cosines[1] <= cosines[0])):
+        matrix = moved[one : one + 1]
+        matrix = affine.compose(matrix, about) if steeper else matrix
+        compared.append(spectrum(warp(images.stack[one], matrix[0], fill="nearest") * window))
+    return compared[0], compared[1]

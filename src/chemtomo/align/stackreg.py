@@ -1,0 +1,134 @@
+"""Registration by minimising differences of grey values, with the StackReg algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.align.correlation import band_pass, correlation_shift, spectrum
+from chemtomo.align.images import (
+    Images,
+    nearest_to,
+    prepare_images,
+    start_afresh,
+    taper,
+    with_neighbours_filled,
+)
+from chemtomo.data import Alignment, TiltSeries
+from chemtomo.geometry import affine
+from chemtomo.geometry.resample import warp
+from chemtomo.progress import TaskProgress, finish
+
+__all__ = ["stackreg", "stackreg_steps"]
+
+
+def stackreg(
+    series: TiltSeries,
+    alignment: Alignment | None = None,
+    *,
+    transform: Literal["translation", "rigid-body"] = "translation",
+    reference: int | None = None,
+    running: int = 2,
+) -> Alignment:
+    """Find shifts, or shifts and turns, that make neighbouring projections alike (Thevenaz et al. 1998).
+
+    Outward from the reference, each projection is registered to the mean of the last few that are
+    registered already, so that the errors of single steps do not add up.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        It is not modified.
+    alignment : Alignment, optional
+        The alignment so far, to which what is found is added. By default none.
+    transform : {"translation", "rigid-body"}
+        Shifts alone; or shifts and a turn of every projection, for stages that turn. Not to be used for
+        the angle of the tilt axis.
+    reference : int, optional
+        The projection that stays where it is, by default that at the tilt nearest to 0.
+    running : int
+        How many registered projections make the mean to which the next one is registered.
+
+    Returns
+    -------
+    Alignment
+        Its residual is the shift that correlation still finds between an aligned projection and the mean
+        that it was registered to. A constant projection gets a transform between those of its neighbours,
+        and the residual NaN.
+
+    Raises
+    ------
+    DataError
+        When values are not finite, or all projections are constant.
+    ParameterError
+        When the reference is no projection, or shows nothing.
+    """
+    return finish(
+        stackreg_steps(series, alignment, transform=transform, reference=reference, running=running)
+    )
+
+
+def stackreg_steps(
+    series: TiltSeries,
+    alignment: Alignment | None = None,
+    *,
+    transform: Literal["translation", "rigid-body"] = "translation",
+    reference: int | None = None,
+    running: int = 2,
+) -> Generator[TaskProgress, None, Alignment]:
+    """Do `stackreg`, telling the progress after every projection."""
+    from pystackreg import StackReg
+
+    register = StackReg(StackReg.TRANSLATION if transform == "translation" else StackReg.RIGID_BODY)
+    images = prepare_images(series, start_afresh(series, alignment))
+    kept = nearest_to(images.tilts_deg, images.usable, reference)
+    count = len(images.stack)
+    matrices, residual = affine.identity(count), np.full(count, np.nan)
+    residual[kept] = 0.0
+    order = [int(one) for one in np.argsort(images.tilts_deg, kind="stable") if images.usable[one]]
+    middle = order.index(kept)
+    done = 0
+    for side in (order[middle + 1 :], order[:middle][::-1]):
+        registered = [images.stack[kept]]
+        for tilt in side:
+            mean = np.mean(registered[-running:], axis=0)
+            found = register.register(mean, images.stack[tilt])
+            matrices[tilt] = np.asarray(found)[[1, 0]][:, [1, 0, 2]]  # it has x before y
+            aligned = warp(images.stack[tilt], matrices[tilt], fill="nearest")
+            residual[tilt] = _shift_left(mean, aligned)
+            registered.append(aligned)
+            done += 1
+            yield TaskProgress(done, len(order), "StackReg")
+    entry = {"step": "stackreg", "transform": transform, "reference_tilt": kept, "running": running}
+    return _as_alignment(images, matrices, residual, entry)
+
+
+def _shift_left(mean: npt.NDArray[np.float32], aligned: npt.NDArray[np.float32]) -> float:
+    window = taper((mean.shape[0], mean.shape[1]), 0.1)
+    shape = (mean.shape[0], mean.shape[1])
+    off = correlation_shift(
+        spectrum(mean * window),
+        spectrum(aligned * window),
+        shape,
+        band_pass(shape, np.inf, 8.0),
+        whitening=0.5,
+    )
+    return float(np.hypot(*off))
+
+
+def _as_alignment(
+    images: Images,
+    matrices: npt.NDArray[np.float64],
+    residual: npt.NDArray[np.float64],
+    entry: dict[str, Any],
+) -> Alignment:
+    complete = with_neighbours_filled(images.in_recorded_pixels(matrices), images.tilts_deg, images.usable)
+    return images.start.replace(
+        matrices=complete,
+        residual_px=residual * images.factor,
+        method="stackreg",
+        provenance=(*images.start.provenance, entry),
+    )
