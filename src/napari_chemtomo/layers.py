@@ -36,6 +36,7 @@ __all__ = [
     "series_layer",
     "slice_layers",
     "stack_to_series",
+    "tilt_axis",
     "to_dataset",
     "to_series",
     "to_volume",
@@ -90,7 +91,7 @@ def series_layer(series: TiltSeries, colour: str | Colormap, opacity: float = 1.
         How strongly it is added to the other layers.
     """
     data = _layer_values(series)
-    first, step = _tilt_axis(series.tilts_deg)
+    first, step = tilt_axis(series.tilts_deg)
     pixel = series.pixel_size_nm
     middle = (series.shape[2] - 1) // 2 * pixel
     return (
@@ -420,7 +421,7 @@ def _pixel_size_nm(layer: Layer) -> float:
     return sizes[1]
 
 
-def _tilt_axis(tilts_deg: npt.NDArray[np.float64]) -> tuple[float, float]:
+def tilt_axis(tilts_deg: npt.NDArray[np.float64]) -> tuple[float, float]:
     """Return the first tilt and the step of evenly recorded tilts; else number the projections."""
     if tilts_deg.size > 1:
         step = (tilts_deg[-1] - tilts_deg[0]) / (tilts_deg.size - 1)

@@ -67,6 +67,14 @@ def test_commands_are_declared_and_used(source):
     assert set(declared) == used
 
 
+def test_element_maps_are_a_dock_and_in_the_layers_menu(source):
+    command = "napari-chemtomo.element_maps"
+    widgets = {one["command"]: one["display_name"] for one in source["contributions"]["widgets"]}
+    assert widgets[command] == "Element maps"
+    menus = source["contributions"]["menus"]
+    assert {"command": command} in menus["napari/layers/transform"]
+
+
 def test_the_reader_takes_what_the_core_reads(source):
     (reader,) = source["contributions"]["readers"]
     assert sorted(reader["filename_patterns"]) == sorted(f"*{suffix}" for suffix in readable_suffixes())

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from chemtomo.progress import TaskProgress
 from chemtomo.solvers import Progress
 
-__all__ = ["Watch", "watch"]
+__all__ = ["Watch", "show_tasks", "watch"]
 
 
 @dataclasses.dataclass
@@ -117,3 +118,24 @@ def _interruptible(watching: Watch) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def show_tasks() -> Iterator[Callable[[TaskProgress], None]]:
+    """Show the progress of jobs of `chemtomo.progress` on a bar, where stderr is a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, disable=not console.is_interactive, transient=True) as bar:
+        task = bar.add_task("Preparing", total=None)
+
+        def show(progress: TaskProgress) -> None:
+            bar.update(
+                task, completed=progress.done, total=progress.total, description=progress.message or "Working"
+            )
+
+        yield show

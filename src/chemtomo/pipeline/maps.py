@@ -15,6 +15,7 @@ from chemtomo.errors import ParameterError
 from chemtomo.pipeline.parameters import Parameters
 from chemtomo.progress import TaskProgress, finish
 from chemtomo.spectra import (
+    Decomposition,
     EnergyWindow,
     MapMethod,
     Suggestion,
@@ -32,10 +33,12 @@ from chemtomo.spectra import (
 __all__ = [
     "MapParameters",
     "ResolvedMethod",
+    "components_job",
     "make_maps",
     "make_maps_job",
     "map_method",
     "net_series",
+    "preview_job",
     "suggest_job",
     "windows_of",
 ]
@@ -188,15 +191,7 @@ def make_maps_job(
     """Make the maps that the parameters ask for, see `make_maps`; ``None`` when stopped before the end."""
     method = map_method(series, parameters)
     if method in ("nmf", "pca"):
-        limits = _range(series, parameters)
-        found = yield from decompose_job(
-            series,
-            parameters.components,
-            method="nmf" if method == "nmf" else "pca",
-            range_keV=limits,
-            seed=parameters.seed,
-            should_stop=should_stop,
-        )
+        found = yield from components_job(series, parameters, should_stop=should_stop)
         return None if found is None else found.dataset
     if windows is None:
         names = [*_split(parameters.elements), *_split(parameters.lines)]
@@ -262,6 +257,79 @@ def make_maps(
     made = finish(make_maps_job(series, parameters, windows=windows, spectrum=spectrum), on_progress)
     assert made is not None  # nobody asked to stop
     return made
+
+
+def components_job(
+    series: SpectrumSeries,
+    parameters: MapParameters,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[TaskProgress, None, Decomposition | None]:
+    """Find components with the parameters of nmf or pca; ``None`` when stopped before the end."""
+    found = yield from decompose_job(
+        series,
+        parameters.components,
+        method="pca" if map_method(series, parameters) == "pca" else "nmf",
+        range_keV=_range(series, parameters),
+        seed=parameters.seed,
+        should_stop=should_stop,
+    )
+    return found
+
+
+def preview_job(
+    series: SpectrumSeries,
+    parameters: MapParameters,
+    window: EnergyWindow,
+    tilt: int,
+    *,
+    others: Sequence[EnergyWindow] = (),
+    spectrum: npt.NDArray[np.float64] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[TaskProgress, None, npt.NDArray[np.float32] | None]:
+    """Make the net map of one line at one tilt, to look at while its window is chosen.
+
+    Parameters
+    ----------
+    series : SpectrumSeries
+        The spectra.
+    parameters : MapParameters
+        Their method, and what else the method needs; lines and elements are not used.
+    window : EnergyWindow
+        The line.
+    tilt : int
+        Index of the tilt; the spectra of no other tilt are read.
+    others : sequence of EnergyWindow
+        The further lines that are to be mapped, which a fit takes into account.
+    spectrum : numpy.ndarray, shape (energy,), optional
+        The sum spectrum, for a fit; that of the tilt if it is not known.
+    should_stop : callable, optional
+        Asked before the work is done.
+
+    Returns
+    -------
+    numpy.ndarray, shape (y, x), or None
+        Counts minus background; ``None`` when stopped.
+    """
+    method = map_method(series, parameters)
+    one = series.replace(data=series.data[tilt : tilt + 1], tilts_deg=series.tilts_deg[tilt : tilt + 1])
+    windows = (window, *(other for other in others if other.line != window.line))
+    wanted: MapMethod = "fit" if method == "fit" else "eels" if method == "eels" else "window"
+    made = yield from element_maps_job(
+        one,
+        windows if wanted == "fit" else windows[:1],
+        method=wanted,
+        others=_split(parameters.others),
+        smoothing_px=parameters.smoothing,
+        at_manganese_eV=parameters.resolution,
+        beam_energy_keV=parameters.beam_energy,
+        spectrum=spectrum,
+        should_stop=should_stop,
+    )
+    if made is None:
+        return None
+    net: npt.NDArray[np.float32] = net_series(made.series[0]).data[0].astype(np.float32)
+    return net
 
 
 def net_series(series: TiltSeries) -> TiltSeries:

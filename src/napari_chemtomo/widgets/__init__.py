@@ -1,5 +1,6 @@
 """The dock widgets."""
 
+from napari_chemtomo.widgets.element_maps import ElementMapsWidget
 from napari_chemtomo.widgets.reconstruct import ReconstructWidget
 
-__all__ = ["ReconstructWidget"]
+__all__ = ["ElementMapsWidget", "ReconstructWidget"]

@@ -1,0 +1,144 @@
+"""The command that makes element maps from spectra."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from chemtomo.cli.options import with_model_options
+from chemtomo.cli.progress import show_tasks
+from chemtomo.errors import ParameterError
+from chemtomo.pipeline.maps import MapParameters
+from chemtomo.spectra.suggestion import Suggestion
+
+if TYPE_CHECKING:
+    from chemtomo.data import SpectrumSeries
+
+__all__ = ["maps"]
+
+
+@with_model_options
+def maps(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Spectrum images: one file with all tilts, or one a tilt.", metavar="FILES"),
+    ],
+    parameters: MapParameters,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="Where to write the maps. Not needed with --suggest."
+        ),
+    ] = None,
+    tilts: Annotated[
+        str | None,
+        typer.Option(
+            "--tilts",
+            metavar="FILE|START:STEP:COUNT",
+            help="Tilts in degrees, instead of those of the files.",
+        ),
+    ] = None,
+    signal: Annotated[
+        str | None,
+        typer.Option("--signal", help="Name of the signal, where files have several: EELS."),
+    ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Only list the elements that the sum spectrum shows.")
+    ] = False,
+    spectrum: Annotated[
+        Path | None,
+        typer.Option(
+            "--spectrum",
+            metavar="FILE.csv",
+            help="Write a table of the energies, the sum spectrum and the spectra of components.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make maps of elements from spectra: one tilt series of counts for every line."""
+    from chemtomo.io import read_spectra, write_dataset
+    from chemtomo.pipeline.maps import components_job, make_maps, map_method, suggest_job
+    from chemtomo.progress import finish
+
+    if output is None and not suggest:
+        raise ParameterError("found no --output; expected where to write the maps, or --suggest")
+    series = read_spectra(files, tilts=tilts, signal=signal)
+    total = None
+    columns: dict[str, Any] = {}
+    if suggest or spectrum is not None:
+        with show_tasks() as show:
+            total, found = finish(suggest_job(series, parameters), show)
+        columns["sum"] = total
+    if suggest:
+        if spectrum is not None:
+            _write_table(spectrum, series, columns)
+        if as_json:
+            typer.echo(json.dumps({"suggestions": [one.to_json() for one in found]}, indent=1))
+        else:
+            _print_suggestions(found)
+        return
+    assert output is not None
+    with show_tasks() as show:
+        if map_method(series, parameters) in ("nmf", "pca"):
+            parts = finish(components_job(series, parameters), show)
+            assert parts is not None  # nobody asked to stop
+            made = parts.dataset
+            columns |= dict(zip(made.names, parts.spectra, strict=True))
+        else:
+            made = make_maps(series, parameters, spectrum=total, on_progress=show)
+    written = write_dataset(made, output)
+    if spectrum is not None:
+        _write_table(spectrum, series, columns)
+    if as_json:
+        maps_made = [
+            {
+                "name": one.name,
+                "shape": list(one.shape),
+                "kind": one.kind,
+                "counts": float(one.data.sum(dtype="float64")),
+                "background": None if one.background is None else float(one.background.sum(dtype="float64")),
+                "notes": list(one.notes),
+                "provenance": one.provenance[-1],
+            }
+            for one in made
+        ]
+        typer.echo(json.dumps({"files": [str(path) for path in written], "maps": maps_made}, indent=1))
+        return
+    for path in written:
+        typer.echo(f"Wrote {path}")
+    notes = [note for one in made for note in one.notes]
+    for note in dict.fromkeys([*notes, *getattr(written, "notes", ())]):
+        typer.echo(note)
+
+
+def _print_suggestions(found: list[Suggestion]) -> None:
+    if not found:
+        typer.echo("No line stands out of the background of the sum spectrum.")
+        return
+    table = Table("Line", "keV", "Counts", "Deviations", "Why", "But", box=None)
+    for one in found:
+        table.add_row(
+            escape(one.line),
+            f"{one.energy_keV:.3f}",
+            f"{one.counts:.0f}",
+            f"{one.significance:.1f}" + ("" if one.is_certain else " (faint)"),
+            escape("; ".join(one.reasons)),
+            escape("; ".join(one.cautions)),
+        )
+    Console().print(table)
+
+
+def _write_table(path: Path, series: SpectrumSeries, columns: dict[str, Any]) -> None:
+    """Write spectra as comma-separated values, with the energies in keV in the first column."""
+    from chemtomo.io.atomic import replacing
+
+    rows = zip(series.energies_keV, *columns.values(), strict=True)
+    lines = [",".join(("energy_keV", *columns)), *(",".join(f"{one:.8g}" for one in row) for row in rows)]
+    with replacing([path]) as (temporary,):
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
