@@ -13,7 +13,6 @@ from rich.table import Table
 
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import show_tasks
-from chemtomo.errors import ParameterError
 from chemtomo.pipeline.maps import MapParameters
 from chemtomo.spectra.suggestion import Suggestion
 
@@ -59,15 +58,18 @@ def maps(
             help="Write a table of the energies, the sum spectrum and the spectra of components.",
         ),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make maps of elements from spectra: one tilt series of counts for every line."""
-    from chemtomo.io import read_spectra, write_dataset
+    from chemtomo.io import check_output, read_spectra, write_dataset
     from chemtomo.pipeline.maps import components_job, make_maps, map_method, suggest_job
     from chemtomo.progress import finish
 
     if output is None and not suggest:
-        raise ParameterError("found no --output; expected where to write the maps, or --suggest")
+        raise typer.BadParameter("--output: found none; expected where to write, or --suggest")
+    if output is not None:
+        check_output(output, overwrite=overwrite, folders=True)
     series = read_spectra(files, tilts=tilts, signal=signal)
     total = None
     columns: dict[str, Any] = {}
@@ -92,7 +94,7 @@ def maps(
             columns |= dict(zip(made.names, parts.spectra, strict=True))
         else:
             made = make_maps(series, parameters, spectrum=total, on_progress=show)
-    written = write_dataset(made, output)
+    written = write_dataset(made, output, overwrite=overwrite)
     if spectrum is not None:
         _write_table(spectrum, series, columns)
     if as_json:
@@ -113,23 +115,22 @@ def maps(
     for path in written:
         typer.echo(f"Wrote {path}")
     notes = [note for one in made for note in one.notes]
-    for note in dict.fromkeys([*notes, *getattr(written, "notes", ())]):
-        typer.echo(note)
+    for note in dict.fromkeys([*notes, *written.notes]):
+        typer.echo(f"Note: {note}", err=True)
 
 
 def _print_suggestions(found: list[Suggestion]) -> None:
     if not found:
         typer.echo("No line stands out of the background of the sum spectrum.")
         return
-    table = Table("Line", "keV", "Counts", "Deviations", "Why", "But", box=None)
+    table = Table("Line", "keV", "Counts", "Deviations", "Why, and what to think of", box=None)
     for one in found:
         table.add_row(
             escape(one.line),
             f"{one.energy_keV:.3f}",
             f"{one.counts:.0f}",
             f"{one.significance:.1f}" + ("" if one.is_certain else " (faint)"),
-            escape("; ".join(one.reasons)),
-            escape("; ".join(one.cautions)),
+            escape("; ".join((*one.reasons, *one.cautions))),
         )
     Console().print(table)
 

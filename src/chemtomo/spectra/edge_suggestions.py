@@ -57,8 +57,12 @@ def suggest_edges(
             counts, measures = extractor.measure(spectrum[extractor.channels][np.newaxis])
             background = float(extractor.background(measures)[0, 0])
             net = float(counts[0, 0]) - background
-            # The extrapolation doubles the variance and more.
-            significance = net / np.sqrt(max(float(counts[0, 0]) + 3 * background, 1.0))
+            # The extrapolation doubles the variance and more. Cameras have noise of their own, too, which
+            # the scatter from channel to channel shows.
+            inside_channels = spectrum[extractor.channels]
+            scatter = float(np.diff(inside_channels).var()) / 2 * (_WIDTH_KEV / step)
+            variance = max(float(counts[0, 0]) + 3 * background, 4 * scatter, 1.0)
+            significance = net / np.sqrt(variance)
             jump = net / max(background, 1.0)
             if significance >= _SIGNIFICANT and jump >= _LEAST_JUMP:
                 found.append((jump, onset, Suggestion(element, window.line, onset, net, significance, ())))

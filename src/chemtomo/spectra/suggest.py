@@ -125,10 +125,12 @@ def suggest_lines(
         )
     if not accepted:
         return []
-    found = [search.describe(element, list(accepted), as_well) for element, as_well in accepted.items()]
-    return sorted(
-        (one for one in found if one.significance >= _SIGNIFICANT), key=lambda one: -one.significance
-    )
+    # What is left out as too faint in the presence of all others is no neighbour of what stays.
+    for _ in range(2):
+        described = [search.describe(element, list(accepted), others) for element, others in accepted.items()]
+        found = [one for one in described if one.significance >= _SIGNIFICANT]
+        accepted = {one.element: accepted[one.element] for one in found}
+    return sorted(found, key=lambda one: -one.significance)
 
 
 def find_peaks(

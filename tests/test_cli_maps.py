@@ -1,0 +1,95 @@
+"""The command that makes element maps from spectra."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from rsciio.hspy import file_writer
+from tests.spectra.conftest import make_specimen
+
+from chemtomo.cli import main
+from chemtomo.io import read
+
+
+@pytest.fixture
+def run(capfd):
+    """Run the command line; gives its exit status, stdout and stderr."""
+
+    def call(*arguments):
+        status = main([str(one) for one in arguments])
+        captured = capfd.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def spectra_file(tmp_path):
+    """Spectra of Fe, Cu and O in a HyperSpy file."""
+    series = make_specimen({"Fe_K": 60.0, "Cu_K": 40.0, "O_K": 30.0}, 100.0).series
+    path = tmp_path / "spectra.hspy"
+    names = ("tilt", "y", "x", "Energy")
+    axes = [
+        {
+            "_type": "UniformDataAxis",
+            "name": name,
+            "units": unit,
+            "size": size,
+            "scale": scale,
+            "offset": offset,
+            "navigate": name != "Energy",
+        }
+        for name, unit, size, scale, offset in zip(
+            names,
+            ("degree", "nm", "nm", "keV"),
+            series.shape,
+            (60.0, 2.0, 2.0, 0.01),
+            (-30.0, 0.0, 0.0, 0.0),
+            strict=True,
+        )
+    ]
+    metadata = {"General": {"title": "EDX"}, "Signal": {"signal_type": "EDS_TEM"}}
+    signal = {"data": series.data, "axes": axes, "metadata": metadata, "original_metadata": {}}
+    signal |= {"attributes": {"_lazy": False}, "package_info": {}, "models": {}}
+    signal |= {"tmp_parameters": {}, "learning_results": {}}
+    file_writer(str(path), signal)
+    return path
+
+
+def test_maps_suggests_lines(run, spectra_file):
+    status, out, _ = run("maps", spectra_file, "--suggest", "--json")
+    assert status == 0
+    found = json.loads(out)["suggestions"]
+    assert {one["line"] for one in found} == {"Fe_Ka", "Cu_Ka", "O_Ka"}
+    assert all(one["certain"] for one in found)
+    _, table, _ = run("maps", spectra_file, "--suggest")
+    assert "Fe_Ka" in table
+    assert "6.401" in table
+
+
+def test_maps_are_written_and_read_back(run, spectra_file, tmp_path):
+    target, table = tmp_path / "maps", tmp_path / "sum.csv"
+    status, out, err = run(
+        "maps", spectra_file, "--elements", "Fe,Cu", "-o", target, "--spectrum", table, "--json"
+    )
+    assert status == 0, err
+    made = json.loads(out)["maps"]
+    assert [one["name"] for one in made] == ["Fe", "Cu"]
+    back = read(target)
+    assert back["Fe"].kind == "counts"
+    assert back["Fe"].values().sum() == made[0]["counts"]
+    assert back["Fe"].tilts_deg.tolist() == [-30.0, 30.0]
+    header, *rows = table.read_text().splitlines()
+    assert header == "energy_keV,sum"
+    assert len(rows) == 1200
+
+
+def test_maps_needs_to_know_where_to_write(run, spectra_file, tmp_path):
+    status, _, err = run("maps", spectra_file)
+    assert status == 2
+    assert "--output" in err
+    status, _, err = run("maps", spectra_file, "--elements", "Xx", "-o", tmp_path / "maps.zarr")
+    assert status == 1
+    assert "'Xx'" in err
+    assert not (tmp_path / "maps.zarr").exists()
