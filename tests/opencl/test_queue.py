@@ -51,4 +51,12 @@ def test_a_kernel_that_the_device_refuses_is_an_error(device: DeviceInfo) -> Non
     buffer = queue.zeros((4,))
     size = 2**20  # work items in one group, more than any device has
     with pytest.raises(DeviceError, match=f"{device.name} failed in weighted_residual"):
-        queue.run("data_term", "weighted_residual", (size, 1, 1), (size, 1, 1), *[buffer] * 4, np.int32(0))
+        queue.run(
+            "data_term",
+            "weighted_residual",
+            (size, 1, 1),
+            (size, 1, 1),
+            *[buffer] * 4,
+            np.int32(0),
+            np.int32(1),
+        )

@@ -59,6 +59,30 @@ def problem(**changes: Any) -> Problem:
     return Problem(**(arguments | changes))
 
 
+def whole_model(**changes: Any) -> Problem:
+    """The two channels with gains and a background, the second without some of the projections, shifted."""
+    shifts = [0.4, -1.2, 0, 0.7, 0, 1.5]
+    geometry = ParallelBeam(GEOMETRY.tilts_deg, 13, (8, 9), detector_axis=5.8, detector_shifts=shifts)
+    gains = np.array([[1, 0.5, 0.8, 1.2, 2, 1], [0, 1, 0.7, 0.4, 0, 1]])
+    z, y, x = np.indices((8, 2, 9))
+    inside = ((z - 3.5) ** 2 + (x - 4) ** 2 < 9).astype(np.float64)
+    projections = Projector(geometry, 2, 2).forward(np.stack([inside * (1 + 0.1 * x), inside * (2 + y)]))
+    background = np.where(
+        gains[:, :, None, None] > 0, 0.5 + 0.1 * projections.max() * np.ones_like(projections), 0
+    )
+    counts = np.random.default_rng(0).poisson(
+        20 * (gains > 0)[:, :, None, None] * projections + 20 * background
+    )
+    return problem(
+        geometry=geometry,
+        data=counts.astype(np.float32) / 100,
+        tilt_weights=gains,
+        background=(background / 5).astype(np.float32),
+        operator_norm=Projector(geometry, 1, 1).norm(),
+        **changes,
+    )
+
+
 def fast(some: Problem) -> FastSteps:
     steps = fast_step_sizes(some)
     return FastSteps(NumpyBackend(some), steps, metric_norm(some, steps, NumpyBackend))
@@ -112,6 +136,35 @@ def test_the_typical_value_of_the_image_sets_the_steps_of_the_regulariser() -> N
     steps = fast_step_sizes(some)
     assert 1 <= steps.first <= 2
     assert steps.second == pytest.approx(10 * steps.first)
+
+
+def test_steps_with_gains_and_a_background() -> None:
+    """The unit of the gains does not matter, missing data neither, and the image is above the background."""
+    some = whole_model()
+    assert some.tilt_weights is not None
+    steps = fast_step_sizes(some)
+    halved = dataclasses.replace(some, weights=some.weights / 2, tilt_weights=2 * some.tilt_weights)
+    np.testing.assert_allclose(fast_step_sizes(halved).data, steps.data)
+    brighter = dataclasses.replace(some, data=some.data + 7, background=some.background + np.float32(7))
+    assert fast_step_sizes(brighter).first == pytest.approx(steps.first, rel=1e-4)
+    assert fast_step_sizes(dataclasses.replace(some, background=None)).first < 0.95 * steps.first
+    alone = fast_step_sizes(some.part(slice(1, 2)))
+    kept = [1, 2, 3, 5]
+    recorded = dataclasses.replace(
+        some.part(slice(1, 2)),
+        geometry=ParallelBeam(
+            np.array(some.geometry.tilts_deg)[kept],
+            13,
+            (8, 9),
+            detector_axis=5.8,
+            detector_shifts=np.array(some.geometry.detector_shifts)[kept],
+        ),
+        data=some.data[1:, kept],
+        tilt_weights=some.tilt_weights[1:, kept],
+        background=some.background[1:, kept],
+    )
+    assert fast_step_sizes(recorded).first == pytest.approx(alone.first)
+    assert fast_step_sizes(recorded).data == pytest.approx(alone.data)
 
 
 def test_data_of_zeros_has_steps() -> None:
@@ -182,6 +235,18 @@ def test_both_iterations_have_the_same_minimum(case: dict[str, Any]) -> None:
     assert found.data == pytest.approx(expected.data, rel=1e-2)
     distance = np.linalg.norm(accelerated.volume() - plain.volume())
     assert distance < 0.01 * np.linalg.norm(plain.volume())
+
+
+@pytest.mark.parametrize("case", COMBINATIONS, ids=names)
+def test_the_gap_closes_for_the_whole_model(case: dict[str, Any]) -> None:
+    """With gains, a background, shifts and missing projections: the answer is certified by its own bound."""
+    some = whole_model(**case)
+    steps = fast(some)
+    gaps = [advance(steps, 250).objective().gap or 0.0 for _ in range(3)]
+    assert 0 < gaps[-1] < 3e-4
+    assert (np.diff(gaps) < 0).all()
+    plain = advance(PaperSteps(NumpyBackend(some)), 1500)
+    assert steps.objective().total == pytest.approx(plain.objective().total, rel=1e-3)
 
 
 def test_fast_steps_need_fewer_iterations() -> None:
