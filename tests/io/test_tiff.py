@@ -128,6 +128,22 @@ def test_a_truncated_file_is_named(tmp_path, compression, part):
     message(path)
 
 
+def test_pages_that_were_lost_are_an_error_and_not_a_shorter_stack(tmp_path, capfd):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        for page in stack():
+            file.write(page, photometric="minisblack", contiguous=False, metadata=None)
+    with tifffile.TiffFile(path) as file:
+        third = file.pages[2].offset
+    raw = bytearray(path.read_bytes())
+    at = raw.index(third.to_bytes(4, "little"))
+    raw[at : at + 4] = (1 << 30).to_bytes(4, "little")
+    path.write_bytes(raw)
+    with pytest.raises(ReadError, match="found a broken list of pages"):
+        read(path, tilts="0:1:2")
+    assert capfd.readouterr().err == ""
+
+
 def test_what_is_no_tiff_file(tmp_path):
     for content in (b"", b"II*\0", b"II*\0\xff\xff\xff\x7f", b"hello" * 100, bytes(3000)):
         path = tmp_path / "a.tif"

@@ -76,7 +76,7 @@ def _print_series(console: Console, dataset: Sequence[TiltSeries]) -> None:
             str(tilts),
             str(y),
             str(x),
-            f"{one.tilts_deg.min():g} to {one.tilts_deg.max():g}",
+            _range(one),
             f"{one.pixel_size_nm:g}",
             one.data.dtype.name,
             one.kind,
@@ -110,6 +110,11 @@ def _print_spectra(console: Console, spectra: Sequence[dict[str, Any]]) -> None:
     for one in spectra:
         for note in one["notes"]:
             console.print(f"{escape(one['name'])}: {escape(note)}", style="dim", highlight=False)
+
+
+def _range(one: TiltSeries) -> str:
+    first, last = (f"{tilt:.4g}" for tilt in (one.tilts_deg.min(), one.tilts_deg.max()))
+    return first if first == last else f"{first} to {last}"
 
 
 def _extras(one: TiltSeries) -> list[str]:

@@ -19,6 +19,7 @@ from chemtomo.errors import DataError, NoTiltSeriesError, ReadError
 from chemtomo.io import restore
 from chemtomo.io.axes import channel_stacks
 from chemtomo.io.found import Found
+from chemtomo.io.library import quietly
 
 __all__ = ["find", "recognises"]
 
@@ -27,6 +28,7 @@ _MAP_FROM_BYTES = 512 << 20
 _LARGEST_COMPRESSION = 2000
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _CENTIMETRE = 3
+_MOST_WARNINGS = 3
 _LARGEST_PIXEL_NM = 1e4
 
 
@@ -50,6 +52,14 @@ def find(path: Path) -> list[Found]:
     ReadError
         When it is no TIFF file, truncated, or of colours.
     """
+    found, warned = quietly(lambda: _find(path), "tifffile")
+    # The library goes on with the pages before the first that it cannot find.
+    if lost := [one for one in warned if "TiffPages" in one]:
+        raise ReadError(f"{path}: damaged or truncated: found a broken list of pages ({lost[0]})")
+    return [one.replace(notes=(*one.notes, *warned[:_MOST_WARNINGS])) for one in found]
+
+
+def _find(path: Path) -> list[Found]:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
