@@ -7,6 +7,7 @@ from pathlib import Path
 from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io import emd, hyperspy_files, velox
 from chemtomo.io.found import Found
+from chemtomo.io.lazy import loaded
 
 __all__ = ["find", "recognises"]
 
@@ -44,4 +45,4 @@ def find(path: Path) -> list[Found]:
                 f"{path}: found an HDF5 file with {', '.join(list(root)[:8]) or 'nothing'}; "
                 "expected one of Velox, HyperSpy, tomviz or EMD of the NCEM"
             )
-    return reader(path)
+    return loaded(reader(path))

@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io import restore
-from chemtomo.io.description import KEY
+from chemtomo.io.description import KEY, VOLUME, from_text
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
-from chemtomo.io.lazy import lazy_array, lazy_hdf5
+from chemtomo.io.lazy import lazy_array, lazy_hdf5, loaded
 
 __all__ = ["find", "is_hyperspy", "recognises"]
 
@@ -78,13 +78,20 @@ def find(path: Path) -> list[Found]:
                 found.append(one)
     restored = restore.from_hspy(described, str(path)) if described else None
     if restored is not None:
-        return restored
+        return loaded(restored)
+    if any(_is_volume(text, str(path)) for _, _, text in described):
+        raise NoTiltSeriesError(f"{path}: found a volume; expected a tilt series")
     if not found:
         what = ", ".join(str(shape) for shape in shapes) or "no signal"
         raise NoTiltSeriesError(
             f"{path}: found {what}; expected an image, a stack of images or a spectrum image"
         )
-    return found
+    return loaded(found)
+
+
+def _is_volume(text: str | None, where: str) -> bool:
+    """Tell whether a description is that of a reconstructed volume."""
+    return text is not None and from_text(text, where).get("kind") == VOLUME
 
 
 def _description(group: Any) -> str | None:

@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import ReadError
+from chemtomo.io.found import Found
 
-__all__ = ["HDF5Values", "lazy_array", "lazy_hdf5"]
+__all__ = ["HDF5Values", "lazy_array", "lazy_hdf5", "loaded"]
 
 _CHUNK_BYTES = 32 << 20
+_LAZY_FROM_BYTES = 256 << 20
 
 
 class HDF5Values:
@@ -50,6 +52,16 @@ class HDF5Values:
                 f"{self.path}: the values of {self.name} cannot be read ({error}); "
                 "expected the file to stay as it was when it was opened"
             ) from error
+
+
+def loaded(found: list[Found]) -> list[Found]:
+    """Read the values of images and stacks of less than 256 MiB now; spectra and larger ones stay lazy."""
+    return [
+        one.replace(data=np.asarray(one.data))
+        if one.kind != "spectrum image" and one.data.nbytes < _LAZY_FROM_BYTES
+        else one
+        for one in found
+    ]
 
 
 def lazy_hdf5(path: Path, dataset: Any) -> Any:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
+from chemtomo.io.lazy import loaded
 from chemtomo.io.library import quietly
 
 __all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find"]
@@ -132,7 +133,7 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
         raise NoTiltSeriesError(
             f"{path}: found {shapes}; expected an image, a stack of images or a spectrum image"
         )
-    return found
+    return loaded(found)
 
 
 def _check_head(path: Path, how: LibraryFormat) -> None:
