@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io import bruker
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
 from chemtomo.io.lazy import loaded
@@ -111,6 +112,8 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
         When it cannot be read as such, or holds no image.
     """
     _check_head(path, how)
+    if how.module == "bruker":
+        bruker.check_container(path)
     reader = import_module(f"rsciio.{how.module}").file_reader
     size = path.stat().st_size
     options: dict[str, Any] = {"lazy": True} if how.lazy else {}
@@ -124,6 +127,8 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
     for signal in signals:
         if how.module == "digitalmicrograph":
             _require_in_file(signal, size, path)
+        if how.module == "bruker" and signal["data"].ndim == 3:
+            signal["data"] = bruker.lazy_spectra(path, signal["data"].shape, signal["data"].dtype)
         labelled = _labelled(signal, path, several)
         one = to_found(dataclasses.replace(labelled, notes=(*labelled.notes, *notes)))
         if one is not None:
