@@ -173,7 +173,8 @@ def _pointers(container: _Container, item: _Item) -> list[int]:
         needed = usable if index < chunks - 1 else item.size - usable * (chunks - 1)
         if start + needed > container.size:
             raise ReadError(
-                f"{path}: truncated: found {container.size} bytes; expected {start + needed} for {item.name!r}"
+                f"{path}: truncated: found {container.size} bytes; expected {start + needed} for "
+                f"{item.name!r}"
             )
     return starts
 
@@ -212,7 +213,7 @@ def _stream(container: _Container, item: _Item) -> tuple[bytes, int]:
 
 
 def _walk(path: Path, stream: bytes, block: int, shape: tuple[int, int, int]) -> None:
-    """Raise `ReadError` unless the record of every pixel ends in the stream and is of a pixel of the image."""
+    """Raise `ReadError` unless the records of all pixels are in the stream, and of pixels of the image."""
     size = len(stream)
     rows, columns = struct.unpack("<II", stream[:8]) if size >= _PIXELS_AT else (0, 0)
     if (rows, columns) != shape[:2]:

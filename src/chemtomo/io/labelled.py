@@ -284,7 +284,7 @@ def _energy(axis: Axis, signal_type: str) -> tuple[EnergyAxis, SpectrumSignal, l
         unit = "ev" if signal == "EELS" else "kev"
         notes.append(f"the unit of the energies is {axis.units!r}; taken for {unit.replace('ev', 'eV')}")
     positions = axis.positions()
-    step = float(positions[1] - positions[0]) if positions.size > 1 else axis.scale
+    step = axis.scale if axis.values is None or positions.size < 2 else float(positions[1] - positions[0])
     if positions.size > 2 and np.abs(np.diff(positions) - step).max() > 1e-3 * abs(step):
         raise ReadError("the energies are not evenly spaced; expected a constant step")
     return EnergyAxis(float(positions[0]) * _KEV[unit], step * _KEV[unit]), signal, notes

@@ -78,7 +78,12 @@ def lazy_array(values: Any, stored_chunks: Sequence[int] | None) -> Any:
     import dask.array  # slow to import
 
     da: Any = dask.array  # it has no types
-    return da.from_array(values, chunks=_chunks(values.shape, values.dtype, stored_chunks), asarray=False)
+    return da.from_array(
+        values,
+        chunks=_chunks(values.shape, values.dtype, stored_chunks),
+        asarray=False,
+        meta=np.empty((0,) * values.ndim, values.dtype),  # or dask opens the file to look
+    )
 
 
 def _chunks(shape: Sequence[int], dtype: np.dtype[Any], stored: Sequence[int] | None) -> tuple[int, ...]:
