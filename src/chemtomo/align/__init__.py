@@ -6,15 +6,19 @@ from chemtomo.align.compose import compose
 from chemtomo.align.current import current, require_fitting
 from chemtomo.align.phase_correlation import phase_correlation
 from chemtomo.align.stackreg import stackreg
+from chemtomo.align.manual import axis_preview, nudge, set_axis
 
 __all__ = [
     "aligned_view",
     "apply",
+    "axis_preview",
     "center_of_mass",
     "com_common_line",
     "compose",
     "current",
+    "nudge",
     "phase_correlation",
     "require_fitting",
+    "set_axis",
     "stackreg",
 ]

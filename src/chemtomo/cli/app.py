@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chemtomo.cli import convert, listing, maps, prepare, reconstruct, simulated
+from chemtomo.cli import align, convert, listing, maps, prepare, reconstruct, simulated
 from chemtomo.errors import ChemTomoError
 
 __all__ = ["app", "main"]
@@ -29,6 +29,7 @@ app.command("phantom")(simulated.phantom)
 app.command("demo")(simulated.demo)
 app.command("prepare")(prepare.prepare)
 app.command("maps")(maps.maps)
+app.command("align")(align.align)
 app.command("reconstruct")(reconstruct.reconstruct)
 
 # All errors in what the user typed. Which module this class is in depends on the version of typer.

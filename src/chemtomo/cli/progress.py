@@ -6,18 +6,21 @@ import contextlib
 import dataclasses
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import FrameType
+from typing import TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from chemtomo.progress import TaskProgress
+from chemtomo.progress import TaskProgress, finish
 from chemtomo.solvers import Progress
 
-__all__ = ["Watch", "show_tasks", "watch"]
+__all__ = ["TaskWatch", "Watch", "show_tasks", "task_bar", "watch"]
+
+_Result = TypeVar("_Result")
 
 
 @dataclasses.dataclass
@@ -71,6 +74,41 @@ def watch(iterations: int) -> Iterator[Watch]:
             yield watching
 
 
+@dataclasses.dataclass
+class TaskWatch:
+    """What an observer of a long job knows; see `task_bar`."""
+
+    show: Callable[[TaskProgress], None]
+    stop_asked: bool = False
+
+    def should_stop(self) -> bool:
+        """Tell whether the user asked to stop."""
+        return self.stop_asked
+
+    def finish(self, job: Generator[TaskProgress, None, _Result]) -> _Result:
+        """Run a job to its end, show its progress, and return its result."""
+        return finish(job, self.show)
+
+
+@contextlib.contextmanager
+def task_bar() -> Iterator[TaskWatch]:
+    """Show how far a job is where stderr is a terminal, and let Ctrl-C stop it.
+
+    The first Ctrl-C asks the job to stop and to return what it has; a second one aborts.
+    """
+    with show_tasks() as show:
+        watching = TaskWatch(show)
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if watching.stop_asked:
+                raise KeyboardInterrupt
+            watching.stop_asked = True
+            typer.echo("Stopping soon, with what has been reached. Ctrl-C again aborts.", err=True)
+
+        with _handling_interrupts(handle):
+            yield watching
+
+
 @contextlib.contextmanager
 def _progress_bar(iterations: int) -> Iterator[Callable[[Progress], None]]:
     columns = (
@@ -110,6 +148,12 @@ def _interruptible(watching: Watch) -> Iterator[None]:
         watching.stop_asked = True
         typer.echo("Stopping after this iteration and keeping what there is. Ctrl-C again aborts.", err=True)
 
+    with _handling_interrupts(handle):
+        yield
+
+
+@contextlib.contextmanager
+def _handling_interrupts(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return

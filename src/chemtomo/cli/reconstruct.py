@@ -11,7 +11,7 @@ import typer
 from chemtomo.cli.common import TiltsOption
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import watch
-from chemtomo.data import Dataset
+from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ParameterError, WriteError
 from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
 
@@ -20,7 +20,10 @@ __all__ = ["reconstruct"]
 
 @with_model_options
 def reconstruct(
-    files: Annotated[list[Path], typer.Argument(help="Aligned tilt series of one sample.", metavar="FILES")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Tilt series of one sample, aligned or with --alignment.", metavar="FILES"),
+    ],
     output: Annotated[
         Path,
         typer.Option(
@@ -34,6 +37,15 @@ def reconstruct(
     preprocess: PreprocessParameters,
     parameters: ReconstructParameters,
     tilts: TiltsOption = None,
+    alignment: Annotated[
+        Path | None,
+        typer.Option(
+            "--alignment",
+            metavar="FILE",
+            help="An alignment that 'chemtomo align' saved. It is linked to every channel by tilts and pixel "
+            "size; shifts along the detector go into the geometry, so that counts stay counts.",
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -53,6 +65,10 @@ def reconstruct(
     if report is not None and not report.parent.is_dir():
         raise WriteError(f"{report}: there is no folder {report.parent}; expected one to write to")
     dataset = read(files, tilts=tilts)
+    if alignment is not None:
+        from chemtomo.pipeline.align import with_alignment
+
+        dataset = with_alignment(dataset, Alignment.load(alignment))
     parameters = parameters.model_copy(update={"mu": _full_names(dataset, parameters.mu)})
     with watch(parameters.iterations) as watching:
         result = execute(

@@ -1,0 +1,96 @@
+"""The command that finds an alignment on one channel and carries it to all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chemtomo.cli.common import TiltsOption
+from chemtomo.cli.options import with_model_options
+from chemtomo.cli.progress import task_bar
+from chemtomo.errors import ParameterError, WriteError
+from chemtomo.pipeline.align import AlignParameters
+
+__all__ = ["align"]
+
+
+@with_model_options
+def align(
+    files: Annotated[list[Path], typer.Argument(help="Tilt series of one sample.", metavar="FILES")],
+    parameters: AlignParameters,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save", metavar="FILE", help="Write the alignment as JSON, for 'reconstruct --alignment'."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Write the aligned projections of all channels: a folder of MRC files, or a name that "
+            "ends as in 'chemtomo convert'. They are interpolated, and 'reconstruct --alignment' needs less "
+            "of that.",
+        ),
+    ] = None,
+    tilts: TiltsOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Find shifts and tilt axis on a reference channel, and link them to all channels.
+
+    Ctrl-C stops the search and keeps the alignment as it is, where the method has one by then.
+    """
+    from chemtomo.align import aligned_view
+    from chemtomo.io import check_output, read, write_dataset
+    from chemtomo.pipeline.align import run_alignment, save_alignment
+
+    if save is None and output is None and not as_json:
+        raise ParameterError("found neither --save nor --output; expected where to keep the alignment")
+    if output is not None:
+        check_output(output, overwrite=overwrite, folders=True)
+    if save is not None:
+        _check_file(save, overwrite)
+    dataset = read(files, tilts=tilts)
+    with task_bar() as watching:
+        result = watching.finish(run_alignment(dataset, parameters, should_stop=watching.should_stop))
+    if as_json:
+        typer.echo(json.dumps(result.report, indent=1, ensure_ascii=False))
+    else:
+        _print(result.report)
+    if save is not None:
+        save_alignment(result.alignment, save)
+        typer.echo(f"Wrote {save}", err=as_json)
+    if output is not None:
+        written = write_dataset(result.dataset.map(aligned_view), output, overwrite=overwrite)
+        for path in written:
+            typer.echo(f"Wrote {path}", err=as_json)
+        for note in written.notes:
+            typer.echo(f"Note: {note}", err=True)
+
+
+def _check_file(path: Path, overwrite: bool) -> None:
+    """Refuse before any work is done what could not be written after it."""
+    if not path.parent.is_dir():
+        raise WriteError(f"{path}: there is no folder {path.parent}; expected one to write to")
+    if path.is_dir() or (path.exists() and not overwrite):
+        what = "a folder" if path.is_dir() else "a file"
+        raise WriteError(f"{path}: found {what}; expected a new name, or --overwrite for a file")
+
+
+def _print(report: dict[str, object]) -> None:
+    typer.echo(f"Reference: {report['reference']}, method: {report['method']}")
+    typer.echo(
+        f"Tilt axis: {report['axis_angle_deg']:.3f} degrees from y, {report['axis_offset_px']:+.3f} pixels "
+        "from the middle"
+    )
+    residual = report["residual_px"]
+    if isinstance(residual, dict):
+        typer.echo(
+            f"Residual: {residual['median']:.3f} pixels (median), {residual['largest']:.3f} at the worst tilt"
+        )

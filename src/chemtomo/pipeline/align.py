@@ -1,0 +1,337 @@
+"""Align tilt series: find an alignment on one channel, or on a sum of channels, and link it to all."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import sys
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from chemtomo.data import Alignment, Dataset, TiltSeries
+from chemtomo.data.colours import is_structural
+from chemtomo.errors import ParameterError
+from chemtomo.pipeline.parameters import Parameters
+from chemtomo.progress import TaskProgress
+
+__all__ = [
+    "AlignParameters",
+    "AlignmentResult",
+    "AxisParameters",
+    "LinkParameters",
+    "find_axis",
+    "link_channels",
+    "preview_axis",
+    "reference_series",
+    "run_alignment",
+    "save_alignment",
+    "with_alignment",
+]
+
+_SEPARATOR = "+"
+
+_Job = Generator[TaskProgress, None, Alignment]
+
+
+class AxisParameters(Parameters):
+    """How the tilt axis is found."""
+
+    axis: Literal["com-path", "max-image", "sum-minimum"] = Field(
+        "com-path",
+        title="Tilt axis",
+        description="com-path: from the paths of the mass centres of all slices. max-image: from the lines "
+        "that points draw in the maximum over all tilts. sum-minimum: the offset with the sharpest slices.",
+    )
+
+
+class LinkParameters(Parameters):
+    """How an alignment is carried to other channels."""
+
+    residual_shift: bool = Field(
+        False,
+        title="Shift between detectors",
+        description="Also find one shift of a whole channel against the reference, from their sums over all "
+        "tilts: for detectors that do not see quite the same field.",
+    )
+
+
+class AlignParameters(LinkParameters):
+    """How an alignment is found."""
+
+    reference: str = Field(
+        "",
+        title="Reference",
+        description="Channel on which the alignment is found (a name or a unique prefix), or a sum as in "
+        "HAADF+Al, each divided by its mean. If not given: the first structural image, else the brightest.",
+    )
+    method: Literal[
+        "auto",
+        "projection-matching",
+        "phase-correlation",
+        "stackreg",
+        "center-of-mass",
+        "com-common-line",
+        "none",
+    ] = Field(
+        "auto",
+        title="Method",
+        description="auto: coarse registration, tilt axis and projection matching, the best of several. The "
+        "others do one thing. none: keep what the series has, for the tilt axis alone.",
+    )
+    axis: Literal["com-path", "max-image", "sum-minimum", "none"] = Field(
+        "com-path",
+        title="Tilt axis",
+        description="How the tilt axis is found after a registration; auto and projection-matching find it "
+        "themselves. none: leave it.",
+    )
+    reference_tilt: float | None = Field(
+        None,
+        title="Reference tilt",
+        description="Tilt in degrees of the projection that stays where it is (phase-correlation, stackreg). "
+        "That nearest to 0 if not given.",
+    )
+    stretch: bool = Field(
+        False,
+        title="Stretch by cosine",
+        description="Stretch the steeper of two projections to compare them (phase-correlation): for flat "
+        "samples.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignmentResult:
+    """An alignment, and the dataset whose series have it.
+
+    Attributes
+    ----------
+    alignment : Alignment
+        That of the reference.
+    dataset : Dataset
+        The series as recorded, each with the alignment in its own tilts and pixels.
+    report : dict
+        Method, tilt axis and residuals, ready for JSON.
+    """
+
+    alignment: Alignment
+    dataset: Dataset
+    report: dict[str, Any]
+
+
+def run_alignment(
+    dataset: Dataset,
+    parameters: AlignParameters,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[TaskProgress, None, AlignmentResult]:
+    """Find an alignment and link it to every series of a dataset.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        As recorded. Series that have an alignment are refined from it, where the method starts from one.
+    parameters : AlignParameters
+        Reference and method.
+    should_stop : callable, optional
+        Asked between iterations; ``True`` ends the search with the alignment as it is.
+
+    Yields
+    ------
+    TaskProgress
+        What is being done.
+
+    Returns
+    -------
+    AlignmentResult
+        Nothing is interpolated: the series keep their data.
+
+    Raises
+    ------
+    ChemTomoError
+        When there is no such channel, or the data does not allow the method.
+    """
+    reference = reference_series(dataset, parameters.reference)
+    alignment = reference.alignment
+    finds_axis = parameters.method in ("auto", "projection-matching")
+    if parameters.method != "none":
+        alignment = yield from _estimate(parameters.method, reference, alignment, parameters, should_stop)
+    if not finds_axis and parameters.axis != "none":
+        alignment = yield from _estimate(parameters.axis, reference, alignment, parameters, should_stop)
+    if alignment is None:
+        raise ParameterError("method none and axis none leave nothing to do; expected one of them")
+    aligned = []
+    for number, series in enumerate(dataset):
+        yield TaskProgress(number, len(dataset), f"Linking {series.name}")
+        linked = _linked(alignment, series, reference, parameters.residual_shift)
+        aligned.append(series.replace(alignment=linked))
+    return AlignmentResult(alignment, Dataset(tuple(aligned)), _report(alignment, aligned))
+
+
+def find_axis(
+    dataset: Dataset,
+    parameters: AxisParameters,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+) -> _Job:
+    """Find the tilt axis on the one series of a dataset, which keeps its registration."""
+    series = reference_series(dataset, "")
+    alignment = yield from _estimate(parameters.axis, series, series.alignment, parameters, should_stop)
+    return alignment
+
+
+def preview_axis(
+    series: TiltSeries, alignment: Alignment | None, parts: Sequence[float]
+) -> Generator[TaskProgress, None, Any]:
+    """Reconstruct a few slices to look at, see `chemtomo.align.axis_preview`; as a job."""
+    from chemtomo.align import axis_preview
+
+    yield TaskProgress(0, 1, "Reconstructing slices")
+    return axis_preview(series, alignment, parts)
+
+
+def link_channels(
+    alignment: Alignment,
+    targets: Sequence[TiltSeries],
+    parameters: LinkParameters,
+    *,
+    reference: TiltSeries | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[TaskProgress, None, list[Alignment] | None]:
+    """Carry an alignment to other channels.
+
+    Parameters
+    ----------
+    alignment : Alignment
+        That of the reference.
+    targets : sequence of TiltSeries
+        Recorded at the same time; their tilts and pixels may be others.
+    parameters : LinkParameters
+        Whether to look for a shift between detectors.
+    reference : TiltSeries, optional
+        The aligned channel, which a shift between detectors is measured against.
+
+    Returns
+    -------
+    list of Alignment
+        One each; ``None`` after a stop.
+    """
+    linked = []
+    for number, series in enumerate(targets):
+        if should_stop is not None and should_stop():
+            return None
+        yield TaskProgress(number, len(targets), f"Linking {series.name}")
+        linked.append(_linked(alignment, series, reference, parameters.residual_shift))
+    return linked
+
+
+def with_alignment(dataset: Dataset, alignment: Alignment) -> Dataset:
+    """Link an alignment to every series of a dataset, by tilt and pixel size."""
+    return dataset.map(lambda one: one.replace(alignment=_linked(alignment, one, None, False)))
+
+
+def reference_series(dataset: Dataset, wanted: str) -> TiltSeries:
+    """Return the series on which an alignment is found.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The channels.
+    wanted : str
+        A name or a unique prefix, several with ``+`` between them for their sum, or nothing: the first
+        channel with the name of a structural image, else the first intensity, else the counts with the
+        highest mean.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such channel.
+    DataError
+        When the channels of a sum differ in geometry.
+    """
+    if wanted and wanted not in dataset.names and _SEPARATOR in wanted:
+        from chemtomo.align import sum_of_channels
+
+        names = [dataset.resolve(name.strip()) for name in wanted.split(_SEPARATOR)]
+        return sum_of_channels(dataset, names)
+    if wanted:
+        return dataset[wanted]
+    for accepted in (lambda one: is_structural(one.name), lambda one: one.kind == "intensity"):
+        found = next((one for one in dataset if accepted(one)), None)
+        if found is not None:
+            return found
+    return max(dataset, key=lambda one: sum(float(image.mean()) for image in one.projections()))
+
+
+def save_alignment(alignment: Alignment, path: Path) -> None:
+    """Write an alignment as JSON; an interrupted write leaves the old file.
+
+    Raises
+    ------
+    WriteError
+        When the file cannot be written.
+    """
+    from chemtomo.io.atomic import replacing
+
+    with replacing([path]) as (temporary,):
+        text = json.dumps(alignment.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _estimate(
+    method: str,
+    series: TiltSeries,
+    alignment: Alignment | None,
+    parameters: Parameters,
+    should_stop: Callable[[], bool] | None,
+) -> _Job:
+    """Run an estimator of `chemtomo.align` as a job, with those options that it knows."""
+    import chemtomo.align
+
+    name = method.replace("-", "_")
+    yield TaskProgress(0, 1, f"{method}: looking at {series.name}")
+    estimator: Callable[..., Any] = getattr(chemtomo.align, name)
+    steps = getattr(sys.modules[estimator.__module__], f"{name}_steps", None)
+    known = inspect.signature(estimator if steps is None else steps).parameters
+    tilt = getattr(parameters, "reference_tilt", None)
+    options = {
+        "reference": None if tilt is None else int(np.abs(series.tilts_deg - tilt).argmin()),
+        "stretch": getattr(parameters, "stretch", False),
+        "should_stop": should_stop,
+    }
+    chosen = {key: value for key, value in options.items() if key in known}
+    if steps is None:
+        found: Alignment = estimator(series, alignment, **chosen)
+    else:
+        found = yield from steps(series, alignment, **chosen)
+    return found
+
+
+def _linked(
+    alignment: Alignment, series: TiltSeries, reference: TiltSeries | None, residual_shift: bool
+) -> Alignment:
+    from chemtomo.align import link
+
+    itself = reference is not None and reference.name == series.name
+    if not residual_shift or itself or reference is None:
+        return link(alignment, series)
+    return link(alignment, series, reference=reference.replace(alignment=alignment), residual_shift=True)
+
+
+def _report(alignment: Alignment, aligned: Sequence[TiltSeries]) -> dict[str, Any]:
+    residual = alignment.residual_px
+    known = None if residual is None else residual[np.isfinite(residual)]
+    return {
+        "reference": alignment.reference,
+        "method": alignment.method,
+        "axis_angle_deg": alignment.axis_angle_deg,
+        "axis_offset_px": alignment.axis_offset_px,
+        "residual_px": None
+        if known is None or not known.size
+        else {"median": float(np.median(known)), "largest": float(known.max())},
+        "channels": [one.name for one in aligned],
+        "provenance": list(alignment.provenance),
+    }
