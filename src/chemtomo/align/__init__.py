@@ -4,9 +4,10 @@ from chemtomo.align.apply import aligned_view, apply
 from chemtomo.align.center_of_mass import center_of_mass, com_common_line
 from chemtomo.align.compose import compose
 from chemtomo.align.current import current, require_fitting
+from chemtomo.align.link import link, sum_of_channels
+from chemtomo.align.manual import axis_preview, nudge, set_axis
 from chemtomo.align.phase_correlation import phase_correlation
 from chemtomo.align.stackreg import stackreg
-from chemtomo.align.manual import axis_preview, nudge, set_axis
 
 __all__ = [
     "aligned_view",
@@ -16,9 +17,11 @@ __all__ = [
     "com_common_line",
     "compose",
     "current",
+    "link",
     "nudge",
     "phase_correlation",
     "require_fitting",
     "set_axis",
     "stackreg",
+    "sum_of_channels",
 ]

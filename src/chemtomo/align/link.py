@@ -1,0 +1,243 @@
+"""Carry an alignment from the channel on which it was found to others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.align.apply import aligned_view
+from chemtomo.data import Alignment, Dataset, TiltSeries
+from chemtomo.errors import DataError
+from chemtomo.geometry import affine
+from chemtomo.geometry.resample import warp
+
+__all__ = ["link", "sum_of_channels"]
+
+_Real = npt.NDArray[np.float64]
+
+# Tilts nearer than this are the same, in degrees.
+_SAME_TILT = 0.05
+# The tilts of an alignment may all differ from the recorded ones by an offset that it found.
+_LARGEST_OFFSET = 5.0
+_UPSAMPLING = 50
+_MOST_GOES = 6
+_TAPER = 0.15
+
+
+def link(
+    alignment: Alignment,
+    target: TiltSeries,
+    *,
+    reference: TiltSeries | None = None,
+    residual_shift: bool = False,
+) -> Alignment:
+    """Return the alignment of a series that was recorded together with the reference of another.
+
+    Projections go together by their tilts. Where the reference has no projection at the tilt of one of the
+    target, its matrix is interpolated between the neighbouring tilts. Other pixel sizes are taken into
+    account exactly: images begin at the same corner, as binned ones do.
+
+    Parameters
+    ----------
+    alignment : Alignment
+        That of the reference.
+    target : TiltSeries
+        As recorded. An alignment that it has is replaced.
+    reference : TiltSeries, optional
+        The channel on which the alignment was found; needed for `residual_shift`.
+    residual_shift : bool
+        Also find one shift of the target against the reference, by correlating their aligned sums over all
+        tilts.
+
+    Returns
+    -------
+    Alignment
+        In the tilts, shape and pixels of the target. Its last entry of provenance has
+        ``"residual_shift_px"`` when one was looked for, along ``(y, x)`` in pixels of the target.
+
+    Raises
+    ------
+    DataError
+        When a tilt of the target lies outside of those of the reference, or a shift is asked for without a
+        reference.
+    """
+    if residual_shift and reference is None:
+        raise DataError(
+            f"tilt series {target.name!r}: found no reference; expected the series {alignment.reference!r}, "
+            "to find a shift against it"
+        )
+    weights, tilts_deg = _matching(alignment, target)
+    matrices = np.einsum("nt,tij->nij", weights, alignment.matrices)
+    pixel = target.pixel_size_nm if alignment.pixel_size_nm is None else alignment.pixel_size_nm
+    shape = target.shape[1:] if alignment.shape is None else alignment.shape
+    factor = target.pixel_size_nm / pixel
+    across = _from_target(shape, target.shape[1:], factor)
+    raw = _from_target(shape, shape, factor, centred=False)
+    # from aligned target pixels to aligned and recorded reference pixels, and back to recorded target pixels
+    matrices = affine.compose(affine.inverse(raw), affine.compose(matrices, across))
+    entry: dict[str, Any] = {"step": "link", "from": alignment.reference, "to": target.name}
+    residual = None
+    if alignment.residual_px is not None:
+        known = np.isfinite(alignment.residual_px)
+        filled = np.where(known, alignment.residual_px, 0.0)
+        residual = np.where(weights @ ~known > 0, np.nan, weights @ filled) / factor
+    middle = affine.centre(target.shape[1:])
+    at_middle = affine.apply(affine.inverse(raw), [_axis_crossing(alignment, shape)])[0, 0]
+    slope = np.tan(np.deg2rad(alignment.axis_angle_deg))
+    linked = Alignment(
+        reference=alignment.reference,
+        tilts_deg=tilts_deg,
+        matrices=matrices,
+        axis_angle_deg=alignment.axis_angle_deg,
+        axis_offset_px=float(at_middle[1] + slope * (middle[0] - at_middle[0]) - middle[1]),
+        residual_px=residual,
+        pixel_size_nm=target.pixel_size_nm,
+        shape=target.shape[1:],
+        method=alignment.method,
+        provenance=(*alignment.provenance, entry),
+    )
+    if not residual_shift or reference is None:
+        return linked
+    shift = _shift_between(reference, alignment, target, linked, across)
+    entry = entry | {"residual_shift_px": shift.tolist()}
+    return linked.replace(
+        matrices=affine.compose(linked.matrices, affine.translation(*shift)),
+        provenance=(*alignment.provenance, entry),
+    )
+
+
+def sum_of_channels(dataset: Dataset, names: Sequence[str]) -> TiltSeries:
+    """Return the sum of several channels, each divided by its mean: a reference with the features of all.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The channels, with the same tilts and pixels.
+    names : sequence of str
+        Which to add.
+
+    Raises
+    ------
+    DataError
+        When they differ in geometry, or a channel has no positive mean.
+    """
+    chosen = dataset.select(names)
+    chosen.require_common_geometry()
+    first = chosen.series[0]
+    for other in chosen.series[1:]:
+        same = other.shape == first.shape and np.abs(other.tilts_deg - first.tilts_deg).max() < _SAME_TILT
+        if not same:
+            raise DataError(
+                f"tilt series {first.name!r} and {other.name!r} have other tilts; "
+                "expected the same, to add them"
+            )
+    total = np.zeros(first.shape, dtype=np.float32)
+    for series in chosen:
+        mean = float(np.mean([image.mean(dtype=np.float64) for image in series.projections()]))
+        if not mean > 0:
+            raise DataError(f"tilt series {series.name!r} has the mean {mean:g}; expected a positive one")
+        for target, image in zip(total, series.projections(), strict=True):
+            target += image.astype(np.float32) / np.float32(mean)
+    name = "+".join(chosen.names)
+    entry = {"step": "sum_of_channels", "names": list(chosen.names)}
+    return first.replace(
+        name=name, data=total, kind="intensity", background=None, gains=None, provenance=(entry,)
+    )
+
+
+def _matching(alignment: Alignment, target: TiltSeries) -> tuple[_Real, _Real]:
+    """Return the weights (target, reference) of the matrices, and the tilts of the target."""
+    there, wanted = alignment.tilts_deg, target.tilts_deg
+    if there.shape == wanted.shape:
+        difference = there - wanted
+        offset = float(np.median(difference))
+        if abs(offset) <= _LARGEST_OFFSET and np.abs(difference - offset).max() < _SAME_TILT:
+            return np.eye(there.size), there.copy()
+    order = np.argsort(there, kind="stable")
+    sorted_tilts = there[order]
+    weights = np.zeros((wanted.size, there.size))
+    for row, tilt in enumerate(wanted):
+        nearest = int(np.abs(there - tilt).argmin())
+        if abs(there[nearest] - tilt) < _SAME_TILT:
+            weights[row, nearest] = 1
+            continue
+        if not sorted_tilts[0] < tilt < sorted_tilts[-1]:
+            raise DataError(
+                f"tilt series {target.name!r}: projection {row} is at {tilt:g} degrees; expected a tilt "
+                f"between {sorted_tilts[0]:g} and {sorted_tilts[-1]:g}, those of the alignment of "
+                f"{alignment.reference!r}. Drop it, or align this series by itself"
+            )
+        after = int(np.searchsorted(sorted_tilts, tilt))
+        before = after - 1
+        part = (tilt - sorted_tilts[before]) / (sorted_tilts[after] - sorted_tilts[before])
+        weights[row, order[before]] = 1 - part
+        weights[row, order[after]] = part
+    return weights, wanted.copy()
+
+
+def _from_target(
+    shape: tuple[int, int], target: tuple[int, int], factor: float, *, centred: bool = True
+) -> npt.NDArray[np.float64]:
+    """Return the map from the target's pixels to the reference's; aligned frames share the tilt axis.
+
+    The corner of both is the same, but for the column of the tilt axis, which is the middle of each.
+    """
+    matrix = affine.translation((factor - 1) / 2, (factor - 1) / 2)
+    matrix[:, :, :2] *= factor
+    if centred:
+        matrix[:, 1, 2] = (shape[1] - 1) / 2 - factor * (target[1] - 1) / 2
+    return matrix
+
+
+def _axis_crossing(alignment: Alignment, shape: tuple[int, int]) -> tuple[float, float]:
+    """Where the tilt axis crosses the middle row of the recorded projections of the reference."""
+    middle = affine.centre(shape)
+    return middle[0], middle[1] + alignment.axis_offset_px
+
+
+def _shift_between(
+    reference: TiltSeries,
+    alignment: Alignment,
+    target: TiltSeries,
+    linked: Alignment,
+    across: npt.NDArray[np.float64],
+) -> _Real:
+    """Return where in the aligned target the content of the aligned reference is, relative to it."""
+    from skimage.registration import phase_cross_correlation
+
+    fixed = warp(_mean_view(reference, alignment), across[0], shape=target.shape[1:], fill="nearest")
+    moving = _mean_view(target, linked)
+    window = _window(fixed.shape[0])[:, np.newaxis] * _window(fixed.shape[1])
+    found: _Real = np.zeros(2)
+    # What stands still under the window pulls the shift towards zero: it is found in several goes.
+    for _ in range(_MOST_GOES):
+        moved = warp(moving, affine.translation(*found)[0], order=3, fill="nearest")
+        images = [(image - np.average(image, weights=window)) * window for image in (fixed, moved)]
+        if any(not image.any() for image in images):
+            break
+        shift, _, _ = phase_cross_correlation(*images, upsample_factor=_UPSAMPLING, normalization=None)
+        found = found - shift
+        if np.abs(shift).max() <= 1 / _UPSAMPLING:
+            break
+    return found
+
+
+def _mean_view(series: TiltSeries, alignment: Alignment) -> npt.NDArray[np.float32]:
+    total = np.zeros(series.shape[1:], dtype=np.float64)
+    for image in aligned_view(series.replace(alignment=None), alignment).projections():
+        total += image
+    mean: npt.NDArray[np.float32] = (total / series.shape[0]).astype(np.float32)
+    return mean
+
+
+def _window(size: int) -> _Real:
+    """Tukey's window: flat, with cosine edges."""
+    edge = max(1, round(_TAPER * size))
+    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)
+    window = np.ones(size)
+    window[:edge] = np.minimum(window[:edge], ramp)
+    window[-edge:] = np.minimum(window[-edge:], ramp[::-1])
+    return window
