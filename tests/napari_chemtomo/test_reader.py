@@ -12,6 +12,8 @@ from chemtomo.io import mrc, read, write, write_dataset
 from napari_chemtomo.layers import to_dataset
 from napari_chemtomo.reader import get_reader
 from napari_chemtomo.sample_data import simulated_series
+from napari_chemtomo.spectra_layers import to_spectra
+from tests.spectra.conftest import make_specimen, write_spectra
 
 
 def test_files_opened_one_by_one_become_a_dataset(viewer, dataset, tmp_path):
@@ -41,6 +43,17 @@ def test_a_folder_is_opened_as_one_dataset(viewer, dataset, tmp_path):
     (tmp_path / "notes.txt").write_text("a note")
     viewer.open(str(tmp_path), plugin="napari-chemtomo")
     assert set(to_dataset(list(viewer.layers)).names) == set(dataset.names)
+
+
+def test_spectra_become_a_layer_of_their_sum(viewer, tmp_path):
+    spectra = make_specimen({"Fe_K": 20.0}, 10.0).series
+    viewer.open(str(write_spectra(spectra, tmp_path / "edx.hspy")), plugin="napari-chemtomo")
+    (layer,) = viewer.layers
+    back = to_spectra(layer)
+    assert back.is_lazy
+    np.testing.assert_array_equal(np.asarray(back.data), spectra.data)
+    np.testing.assert_array_equal(np.asarray(layer.data)[:, 0], spectra.data.sum(axis=-1))
+    assert back.tilts_deg.tolist() == spectra.tilts_deg.tolist()
 
 
 def test_folders_of_others_are_left_to_others(tmp_path):
