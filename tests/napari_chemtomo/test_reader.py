@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+from tests.spectra.conftest import make_specimen, write_spectra
 
 from chemtomo.data import Volume
 from chemtomo.errors import ReadError
@@ -13,7 +14,6 @@ from napari_chemtomo.layers import to_dataset
 from napari_chemtomo.reader import get_reader
 from napari_chemtomo.sample_data import simulated_series
 from napari_chemtomo.spectra_layers import to_spectra
-from tests.spectra.conftest import make_specimen, write_spectra
 
 
 def test_files_opened_one_by_one_become_a_dataset(viewer, dataset, tmp_path):
