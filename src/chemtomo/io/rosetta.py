@@ -122,6 +122,11 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
     except FileNotFoundError as error:
         missing = Path(error.filename).name if error.filename else error
         raise ReadError(f"{path}: found no {missing}; expected it beside this file") from error
+    except ModuleNotFoundError as error:
+        raise ReadError(
+            f"{path}: found a file of {how.name}; expected the package {error.name}, which reading it needs. "
+            f"Install it with 'pip install {error.name}'"
+        ) from error
     several = sum(1 for one in signals if np.ndim(one["data"]) >= 2) > 1
     found = []
     for signal in signals:
