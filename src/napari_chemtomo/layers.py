@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALIGNED_SUFFIX",
     "METADATA_KEY",
+    "PREPARED_SUFFIX",
     "channel_name",
     "colours_beside",
     "dataset_layers",
@@ -44,6 +45,9 @@ __all__ = [
 ]
 
 METADATA_KEY = "chemtomo"
+
+PREPARED_SUFFIX = " (prepared)"
+"""Ends the name of a prepared layer; the channel has the name without it."""
 
 ALIGNED_SUFFIX = " (aligned)"
 """Ends the name of an aligned layer; the channel has the name without it."""
@@ -180,8 +184,10 @@ def to_series(layer: Layer) -> TiltSeries:
 
 
 def channel_name(layer: Layer) -> str:
-    """Return the name of a layer without what aligned layers have at its end."""
-    return layer.name.partition(ALIGNED_SUFFIX)[0] if is_tilt_series(layer) else layer.name
+    """Return the name of a layer without what prepared and aligned layers have at its end."""
+    if not is_tilt_series(layer):
+        return str(layer.name)
+    return str(layer.name).partition(ALIGNED_SUFFIX)[0].partition(PREPARED_SUFFIX)[0]
 
 
 def to_dataset(layers: Sequence[Layer]) -> Dataset:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from chemtomo.errors import ChemTomoError
 from chemtomo.pipeline.prepare_steps import AnyStep
 from chemtomo.pipeline.prepare_view import PreparedProjection, PreparedView, ViewStopped
 from napari_chemtomo import worker
-from napari_chemtomo.layers import prepared_preview_layer, projection_in_view, to_dataset
+from napari_chemtomo.layers import to_dataset
+from napari_chemtomo.prepared_layers import preview_layer, projection_in_view
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -99,15 +101,9 @@ class PreparePreview(QObject):
         self._source = None
         self._timer.stop()
         self._latest.forget()
-        if self._layer is not None and self._layer in self._viewer.layers:
-            self._viewer.layers.remove(self._layer)
-        self._layer = None
-
-    def disconnect_viewer(self) -> None:
-        """Listen to the viewer no more."""
-        self.stop()
-        self._viewer.dims.events.point.disconnect(self._moved)
-        self._viewer.layers.events.removed.disconnect(self._removed)
+        layer, self._layer = self._layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
 
     def _moved(self, event: Any = None) -> None:
         # While it runs, the timer is left alone, so that the preview follows a slider that keeps moving.
@@ -115,12 +111,12 @@ class PreparePreview(QObject):
             self._timer.start()
 
     def _removed(self, event: Any) -> None:
-        if event.value is self._layer:
+        if _same(event.value, self._layer):
             self._layer = None
             if self._source is not None:
                 self._source = None
                 self.status.emit("The preview was removed; check it again to see it.")
-        elif event.value is self._source:
+        elif _same(event.value, self._source):
             self.stop()
 
     def _ask(self) -> None:
@@ -129,10 +125,11 @@ class PreparePreview(QObject):
         number = projection_in_view(self._viewer, self._source)
         self._latest.ask(_Question(self._view, self._steps, number))
 
+    def _wanted(self, question: _Question) -> bool:
+        return self._source in self._viewer.layers and question.view is self._view
+
     def _show(self, question: _Question, found: PreparedProjection | None) -> None:
-        if self._source is None or question.view is not self._view:
-            return
-        if found is _STOPPED:
+        if not self._wanted(question) or found is _STOPPED:
             return
         where = f"projection {question.number}"
         if found is None:
@@ -141,19 +138,17 @@ class PreparePreview(QObject):
             self.status.emit(f"{where[:1].upper()}{where[1:]} is dropped.")
             self.shown.emit(question.number)
             return
-        data, attributes, _ = prepared_preview_layer(
-            found.image, self._source, found.pixel_size_nm, found.origin_nm
-        )
+        data, attributes, _ = preview_layer(found.image, self._source, found.pixel_size_nm, found.origin_nm)
         limits = attributes.pop("contrast_limits")
         if self._layer is None:
             self._layer = self._viewer.add_image(data, contrast_limits=limits, **attributes)
             self._viewer.layers.selection.active = self._source
         else:
-            if self._layer.data.shape != data.shape:
-                self._layer.scale, self._layer.translate = attributes["scale"], attributes["translate"]
             self._layer.data = data
-            self._layer.scale, self._layer.translate = attributes["scale"], attributes["translate"]
-            if self._limits_of != question.steps:
+            for name in ("scale", "translate"):
+                if not np.array_equal(getattr(self._layer, name), attributes[name]):
+                    setattr(self._layer, name, attributes[name])
+            if self._limits_of is not question.steps:
                 self._layer.contrast_limits = limits
             self._layer.visible = True
         self._limits_of = question.steps
@@ -162,10 +157,15 @@ class PreparePreview(QObject):
         self.shown.emit(question.number)
 
     def _fail(self, question: _Question, error: ChemTomoError) -> None:
-        if self._source is not None and question.view is self._view:
+        if self._wanted(question):
             if self._layer is not None:
                 self._layer.visible = False
             self.status.emit(str(error))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two are the same layer; plugins get some of them wrapped."""
+    return other is not None and one.unique_id == other.unique_id
 
 
 class _Stopped:
@@ -175,10 +175,16 @@ class _Stopped:
 _STOPPED: Any = _Stopped()
 
 
-def _answer(question: _Question, newer: Callable[[], bool]) -> Any:
+def _answer(question: _Question, newer: Callable[[], _Question | None]) -> Any:
+    def should_stop() -> bool:
+        # Of a slider that moves, what is known of the whole stack stays true.
+        waiting = newer()
+        return waiting is not None and (
+            waiting.view is not question.view or waiting.steps is not question.steps
+        )
+
     try:
-        # A slider that moves does not make what is known of the whole stack useless.
-        question.view.prepare(question.steps)
+        question.view.prepare(question.steps, should_stop)
     except ViewStopped:
         return _STOPPED
     return question.view.projection(question.number)

@@ -291,7 +291,7 @@ class Latest:
     Parameters
     ----------
     answer : callable
-        Gets the question, and a function that tells whether a newer one waits. Runs in the thread.
+        Gets the question, and a function that returns the newer one that waits, or None. Runs in the thread.
     on_answer : callable
         Gets the question and the answer, in the viewer's thread.
     on_error : callable
@@ -300,7 +300,7 @@ class Latest:
 
     def __init__(
         self,
-        answer: Callable[[Any, Callable[[], bool]], Any],
+        answer: Callable[[Any, Callable[[], Any]], Any],
         on_answer: Callable[[Any, Any], None],
         on_error: Callable[[Any, ChemTomoError], None],
     ) -> None:
@@ -337,20 +337,25 @@ class Latest:
         )
 
     def _answered(self, question: Any) -> Any:
-        # Errors are answers: napari would raise them in the viewer's thread.
+        # An error goes with the answer: napari would raise one in the viewer's thread.
         try:
-            return self._answer(question, lambda: bool(self._waiting))
+            return self._answer(question, self._newer), None
         except ChemTomoError as error:
-            return error
+            return None, error
         except Exception as error:  # noqa: BLE001 - the viewer shall say what it was, whatever it was
-            return TaskError(f"{type(error).__name__}: {error}")
+            return None, TaskError(f"{type(error).__name__}: {error}")
 
-    def _done(self, question: Any, found: Any) -> None:
+    def _newer(self) -> Any:
+        waiting = self._waiting
+        return waiting[0] if waiting else None
+
+    def _done(self, question: Any, found: tuple[Any, ChemTomoError | None]) -> None:
         self._running = False
-        if isinstance(found, ChemTomoError):
-            self._on_error(question, found)
+        answer, error = found
+        if error is None:
+            self._on_answer(question, answer)
         else:
-            self._on_answer(question, found)
+            self._on_error(question, error)
         if self._waiting and not self._running:
             self._start()
 
