@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import Dataset
-from napari_chemtomo.appearance import intensity_limits
 from napari_chemtomo.layers import METADATA_KEY, PREPARED_SUFFIX, series_layer
 
 if TYPE_CHECKING:
@@ -46,7 +45,11 @@ def tilt_in_view(viewer: Viewer, layer: Image, number: int) -> None:
 
 
 def preview_layer(
-    image: npt.NDArray[np.float32], source: Image, pixel_size_nm: float, origin_nm: tuple[float, float]
+    image: npt.NDArray[np.float32],
+    source: Image,
+    pixel_size_nm: float,
+    origin_nm: tuple[float, float],
+    limits: tuple[float, float],
 ) -> LayerDataTuple:
     """Return the layer of a prepared projection, over the place in `source` that it shows.
 
@@ -60,6 +63,8 @@ def preview_layer(
         Edge of a pixel of the image.
     origin_nm : (float, float)
         Place ``(y, x)`` of its first pixel from that of the series.
+    limits : (float, float)
+        Contrast limits.
     """
     _, z, y, x = (float(one) for one in source.translate)
     return (
@@ -72,7 +77,7 @@ def preview_layer(
             "axis_labels": ("z", "y", "x"),
             "colormap": source.colormap,
             "blending": "opaque",
-            "contrast_limits": intensity_limits(image),
+            "contrast_limits": limits,
             "metadata": {METADATA_KEY: {"kind": _PREVIEW, "of": source.name}},
         },
         "image",
@@ -89,6 +94,9 @@ def add_prepared(viewer: Viewer, dataset: Dataset, sources: Sequence[Image]) -> 
         added.append(viewer.add_image(data, **attributes))
     for source in sources:
         source.visible = False
+    if added:
+        # The middle along the beam is another one where the projections have another width.
+        viewer.dims.set_point(viewer.dims.ndim - 3, float(added[0].translate[1]))
     return added
 
 
