@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from chemtomo.errors import ChemTomoError
 from chemtomo.pipeline.prepare_steps import AnyStep
 from chemtomo.pipeline.prepare_view import PreparedProjection, PreparedView, ViewStopped
 from napari_chemtomo import worker
+from napari_chemtomo.appearance import intensity_limits
 from napari_chemtomo.layers import to_dataset
 from napari_chemtomo.prepared_layers import preview_layer, projection_in_view
 
@@ -25,13 +27,21 @@ __all__ = ["PreparePreview"]
 _DEBOUNCE_MILLISECONDS = 30
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Question:
     """What to show: a projection, after these operations, of these layers."""
 
-    def __init__(self, view: PreparedView, steps: tuple[AnyStep, ...], number: int) -> None:
-        self.view = view
-        self.steps = steps
-        self.number = number
+    view: PreparedView
+    steps: tuple[AnyStep, ...]
+    number: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Answer:
+    """The projection, unless it is dropped, and contrast limits for it."""
+
+    projection: PreparedProjection | None
+    limits: tuple[float, float]
 
 
 class PreparePreview(QObject):
@@ -128,9 +138,10 @@ class PreparePreview(QObject):
     def _wanted(self, question: _Question) -> bool:
         return self._source in self._viewer.layers and question.view is self._view
 
-    def _show(self, question: _Question, found: PreparedProjection | None) -> None:
-        if not self._wanted(question) or found is _STOPPED:
+    def _show(self, question: _Question, answer: _Answer | None) -> None:
+        if answer is None or not self._wanted(question):
             return
+        found = answer.projection
         where = f"projection {question.number}"
         if found is None:
             if self._layer is not None:
@@ -138,7 +149,9 @@ class PreparePreview(QObject):
             self.status.emit(f"{where[:1].upper()}{where[1:]} is dropped.")
             self.shown.emit(question.number)
             return
-        data, attributes, _ = preview_layer(found.image, self._source, found.pixel_size_nm, found.origin_nm)
+        data, attributes, _ = preview_layer(
+            found.image, self._source, found.pixel_size_nm, found.origin_nm, answer.limits
+        )
         limits = attributes.pop("contrast_limits")
         if self._layer is None:
             self._layer = self._viewer.add_image(data, contrast_limits=limits, **attributes)
@@ -168,14 +181,9 @@ def _same(one: Any, other: Any) -> bool:
     return other is not None and one.unique_id == other.unique_id
 
 
-class _Stopped:
-    """The answer to a question that nobody asks any more."""
+def _answer(question: _Question, newer: Callable[[], _Question | None]) -> _Answer | None:
+    """Return what to show, or None when something else is to be shown by now."""
 
-
-_STOPPED: Any = _Stopped()
-
-
-def _answer(question: _Question, newer: Callable[[], _Question | None]) -> Any:
     def should_stop() -> bool:
         # Of a slider that moves, what is known of the whole stack stays true.
         waiting = newer()
@@ -186,5 +194,6 @@ def _answer(question: _Question, newer: Callable[[], _Question | None]) -> Any:
     try:
         question.view.prepare(question.steps, should_stop)
     except ViewStopped:
-        return _STOPPED
-    return question.view.projection(question.number)
+        return None
+    found = question.view.projection(question.number)
+    return _Answer(found, (0.0, 1.0) if found is None else intensity_limits(found.image))

@@ -179,7 +179,9 @@ class TestApply:
             np.testing.assert_array_equal(loaded.layers[name].data, data)
             assert not loaded.layers[name].visible
         assert "8 tilts of 12 × 12 pixels" in dock.task.status.text()
-        # The results are not prepared again by the next click.
+        # What is in view are the results, whose middle along the beam is another one.
+        assert loaded.dims.point[1] == loaded.layers["HAADF (prepared)"].translate[1]
+        # They are not prepared again by the next click.
         assert [layer.name for layer in dock.series.layers()] == ["HAADF", "Al"]
 
     def test_only_checked_series_are_prepared(self, dock, loaded, qtbot):
