@@ -114,11 +114,12 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
     _check_head(path, how)
     if how.module == "bruker":
         bruker.check_container(path)
-    reader = import_module(f"rsciio.{how.module}").file_reader
     size = path.stat().st_size
     options: dict[str, Any] = {"lazy": True} if how.lazy else {}
     try:
-        signals, notes = quietly(lambda: reader(str(path), **options), "rsciio")
+        signals, notes = quietly(
+            lambda: import_module(f"rsciio.{how.module}").file_reader(str(path), **options), "rsciio"
+        )
     except FileNotFoundError as error:
         missing = Path(error.filename).name if error.filename else error
         raise ReadError(f"{path}: found no {missing}; expected it beside this file") from error
