@@ -17,6 +17,7 @@ import numpy.typing as npt
 from chemtomo.data import Alignment, Dataset, TiltSeries, Volume, to_nanometre
 from chemtomo.data.colours import channel_colours
 from chemtomo.errors import DataError
+from chemtomo.io.lazy import lazy_mapped
 from napari_chemtomo.appearance import image_opacities, intensity_limits, volume_appearance
 
 if TYPE_CHECKING:
@@ -380,9 +381,7 @@ def _layer_values(series: TiltSeries) -> Any:
     if not series.is_lazy:
         return np.asarray(data, dtype=np.float32)[:, np.newaxis]
     if isinstance(data, np.memmap):
-        from dask.array import from_array
-
-        data = from_array(data, chunks=(1, *data.shape[1:]))
+        data = lazy_mapped(data)
     return data.astype(np.float32)[:, np.newaxis]
 
 
