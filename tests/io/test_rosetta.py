@@ -99,6 +99,18 @@ def test_what_is_no_such_file_is_refused_by_name(tmp_path, suffix, content):
         find(path)
 
 
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    import rsciio.jeol as library
+
+    def reading(*arguments, **options):
+        raise ModuleNotFoundError("No module named 'numba'", name="numba")
+
+    monkeypatch.setattr(library, "file_reader", reading)
+    (tmp_path / "a.pts").write_bytes(bytes(100))
+    with pytest.raises(ReadError, match=r"a\.pts.*pip install numba"):
+        find(tmp_path / "a.pts")
+
+
 def test_a_missing_companion_is_named(tmp_path):
     (tmp_path / "a.rpl").write_text("key\tvalue\nwidth\t4\nheight\t4\ndepth\t1\noffset\t0\ndata-length\t1\n")
     with pytest.raises(ReadError, match=r"a\.rpl"):

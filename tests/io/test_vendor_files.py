@@ -222,3 +222,12 @@ def test_info_lists_every_file(vendor, velox_file, name, capsys):
     assert main(["info", str(path)]) == 0
     shown = capsys.readouterr().out
     assert all(one.name in shown for _, one in found.spectra)
+
+
+def test_pruned_spectra_are_mentioned(velox_file, tmp_path):
+    pruned = tmp_path / "pruned.emd"
+    pruned.write_bytes(velox_file.read_bytes())
+    with h5py.File(pruned, "r+") as file:
+        del file["Data/SpectrumStream"]
+    assert any("pruned" in note for note in read(pruned)["DF-S"].notes)
+    assert not any("pruned" in note for note in read(velox_file)["DF-S"].notes)
