@@ -32,7 +32,13 @@ def parameter_table(name: str) -> str:
 
 
 def _models() -> dict[str, type[Parameters]]:
-    return {one.__name__: one for one in Parameters.__subclasses__()}
+    found: dict[str, type[Parameters]] = {}
+    waiting = Parameters.__subclasses__()
+    while waiting:
+        model = waiting.pop()
+        found[model.__name__] = model
+        waiting += model.__subclasses__()
+    return found
 
 
 def default_text(field: FieldInfo) -> str:
