@@ -1,7 +1,7 @@
 """Search for files that do harm, guided by coverage: a target for atheris.
 
-The mutations of `test_damaged_files.py` are blind, and always the same. Atheris looks for those that reach new
-code. It is no dependency; it has wheels for Linux only::
+The mutations of `test_damaged_files.py` are blind, and always the same. Atheris looks for those that reach
+new code. It is no dependency; it has wheels for Linux only::
 
     pip install atheris
     python tests/fuzz/atheris_readers.py --format tiff corpus -max_len=200000 -rss_limit_mb=4096 -timeout=10

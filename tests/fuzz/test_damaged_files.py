@@ -17,7 +17,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from tests.fuzz.seeds import Seed, make_seeds
 
 pytestmark = pytest.mark.skipif(
@@ -54,12 +53,19 @@ class Worker:
         threading.Thread(target=self._listen, args=(self.process.stdout,), daemon=True).start()
         self.warm = False
 
+    def _warm_up(self, seed: Seed) -> None:
+        """Let a new process import what it needs, which is not counted."""
+        self.warm = True
+        self.run(seed, None, limit=False)
+
     def _listen(self, stream: object) -> None:
         for line in stream:  # type: ignore[attr-defined]
             self.answers.put(line)
         self.answers.put("")
 
     def run(self, seed: Seed, number: int | None, *, limit: bool) -> dict[str, object]:
+        if not self.warm:
+            self._warm_up(seed)
         job = {
             "name": seed.name,
             "folder": str(seed.folder),
@@ -101,10 +107,11 @@ def seeds(tmp_path_factory):
 @pytest.fixture(scope="module")
 def answers(seeds, tmp_path_factory):
     """What came of every file; those that are whole, of which the number is None, first."""
-    numbers = range(-(-FILES // len(seeds)))
+    ours = [seed for seed in seeds if not seed.name.startswith("vendor")]
     jobs: queue.Queue[tuple[Seed, int]] = queue.Queue()
-    for number in numbers:
-        for seed in seeds:
+    for number in range(-(-FILES // len(ours))):
+        # The files of microscopes are large: fewer of them.
+        for seed in seeds if number % 3 == 0 else ours:
             jobs.put((seed, number))
     found: list[dict[str, object]] = []
 

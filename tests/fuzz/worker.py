@@ -38,7 +38,8 @@ def main() -> None:
         if job.get("limit") and not limited:
             _limit_memory()
             limited = True
-        print(json.dumps(_run(job)), flush=True)
+        sys.stdout.write(json.dumps(_run(job)) + "\n")
+        sys.stdout.flush()
 
 
 def _run(job: dict[str, object]) -> dict[str, object]:

@@ -20,7 +20,7 @@ from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io import bruker
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
-from chemtomo.io.lazy import loaded
+from chemtomo.io.lazy import LibraryValues, lazy_array, loaded
 from chemtomo.io.library import quietly
 
 __all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find"]
@@ -141,6 +141,8 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
             _require_in_file(signal, size, path)
         if how.module == "bruker" and signal["data"].ndim == 3:
             signal["data"] = bruker.lazy_spectra(path, signal["data"].shape, signal["data"].dtype)
+        elif hasattr(signal["data"], "dask"):
+            signal["data"] = lazy_array(LibraryValues(path, signal["data"]), signal["data"].chunksize)
         labelled = _labelled(signal, path, several)
         one = to_found(dataclasses.replace(labelled, notes=(*labelled.notes, *notes)))
         if one is not None:
