@@ -157,6 +157,9 @@ class ElementMapsWidget(QWidget):
             if found is None or series is not self._shown:
                 return
             self._spectrum, suggestions = found
+            if self._components is not None:
+                self._components = None
+                self.lines.clear()
             lowest = _LOWEST_IN_VIEW_KEV if series.signal == "EDX" else -np.inf
             self.plot.show_spectrum(series.energies_keV, self._spectrum, float(lowest))
             self._list(series, suggestions, parameters)
@@ -192,9 +195,9 @@ class ElementMapsWidget(QWidget):
         if series is None or parameters is None or not name:
             return
         try:
-            (window,) = maps.windows_of(series, [name], parameters)
-            if window.line in self.lines.lines():
-                raise ParameterError(f"line {window.line!r}: found it in the list already")
+            # Together, so that their backgrounds keep away from one another.
+            known = [line for line in self.lines.lines() if line]
+            window = maps.windows_of(series, [*known, name], parameters)[-1]
         except ChemTomoError as error:
             self.job.say_error(error)
             return
@@ -359,6 +362,8 @@ class ElementMapsWidget(QWidget):
         self._take_maps(found.dataset)
         self._components = found
         self.lines.clear()
+        self.plot.show_lines({})
+        self.plot.show_all()
         for one in found.dataset:
             self.lines.add_component(one.name, "")
         self.lines.setCurrentItem(self.lines.topLevelItem(0))
