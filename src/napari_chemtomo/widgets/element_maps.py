@@ -254,6 +254,17 @@ class ElementMapsWidget(QWidget):
             return None
         return parameters
 
+    def _parameters_with_others(self) -> MapParameters | None:
+        """Return the parameters; elements that are listed and not checked are fitted without a map."""
+        parameters = self._parameters()
+        if parameters is None or parameters.method != "fit":
+            return parameters
+        mapped = {window.line.partition("_")[0] for window in self.lines.checked_windows()}
+        listed = [window.line.partition("_")[0] for window in self.lines.all_windows()]
+        given = (parameters.others or "").split(",")
+        others = dict.fromkeys(one for one in (*given, *listed) if one and one not in mapped)
+        return parameters.model_copy(update={"others": ",".join(others) or None})
+
     def _parameters_changed(self) -> None:
         """Grey out what has no effect, and move the windows that follow from the parameters."""
         method = self.form.values()["method"]
@@ -299,7 +310,7 @@ class ElementMapsWidget(QWidget):
             return
         if series is None or layer is None or window is None or self.job.is_busy:
             return
-        parameters = self._parameters()
+        parameters = self._parameters_with_others()
         if parameters is not None:
             self.preview.show(layer, series, parameters, window, self.lines.checked_windows(), self._spectrum)
 
@@ -307,7 +318,7 @@ class ElementMapsWidget(QWidget):
 
     def run(self) -> None:
         """Make the maps of the checked lines, or find components."""
-        series, parameters = self.series(), self._parameters()
+        series, parameters = self.series(), self._parameters_with_others()
         if series is None or parameters is None:
             return
         if maps.map_method(series, parameters) in ("nmf", "pca"):
