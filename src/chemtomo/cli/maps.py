@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chemtomo.cli.common import TiltsOption
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import show_tasks
 from chemtomo.pipeline.maps import MapParameters
@@ -36,7 +35,14 @@ def maps(
             "--output", "-o", metavar="OUT", help="Where to write the maps. Not needed with --suggest."
         ),
     ] = None,
-    tilts: TiltsOption = None,
+    tilts: Annotated[
+        str | None,
+        typer.Option(
+            "--tilts",
+            metavar="FILE|START:STEP:COUNT",
+            help="Tilts in degrees, instead of those of the files.",
+        ),
+    ] = None,
     signal: Annotated[
         str | None,
         typer.Option("--signal", help="Name of the signal, where files have several: EELS."),

@@ -1,0 +1,370 @@
+"""Projection matching: every projection against the reconstruction from all others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.align.aligned_images import bin_images, derivatives, subtract_background, warp_all, window
+from chemtomo.align.consistency import Consistency, Newton
+from chemtomo.align.mass_path import mass_path
+from chemtomo.data import Alignment, TiltSeries
+from chemtomo.errors import DataError, ParameterError
+from chemtomo.geometry import affine
+from chemtomo.progress import TaskProgress, finish
+
+__all__ = ["disagreement", "projection_matching", "projection_matching_steps"]
+
+_Real = npt.NDArray[np.float64]
+
+_WIDER = 1.1  # the cylinder, than what is seen of the sample
+_COARSEST = 4
+_FEWEST = 5
+_SMALLEST = 24
+_ZERO_OF_J1 = 3.83
+
+
+@dataclasses.dataclass(frozen=True)
+class _Level:
+    """One resolution."""
+
+    binning: int
+    highest: float  # cycles a pixel of the recording
+    rounds: int
+    tolerance_px: float
+
+
+@dataclasses.dataclass
+class _State:
+    """Where the iteration is."""
+
+    matrices: _Real
+    angle_deg: float
+    residual_px: _Real
+    change_px: float = np.inf
+
+
+def projection_matching(
+    series: TiltSeries,
+    start: Alignment | None = None,
+    *,
+    rounds: int = 8,
+    tolerance_px: float = 0.01,
+    refine_angle: bool = True,
+    on_progress: Callable[[TaskProgress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Alignment:
+    """Align by projection matching; see `projection_matching_steps`."""
+    return finish(
+        projection_matching_steps(
+            series,
+            start,
+            rounds=rounds,
+            tolerance_px=tolerance_px,
+            refine_angle=refine_angle,
+            should_stop=should_stop,
+        ),
+        on_progress,
+    )
+
+
+def projection_matching_steps(
+    series: TiltSeries,
+    start: Alignment | None = None,
+    *,
+    rounds: int = 8,
+    tolerance_px: float = 0.01,
+    refine_angle: bool = True,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[TaskProgress, None, Alignment]:
+    """Refine shifts, angle and offset of the tilt axis together, until they stay.
+
+    Every projection is compared with what the reconstruction from the others predicts for it. The sample
+    is taken to lie in a cylinder about the tilt axis, for which reconstruction and reprojection are known
+    in closed form (`chemtomo.align.consistency`); Newton's method moves all projections at once. It goes
+    from coarse pixels to fine ones, as far as projections of neighbouring tilts have something in common.
+    The recorded images are warped afresh in every round; only numbers accumulate.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        Recorded projections, at least five at three different tilts.
+    start : Alignment, optional
+        Where to begin: within some pixels, and ten degrees of the axis. The series as it is, by default.
+    rounds : int
+        Rounds at each resolution, at most.
+    tolerance_px : float
+        A resolution is done when a round moves the projections by less than this, root mean square, in
+        pixels of that resolution.
+    refine_angle : bool
+        Whether the angle of the tilt axis is to be found; otherwise that of `start` is kept.
+    should_stop : callable, optional
+        Asked after every round; when it returns true, what has been reached is the result.
+
+    Yields
+    ------
+    TaskProgress
+        After every round.
+
+    Returns
+    -------
+    Alignment
+        The sample's centre of mass is on the tilt axis, and on average the projections stay where they are
+        along ``y``. ``residual_px`` is the standard error of each shift, from the curvature of the likelihood
+        and from how well the projection agrees with the others. Constant
+        projections get what their neighbours have, and the residual NaN.
+
+    Raises
+    ------
+    DataError
+        When values are not finite, or there are too few projections, tilts or pixels.
+
+    ParameterError
+        When a parameter is out of bounds.
+    """
+    if rounds < 1 or not tolerance_px > 0:
+        raise ParameterError(
+            f"projection matching: found {rounds} rounds to within {tolerance_px} px; "
+            "expected at least 1 round, and a positive tolerance"
+        )
+    start_matrices = _start(series, start)
+    images = _images(series)
+    usable = np.array([bool(np.ptp(image) > 0) for image in images])
+    tilts_deg = series.tilts_deg[usable]
+    _require_enough(series, tilts_deg)
+    state = _State(
+        start_matrices[usable],
+        float(np.median(affine.angles_deg(start_matrices))),
+        np.full(len(tilts_deg), np.nan),
+    )
+    levels = _levels(tilts_deg, images[usable], state.matrices, rounds, tolerance_px)
+    total = sum(level.rounds for level in levels)
+    done, stopped = 0, False
+    history: list[dict[str, Any]] = []
+    for level in levels:
+        raw = bin_images(images[usable], max(1, level.binning // 2))
+        for number in range(level.rounds):
+            noise = _advance(state, raw, tilts_deg, level, refine_angle)
+            history.append({"binning": level.binning, "change_px": state.change_px, "noise": noise})
+            message = f"binning {level.binning}, round {number + 1}: moved {state.change_px:.3f} px"
+            yield TaskProgress(done + number + 1, total, message)
+            stopped = should_stop is not None and should_stop()
+            if stopped or state.change_px < level.tolerance_px * level.binning:
+                break
+        done += level.rounds
+        if stopped:
+            break
+    entry = {
+        "step": "projection_matching",
+        "start": None if start is None else start.method,
+        "stopped": stopped,
+        "rounds": history,
+        "constant projections": np.flatnonzero(~usable).tolist(),
+    }
+    return _result(series, start, _all_tilts(series, state, usable), entry)
+
+
+def disagreement(series: TiltSeries, alignment: Alignment) -> float:
+    """Return how badly projections aligned like this predict each other: noise over signal, coarsely.
+
+    It compares alignments of one series; smaller is better.
+
+    Raises
+    ------
+    DataError
+        As `projection_matching` does.
+    """
+    matrices = _start(series, alignment)
+    images = _images(series)
+    usable = np.array([bool(np.ptp(image) > 0) for image in images])
+    _require_enough(series, series.tilts_deg[usable])
+    state = _State(matrices[usable], 0.0, np.full(int(usable.sum()), np.nan))
+    level = _levels(series.tilts_deg[usable], images[usable], state.matrices, 1, 1.0)[0]
+    raw = bin_images(images[usable], max(1, level.binning // 2))
+    return _advance(state, raw, series.tilts_deg[usable], level, True)
+
+
+def _start(series: TiltSeries, start: Alignment | None) -> _Real:
+    tilts, height, width = series.shape
+    if start is None:
+        return affine.identity(tilts)
+    if len(start.matrices) != tilts:
+        raise DataError(
+            f"tilt series {series.name!r}: found a start with {len(start.matrices)} transforms for {tilts} "
+            "projections; expected one each"
+        )
+    if start.shape is not None and tuple(start.shape) != (height, width):
+        raise DataError(
+            f"tilt series {series.name!r}: found a start for projections of {start.shape} pixels; "
+            f"expected {(height, width)}"
+        )
+    return np.array(start.matrices)
+
+
+def _images(series: TiltSeries) -> npt.NDArray[np.float32]:
+    """Projections without their background; constant ones are 0."""
+    series.require_finite()
+    stack = np.stack([subtract_background(np.asarray(one, dtype=np.float64)) for one in series.projections()])
+    stack /= np.float32(max(float(np.abs(stack).max()), 1e-30))
+    return stack
+
+
+def _require_enough(series: TiltSeries, tilts_deg: _Real) -> None:
+    different = np.unique(tilts_deg).size
+    if tilts_deg.size < _FEWEST or different < 3:
+        raise DataError(
+            f"tilt series {series.name!r}: found {tilts_deg.size} projections that are not constant, at "
+            f"{different} different tilts; expected at least {_FEWEST} at 3 tilts, to match them"
+        )
+    if min(series.shape[1:]) < _SMALLEST:
+        raise DataError(
+            f"tilt series {series.name!r}: found projections of {series.shape[1:]} pixels; expected at least "
+            f"{_SMALLEST} x {_SMALLEST}, to match them"
+        )
+
+
+def _all_tilts(series: TiltSeries, state: _State, usable: npt.NDArray[np.bool_]) -> _State:
+    """Constant projections get what their neighbours have, and no residual."""
+    if usable.all():
+        return state
+    order = np.argsort(series.tilts_deg[usable], kind="stable")
+    numbers = state.matrices[order].reshape(len(order), 6)
+    known = series.tilts_deg[usable][order]
+    filled = np.stack([np.interp(series.tilts_deg, known, column) for column in numbers.T], axis=1)
+    matrices = filled.reshape(-1, 2, 3)
+    matrices[usable] = state.matrices
+    residual = np.full(len(usable), np.nan)
+    residual[usable] = state.residual_px
+    return dataclasses.replace(state, matrices=matrices, residual_px=residual)
+
+
+def _levels(
+    tilts_deg: _Real, images: npt.NDArray[np.float32], matrices: _Real, rounds: int, tolerance_px: float
+) -> list[_Level]:
+    """From coarse to fine, up to where neighbouring tilts have nothing in common."""
+    shape = images.shape[1:]
+    step = np.deg2rad(float(np.median(np.diff(np.unique(tilts_deg)))))
+    some = slice(None, None, max(1, len(images) // 12))
+    radius = _radius(warp_all(images[some], matrices[some], 1))
+    common = _ZERO_OF_J1 / (2 * np.pi * radius * step)
+    levels: list[_Level] = []
+    for binning in (4, 2, 1):
+        if min(shape) < 32 * binning and binning > 1:
+            continue
+        highest = min(0.5 / binning, common)
+        # The lowest frequencies first: shifts by more than half a wave mislead.
+        if not levels:
+            levels.append(_Level(binning, min(highest, 4 / radius), rounds, 10 * tolerance_px))
+        levels.append(_Level(binning, highest, rounds, tolerance_px))
+        if highest >= common:
+            break
+    return levels
+
+
+def _radius(images: npt.NDArray[np.float32]) -> float:
+    """How far from the axis the sample is seen above the noise, at most tilts, in pixels.
+
+    What is apart from the sample does not belong to it.
+    """
+    width = images.shape[2]
+    profile = images.sum(axis=1, dtype=np.float64)
+    away = np.abs(np.arange(width) - (width - 1) / 2)
+    steps = np.diff(profile, axis=1)
+    noise = 1.05 * np.median(np.abs(steps - np.median(steps, axis=1, keepdims=True)), axis=1, keepdims=True)
+    seen = profile > np.maximum(0.03 * profile.max(axis=1, keepdims=True), 4 * noise)
+    gap = max(2, width // 40)
+    reach = []
+    for one in seen:
+        nearest = (
+            np.flatnonzero(one)[np.abs(np.flatnonzero(one) - (width - 1) / 2).argmin()] if one.any() else 0
+        )
+        empty = np.flatnonzero(np.convolve(~one, np.ones(gap), mode="valid") == gap)  # starts of gaps
+        first = max((start + gap for start in empty if start + gap <= nearest), default=0)
+        last = min((start - 1 for start in empty if start > nearest), default=width - 1)
+        reach.append(max(away[first], away[last]))
+    return float(np.clip(np.quantile(reach, 0.7) + 0.01 * width, 0.05 * width, 0.5 * width))
+
+
+def _advance(
+    state: _State, raw: npt.NDArray[np.float32], tilts_deg: _Real, level: _Level, refine_angle: bool
+) -> float:
+    """One round: warp, compare, move. Returns noise over signal."""
+    warped_binning = max(1, level.binning // 2)
+    factor = level.binning // warped_binning
+    images = warp_all(raw, affine.rescale(state.matrices, 1.0, warped_binning), factor)
+    shape = images.shape[1], images.shape[2]
+    matrices = affine.rescale(state.matrices, 1.0, level.binning)
+    radius = _radius(images)
+    rows, columns = window(shape, 1.05 * radius, matrices, shape)
+    masked = derivatives(images, rows, columns)
+    consistency = Consistency(tilts_deg, _WIDER * radius, shape[1], level.highest * level.binning)
+    newton = consistency.newton(masked)
+    tilts = np.deg2rad(tilts_deg)
+    mass = mass_path(masked.values, images[:, rows > 0.99], tilts, radius)
+    newton.gradient[: tilts.size] -= mass.gradient
+    newton.hessian[: tilts.size, : tilts.size] += mass.rest
+    step, errors = _solve(newton, tilts, radius, refine_angle)
+    limit = 0.15 / (level.highest * level.binning)
+    dx, dy = (np.clip(part, -limit, limit) for part in (step[: tilts.size], step[tilts.size : -1]))
+    turn = float(np.clip(np.rad2deg(step[-1]), -1.5, 1.5)) if refine_angle else 0.0
+    state.change_px = level.binning * float(
+        np.sqrt((dx**2 + dy**2).mean() + (np.deg2rad(turn) * 0.5 * radius) ** 2)
+    )
+    move = affine.compose(
+        affine.rotation(turn, affine.centre(shape)), affine.translation(dy, dx + mass.place)
+    )
+    state.matrices = affine.rescale(affine.compose(matrices, move), level.binning, 1.0)
+    state.angle_deg += turn
+    state.residual_px = level.binning * errors * np.sqrt(newton.misfit.mean(axis=1))
+    return newton.noise
+
+
+def _solve(newton: Newton, tilts: _Real, radius: float, refine_angle: bool) -> tuple[_Real, _Real]:
+    """Newton's step without what only moves the sample, and the standard errors of the shifts."""
+    count = tilts.size
+    unit = np.ones(2 * count + 1)
+    unit[-1] = 2 / radius  # a turn in units in which it moves the sample by about a pixel
+    gradient = newton.gradient * unit
+    hessian = newton.hessian * unit[:, np.newaxis] * unit
+    if not refine_angle:
+        gradient[-1] = hessian[-1] = hessian[:, -1] = 0
+        hessian[-1, -1] = 1
+    places = np.zeros((2 * count + 1, 3))
+    places[:count, 0], places[:count, 1], places[count:-1, 2] = np.cos(tilts), np.sin(tilts), 1
+    places = np.linalg.qr(places)[0]
+    scale = float(np.abs(np.diag(hessian)).mean())
+    # What only moves the sample is made stiff; a direction of negative curvature is gone down all the same.
+    curvatures, directions = np.linalg.eigh(hessian + 1e3 * scale * places @ places.T)
+    curvatures = np.maximum(np.abs(curvatures), 1e-9 * scale)
+    step = -directions @ ((directions.T @ gradient) / curvatures)
+    step -= places @ (places.T @ step)
+    variances = ((directions**2) / curvatures).sum(axis=1)
+    return step * unit, np.sqrt(variances[:count] + variances[count:-1])
+
+
+def _result(series: TiltSeries, start: Alignment | None, state: _State, entry: dict[str, Any]) -> Alignment:
+    shape = series.shape[1:]
+    middle = np.array(affine.centre(shape))
+    # On average the middle stays where it is along y; the sample may be anywhere along it.
+    seen = affine.apply(state.matrices, middle[np.newaxis])[:, 0] - middle
+    matrices = affine.compose(state.matrices, affine.translation(-float(np.median(seen[:, 0])), 0.0))
+    seen = affine.apply(matrices, middle[np.newaxis])[:, 0] - middle
+    tilts = np.deg2rad(series.tilts_deg)
+    waves = np.stack([np.cos(tilts), np.sin(tilts), np.ones_like(tilts)], axis=1)
+    offset = float(np.linalg.lstsq(waves, seen[:, 1], rcond=None)[0][2])
+    return Alignment(
+        reference=series.name,
+        tilts_deg=series.tilts_deg,
+        matrices=matrices,
+        axis_angle_deg=state.angle_deg,
+        axis_offset_px=offset,
+        residual_px=state.residual_px,
+        pixel_size_nm=series.pixel_size_nm,
+        shape=(shape[0], shape[1]),
+        method="projection_matching",
+        provenance=(*(() if start is None else start.provenance), entry),
+    )

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from chemtomo.align import auto
+from chemtomo.errors import DataError
+from chemtomo.samples import Misalignment, alignment_error, particles
+
+TILTS = np.arange(-75.0, 76.0, 5.0)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return particles(
+        shape=(72, 72),
+        tilts_deg=TILTS,
+        misalignment=Misalignment(4, 0, 2, 1.5),
+        seed=5,
+        dose=500,
+        pedestal=0.1,
+    )
+
+
+def module():
+    import importlib
+
+    return importlib.import_module("chemtomo.align.auto")
+
+
+def test_one_call_aligns(made):
+    found = auto(made.series)
+    error = alignment_error(made.truth, found, made.positions)
+    assert error.rms_px < 0.2
+    assert abs(error.angle_deg) < 0.3
+    assert found.method == "auto"
+    scores = found.provenance[-1]["noise over signal"]
+    assert set(scores) >= {"as recorded", "center_of_mass", "phase_correlation"}
+    assert min(scores, key=scores.get) == found.provenance[-1]["coarse"]
+
+
+def test_an_estimator_that_fails_is_left_out_and_named(made, monkeypatch):
+    def broken(series):
+        raise DataError("no mass")
+
+    monkeypatch.setitem(module()._COARSE, "center_of_mass", broken)
+    found = auto(made.series)
+    assert found.provenance[-1]["noise over signal"]["center_of_mass"] == "failed: no mass"
+    assert alignment_error(made.truth, found, made.positions).rms_px < 0.2
+
+
+def test_cancelling_returns_the_best_so_far(made):
+    found = auto(made.series, should_stop=lambda: True)
+    assert found.provenance[-1]["coarse"] == "as recorded"
+    assert len(found.matrices) == len(TILTS)
