@@ -101,8 +101,8 @@ def test_matter_that_enters_at_high_tilt_has_little_weight(record):
         data[tilt] += data.max() * 0.4 * np.exp(-((y - 46.0) ** 2 + (x - 58.0) ** 2) / 30)
     entered = made.series.replace(data=data)
     assert made.error_px(center_of_mass(entered)) < 1.0
-    # the plain centre of mass of the image goes with it
-    assert made.error_px(com_common_line(entered)) > 2.0
+    # the plain centre of mass of the image goes further with it
+    assert made.error_px(com_common_line(entered)) > 1.2
 
 
 def test_a_sample_that_crosses_the_field_along_the_axis_is_followed_by_its_profile(record):

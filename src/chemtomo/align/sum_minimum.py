@@ -1,0 +1,109 @@
+"""Offset of the tilt axis by the slice that is reconstructed best with it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+
+from chemtomo.align.current import current
+from chemtomo.align.images import prepare_images
+from chemtomo.align.quick import filtered, quick_slices, shifted
+from chemtomo.align.tilt_axis import with_axis
+from chemtomo.data import Alignment, TiltSeries
+from chemtomo.errors import DataError, ParameterError
+from chemtomo.progress import TaskProgress, finish
+
+__all__ = ["sum_minimum", "sum_minimum_steps"]
+
+_LARGEST = 128
+_ROWS = 32
+
+
+def sum_minimum(
+    series: TiltSeries, alignment: Alignment | None = None, *, max_offset_px: float | None = None
+) -> Alignment:
+    """Find the offset of the tilt axis for which reconstructed slices are sharpest.
+
+    Quick slices are made by filtered back-projection with the axis at each offset of a coarse scan, then
+    of a search around the best. A wrong offset smears matter into arcs, bright and dark. The sum of the
+    squares hardly tells, as filtering keeps it; the sum of the absolute values is smallest, and that of the
+    fourth powers largest, with the right offset. The last is taken: it tells most. The angle stays.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        It is not modified.
+    alignment : Alignment, optional
+        The alignment so far, that of the series by default; its offset is where the search begins.
+    max_offset_px : float, optional
+        How far from there the axis may be; an eighth of the width by default.
+
+    Returns
+    -------
+    Alignment
+        With the residual of the alignment so far. The scan is in the provenance.
+
+    Raises
+    ------
+    DataError
+        When values are not finite, all projections are constant, or the tilts are all equal.
+    ParameterError
+        When the largest offset is not positive and within half the width.
+    """
+    return finish(sum_minimum_steps(series, alignment, max_offset_px=max_offset_px))
+
+
+def sum_minimum_steps(
+    series: TiltSeries, alignment: Alignment | None = None, *, max_offset_px: float | None = None
+) -> Generator[TaskProgress, None, Alignment]:
+    """Do `sum_minimum`, telling the progress."""
+    from scipy import optimize
+
+    width = series.shape[2]
+    reach = width / 8 if max_offset_px is None else max_offset_px
+    if not 0 < reach <= width / 2:
+        raise ParameterError(
+            f"largest offset: found {reach:g} pixels; expected more than 0, at most {width / 2:g}"
+        )
+    start = current(series, alignment)
+    images = prepare_images(series, start, _LARGEST)
+    tilts = images.tilts_deg[images.usable]
+    if np.ptp(tilts) < 1.0:
+        raise DataError(
+            f"tilt series {series.name!r}: found tilts from {tilts.min():g} to {tilts.max():g} degrees; "
+            "sum-minimum expects different ones"
+        )
+    stack = images.stack[images.usable]
+    rows = np.array_split(np.arange(images.shape[0]), min(_ROWS, images.shape[0]))
+    sinograms = filtered(np.stack([stack[:, one].mean(axis=1) for one in rows]), tilts)
+
+    strength = max(float((sinograms.astype(np.float64) ** 4).sum()), 1e-300)
+
+    def misfit(offset: float) -> float:
+        slices = quick_slices(shifted(sinograms, offset), tilts)
+        return -float((slices.astype(np.float64) ** 4).sum()) / strength
+
+    steps = max(2, round(reach / images.factor))
+    offsets = reach / images.factor * np.arange(-steps, steps + 1) / steps
+    found = []
+    for number, offset in enumerate(offsets):
+        found.append(misfit(float(offset)))
+        yield TaskProgress(number, offsets.size + 1, "offset of the tilt axis")
+    best, step = float(offsets[int(np.argmin(found))]), float(offsets[1] - offsets[0])
+    answer = optimize.minimize_scalar(
+        misfit, bounds=(best - 1.5 * step, best + 1.5 * step), method="bounded", options={"xatol": 0.01}
+    )
+    # In the aligned frame; the middle row of the recorded one is crossed at an angle.
+    across = float(answer.x) * images.factor
+    offset_px = start.axis_offset_px + across / np.cos(np.deg2rad(start.axis_angle_deg))
+    entry = {
+        "step": "sum_minimum",
+        "max_offset_px": reach,
+        "offsets_px": (start.axis_offset_px + offsets * images.factor).tolist(),
+        "misfit": found,
+    }
+    return with_axis(start, start.axis_angle_deg, float(offset_px)).replace(
+        method=" + ".join(one for one in (start.method, "sum-minimum") if one),
+        provenance=(*start.provenance, entry),
+    )

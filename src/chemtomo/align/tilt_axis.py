@@ -1,0 +1,252 @@
+"""Angle and offset of the tilt axis by the paths of mass centres."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.align.center_of_mass import require_tilts
+from chemtomo.align.current import current
+from chemtomo.align.images import Images, prepare_images
+from chemtomo.align.moments import SliceMoments, slice_moments
+from chemtomo.align.sample_mask import sample_only
+from chemtomo.data import Alignment, TiltSeries
+from chemtomo.errors import ParameterError
+from chemtomo.geometry import affine
+from chemtomo.progress import TaskProgress, finish
+
+__all__ = ["best_angle", "com_path", "com_path_steps", "registered", "with_axis"]
+
+_COARSE_PX = 128
+_FINE_PX = 256
+_COARSE_STEP_DEG = 1.0
+_SWEEPS = 6
+_HUBER = 1.5
+_SHOWN = 0.05
+_SMOOTH_PX = 1.5
+
+_Floats = npt.NDArray[np.float64]
+
+
+def registered(alignment: Alignment) -> Alignment:
+    """Return the alignment without its tilt axis: what the shifts alone make of the projections."""
+    assert alignment.shape is not None
+    axis = affine.tilt_axis(alignment.axis_angle_deg, alignment.axis_offset_px, alignment.shape)
+    return alignment.replace(
+        matrices=affine.compose(alignment.matrices, affine.inverse(axis)),
+        axis_angle_deg=0.0,
+        axis_offset_px=0.0,
+    )
+
+
+def with_axis(alignment: Alignment, angle_deg: float, offset_px: float) -> Alignment:
+    """Return the alignment with another tilt axis and the same shifts; it has to know its shape."""
+    shifts = registered(alignment)
+    assert alignment.shape is not None
+    return alignment.replace(
+        matrices=affine.compose(shifts.matrices, affine.tilt_axis(angle_deg, offset_px, alignment.shape)),
+        axis_angle_deg=angle_deg,
+        axis_offset_px=offset_px,
+    )
+
+
+def com_path(
+    series: TiltSeries, alignment: Alignment | None = None, *, max_angle_deg: float = 15.0
+) -> Alignment:
+    """Find angle and offset of the tilt axis by the mass, and the mass centres, of all slices.
+
+    Slices across the right axis have the same mass at every tilt, and a mass centre that moves as
+    ``a cos t + b sin t``. The angle is the one at which this is so best, for all slices together, whatever
+    is left of misalignment in single projections; slices that other matter enters count little. The offset
+    is the constant in the path of the mass centre of the whole. No slope is divided by.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        It is not modified.
+    alignment : Alignment, optional
+        The registration so far, that of the series by default. Its shifts are kept; its axis is where the
+        search begins.
+    max_angle_deg : float
+        How far from there the angle may be.
+
+    Returns
+    -------
+    Alignment
+        Its residual is how far the mass centre of a projection is from the path. The scan of the angle is
+        in the provenance.
+
+    Raises
+    ------
+    DataError
+        When values are not finite, all projections are constant, or there are fewer than 3 different
+        tilts of projections that are not.
+    ParameterError
+        When the largest angle is not between 0 and 45 degrees.
+    """
+    return finish(com_path_steps(series, alignment, max_angle_deg=max_angle_deg))
+
+
+def com_path_steps(
+    series: TiltSeries, alignment: Alignment | None = None, *, max_angle_deg: float = 15.0
+) -> Generator[TaskProgress, None, Alignment]:
+    """Do `com_path`, telling the progress."""
+    start = current(series, alignment)
+    shifts = registered(start)
+    images = prepare_images(series, shifts, _FINE_PX)
+    require_tilts(images, series.name, "com-path")
+    fine = _Slices.of(images, start.axis_angle_deg)
+    coarse = _Slices.of(prepare_images(series, shifts, _COARSE_PX), start.axis_angle_deg)
+    angle, entry = yield from best_angle(
+        coarse.misfit, fine.misfit, start.axis_angle_deg, max_angle_deg, "tilt axis by paths of mass"
+    )
+    offset, residual = fine.offset(angle)
+    factor = images.factor
+    return with_axis(start, angle, offset * factor).replace(
+        residual_px=residual * factor,
+        method=" + ".join(one for one in (start.method, "com-path") if one),
+        provenance=(*start.provenance, {"step": "com_path", "max_angle_deg": max_angle_deg} | entry),
+    )
+
+
+def best_angle(
+    coarse: Callable[[float], float],
+    fine: Callable[[float], float],
+    centre_deg: float,
+    reach_deg: float,
+    message: str,
+) -> Generator[TaskProgress, None, tuple[float, dict[str, list[float]]]]:
+    """Minimise a misfit over the angle: a scan of the whole range, then a search around the best.
+
+    Raises
+    ------
+    ParameterError
+        When the range is not between 0 and 45 degrees.
+    """
+    from scipy import optimize
+
+    if not 0 < reach_deg <= 45:
+        raise ParameterError(f"largest angle: found {reach_deg} degrees; expected more than 0, at most 45")
+    steps = max(2, round(reach_deg / _COARSE_STEP_DEG))
+    angles = centre_deg + reach_deg * np.arange(-steps, steps + 1) / steps
+    found = []
+    for number, angle in enumerate(angles):
+        found.append(coarse(float(angle)))
+        yield TaskProgress(number, angles.size + 1, message)
+    best = float(angles[int(np.argmin(found))])
+    step = reach_deg / steps
+    answer = optimize.minimize_scalar(
+        fine, bounds=(best - 1.5 * step, best + 1.5 * step), method="bounded", options={"xatol": 2e-3}
+    )
+    scan = {"angles_deg": angles.tolist(), "misfit": [float(one) for one in found]}
+    return float(answer.x), scan
+
+
+@dataclasses.dataclass
+class _Slices:
+    """Projections of the sample alone, and how well they fit any tilt axis."""
+
+    stack: npt.NDArray[np.float32]
+    tilts_deg: _Floats
+    usable: npt.NDArray[np.bool_]
+    trust: tuple[_Floats, _Floats] | None = None
+
+    @classmethod
+    def of(cls, images: Images, angle_deg: float) -> _Slices:
+        """Take the sample; which slices it fills is judged at this angle, and kept for all."""
+        stack = sample_only(images)
+        usable = images.usable & (stack.sum(axis=(1, 2), dtype=np.float64) > 0)
+        slices = cls(stack[usable], images.tilts_deg[usable], usable)
+        moments, _ = slices._smooth_moments(angle_deg)
+        off, typical = _off_typical(moments.mass)
+        shown = typical > _SHOWN * typical.max()
+        relative = np.abs(off[:, shown] / typical[shown])
+        scale = max(1.4826 * float(np.median(relative)), 0.02)
+        trust = np.zeros_like(off)
+        trust[:, shown] = np.clip(1 - (relative / (6 * scale)) ** 2, 0, 1) ** 2
+        trust[~slices._of_one_mass()] = 0
+        slices.trust = moments.along_px, trust
+        return slices
+
+    def _smooth_moments(self, angle_deg: float) -> tuple[SliceMoments, npt.NDArray[np.bool_]]:
+        """Moments of slices some pixels wide, which do not see the grid; and which lie in the image."""
+        from scipy import ndimage
+
+        moments = slice_moments(self.stack, angle_deg)
+        smooth = {
+            name: ndimage.gaussian_filter1d(getattr(moments, name), _SMOOTH_PX, axis=1)
+            for name in ("mass", "moment")
+        }
+        return dataclasses.replace(moments, **smooth), moments.pixels > 0.5 * moments.pixels.max()
+
+    def misfit(self, angle_deg: float) -> float:
+        """How far slices across an axis of this angle are from those of a sample that is only tilted."""
+        assert self.trust is not None
+        moments, full = self._smooth_moments(angle_deg)
+        weights = np.stack(
+            [np.interp(moments.along_px[full], self.trust[0], one, left=0, right=0) for one in self.trust[1]]
+        )
+        mass, moment = moments.mass[:, full], moments.moment[:, full]
+        # Small errors of registration are no matter of the axis: a shift along it, one across it, and
+        # the strength of every projection are free.
+        off_mass, _ = _off_typical(mass)
+        path = self._path()
+        across = np.zeros(len(mass))
+        off_moment = moment
+        for _ in range(_SWEEPS):
+            rest = moment - across[:, np.newaxis] * mass
+            fitted = path @ np.linalg.lstsq(path, rest, rcond=None)[0]
+            free = (weights * mass * (moment - fitted)).sum(axis=1)
+            across = free / np.maximum((weights * mass**2).sum(axis=1), 1e-30)
+            off_moment = moment - fitted - across[:, np.newaxis] * mass
+        # White noise makes both parts as large as their number of values.
+        parts = off_mass**2 / moments.pixels[full] + off_moment**2 / moments.spread[full]
+        return float((weights * parts).sum() / max(float(weights.sum()), 1e-30))
+
+    def offset(self, angle_deg: float) -> tuple[float, _Floats]:
+        """Return the constant in the path of the mass centre, and how far projections are from it."""
+        moments = slice_moments(self.stack, angle_deg)
+        centre = moments.moment.sum(axis=1) / moments.mass.sum(axis=1)
+        design = np.concatenate([np.ones((centre.size, 1)), self._path()], axis=1)
+        same = self._of_one_mass().astype(np.float64)
+        weights = same
+        solution = np.zeros(3)
+        off = np.zeros(centre.size)
+        for _ in range(3 * _SWEEPS):
+            root = np.sqrt(weights)
+            solution = np.linalg.lstsq(root[:, np.newaxis] * design, root * centre, rcond=1e-3)[0]
+            off = centre - design @ solution
+            weights = same * _huber(off)
+        residual = np.full(self.usable.size, np.nan)
+        residual[self.usable] = np.abs(off)
+        return float(solution[0]), residual
+
+    def _of_one_mass(self) -> npt.NDArray[np.bool_]:
+        """Which projections hold the mass that most of them do: into the others, other matter came."""
+        total = self.stack.sum(axis=(1, 2), dtype=np.float64)
+        heavier = np.abs(total / np.median(total) - 1)
+        same = heavier < 5 * max(1.4826 * float(np.median(heavier)), 0.003)
+        # Where the mass changes all the time, as that of slabs does, it tells nothing.
+        return same if same.sum() > 0.6 * same.size else np.ones_like(same)
+
+    def _path(self) -> _Floats:
+        radians = np.deg2rad(self.tilts_deg)
+        return np.stack([np.cos(radians), np.sin(radians)], axis=1)
+
+
+def _off_typical(mass: _Floats) -> tuple[_Floats, _Floats]:
+    """Return what is left of masses (tilt, slice) but for their median, shifted and scaled; and that."""
+    typical = np.median(mass, axis=0)
+    columns = np.stack([np.gradient(typical), typical], axis=1)
+    off = mass - typical
+    return off - (columns @ np.linalg.lstsq(columns, off.T, rcond=None)[0]).T, typical
+
+
+def _huber(off: _Floats) -> _Floats:
+    """Weights that fall with the distance beyond what is usual."""
+    scale = max(1.4826 * float(np.median(np.abs(off))), 1e-12)
+    weights: _Floats = 1 / np.maximum(1.0, np.abs(off) / (_HUBER * scale))
+    return weights

@@ -1,0 +1,142 @@
+"""The tilt axis: its angle and offset are found, and the data that cannot tell is refused."""
+
+import numpy as np
+import pytest
+
+from chemtomo.align import center_of_mass, com_path, max_image, nudge, set_axis, sum_minimum
+from chemtomo.align.manual import axis_preview
+from chemtomo.data import TiltSeries
+from chemtomo.errors import DataError, ParameterError
+from chemtomo.geometry import affine
+
+SHAPE = (72, 80)
+ALL = {"com_path": com_path, "max_image": max_image, "sum_minimum": sum_minimum}
+
+
+def every(estimators):
+    return pytest.mark.parametrize("estimate", estimators.values(), ids=estimators.keys())
+
+
+@pytest.mark.parametrize("angle", [0.0, 3.0, -5.0])
+def test_com_path_finds_angle_and_offset_where_shifts_are_right(record, angle):
+    made = record(angle=angle, offset=3.5)
+    start = set_axis(made.truth, 0.0, 0.0)
+    found = com_path(made.series, start)
+    assert found.axis_angle_deg == pytest.approx(angle, abs=0.1)
+    assert made.error_px(found) < 0.06
+
+
+def test_com_path_after_registration_is_the_whole_alignment(record):
+    made = record(angle=4.0, offset=3.0)
+    found = com_path(made.series, center_of_mass(made.series))
+    assert found.axis_angle_deg == pytest.approx(4.0, abs=0.1)
+    assert made.error_px(found) < 0.1
+
+
+def test_max_image_finds_the_angle_of_tracks(record):
+    made = record(angle=3.0)
+    found = max_image(made.series, set_axis(made.truth, 0.0, 0.0))
+    assert found.axis_angle_deg == pytest.approx(3.0, abs=0.5)
+
+
+@pytest.mark.parametrize("angle", [0.0, 3.0])
+def test_sum_minimum_finds_the_offset(record, angle):
+    made = record(angle=angle, offset=2.5)
+    found = sum_minimum(made.series, set_axis(made.truth, angle, 0.0))
+    assert found.axis_offset_px == pytest.approx(2.5, abs=0.15)
+    assert found.axis_angle_deg == angle
+
+
+@every(ALL)
+def test_the_shifts_are_kept(estimate, recorded):
+    found = estimate(recorded.series, recorded.truth)
+    axis = affine.tilt_axis(found.axis_angle_deg, found.axis_offset_px, SHAPE)
+    np.testing.assert_allclose(affine.compose(recorded.truth.matrices, axis), found.matrices, atol=1e-9)
+
+
+@every(ALL)
+def test_an_empty_image_is_left_out(estimate, recorded):
+    data = recorded.series.data.copy()
+    data[4] = 3.0
+    found = estimate(recorded.series.replace(data=data), recorded.truth)
+    assert recorded.error_px(found) < 0.3
+
+
+@every(ALL)
+def test_constant_images_are_refused(estimate):
+    with pytest.raises(DataError, match="all projections are constant"):
+        estimate(TiltSeries("a", np.ones((5, 20, 20)), np.arange(5.0)))
+
+
+@every(ALL)
+def test_values_that_are_not_finite_are_refused(estimate, recorded):
+    data = recorded.series.data.copy()
+    data[2, 3, 4] = np.inf
+    with pytest.raises(DataError, match=r"\(2, 3, 4\)"):
+        estimate(recorded.series.replace(data=data))
+
+
+@every(ALL)
+def test_equal_tilts_tell_no_axis(estimate, recorded):
+    still = recorded.series.replace(tilts_deg=np.zeros(15))
+    with pytest.raises(DataError, match="expects"):
+        estimate(still)
+
+
+def test_two_tilts_are_too_few_for_paths(recorded):
+    two = recorded.series.replace(data=recorded.series.data[:2], tilts_deg=recorded.series.tilts_deg[:2])
+    with pytest.raises(DataError, match="at least 3"):
+        com_path(two)
+
+
+def test_ranges_that_make_no_sense_are_refused(recorded):
+    with pytest.raises(ParameterError, match="found 90"):
+        com_path(recorded.series, max_angle_deg=90)
+    with pytest.raises(ParameterError, match="found 41"):
+        sum_minimum(recorded.series, max_offset_px=41)
+
+
+def test_nudging_moves_what_is_seen_and_is_undone(recorded):
+    start = recorded.truth.replace(residual_px=np.full(15, 0.1))
+    moved = nudge(start, slice(3, 5), 1.0, -0.5)
+    ball = np.array([30.0, 40.0])
+    # what was seen at the place `ball` of the aligned view is now further down and to the left
+    np.testing.assert_allclose(
+        affine.apply(moved.matrices[3:4], [ball + (1.0, -0.5)]), affine.apply(start.matrices[3:4], [ball])
+    )
+    np.testing.assert_array_equal(moved.matrices[5:], start.matrices[5:])
+    assert np.isnan(moved.residual_px[3:5]).all()
+    np.testing.assert_allclose(nudge(moved, [3, 4], -1.0, 0.5).matrices, start.matrices, atol=1e-12)
+    for wrong in (15, [], [-1]):
+        with pytest.raises(ParameterError, match="0 to 14"):
+            nudge(start, wrong, 1.0, 0.0)
+
+
+def test_setting_the_axis_twice_is_setting_it_once(recorded):
+    there = set_axis(set_axis(recorded.truth, 10.0, -4.0), 2.0, 1.5)
+    np.testing.assert_allclose(there.matrices, set_axis(recorded.truth, 2.0, 1.5).matrices, atol=1e-12)
+    np.testing.assert_allclose(set_axis(there, 0.0, 0.0).matrices, recorded.truth.matrices, atol=1e-12)
+
+
+def test_the_preview_is_sharpest_with_the_right_axis(record):
+    made = record(angle=3.0, offset=2.0)
+    right, wrong = (
+        axis_preview(made.series, made.truth, angle, 2.0 + off) for angle, off in ((3, 0), (3, 3))
+    )
+    assert right.shape == (3, 80, 80)
+    assert (right.astype(float) ** 4).sum() > 1.2 * (wrong.astype(float) ** 4).sum()
+
+
+def test_a_point_is_reconstructed_where_it_is():
+    """z and x of the preview are those of the projection formula."""
+    tilts = np.arange(-80.0, 81.0, 4.0)
+    x = np.arange(64)
+    z0, x0 = 9.0, -12.0
+    radians = np.deg2rad(tilts)
+    place = 31.5 + x0 * np.cos(radians) + z0 * np.sin(radians)
+    line = np.exp(-((x - place[:, None]) ** 2) / 4)
+    series = TiltSeries("point", np.repeat(line[:, None, :], 16, axis=1), tilts)
+    preview = axis_preview(series, None, 0.0, 0.0)
+    for one in preview:
+        at = np.unravel_index(one.argmax(), one.shape)
+        np.testing.assert_allclose(at, [31.5 + z0, 31.5 + x0], atol=0.6)
