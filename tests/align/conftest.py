@@ -48,6 +48,7 @@ def _record(
     pedestal=0.0,
     noise=0.0,
     needle=False,
+    sizes=(1.5, 3.0),
     seed=0,
     name="HAADF",
 ):
@@ -57,7 +58,7 @@ def _record(
     number = 24
     balls = rng.normal(0, 1, (number, 3))
     balls *= (14 * rng.uniform(0.3, 1, number) ** (1 / 3) / np.linalg.norm(balls, axis=1))[:, None]
-    sizes, weights = rng.uniform(1.5, 3.0, number), rng.uniform(0.5, 2.0, number)
+    widths, weights = rng.uniform(*sizes, number), rng.uniform(0.5, 2.0, number)
     if needle:
         balls[:, 1] = rng.uniform(-60, 60, number)
         balls[:, [0, 2]] *= 0.5
@@ -70,7 +71,7 @@ def _record(
     seen = np.einsum("nij,nkj->nki", matrices[:, :, :2], places) + matrices[:, None, :, 2]
     rows, columns = np.arange(SHAPE[0]), np.arange(SHAPE[1])
     data = np.zeros((tilts.size, *SHAPE))
-    for ball, (size, weight) in enumerate(zip(sizes, weights, strict=True)):
+    for ball, (size, weight) in enumerate(zip(widths, weights, strict=True)):
         down = np.exp(-((rows - seen[:, ball, :1]) ** 2) / (2 * size**2))
         right = np.exp(-((columns - seen[:, ball, 1:]) ** 2) / (2 * size**2))
         data += weight * down[:, :, None] * right[:, None, :]
@@ -84,7 +85,7 @@ def _record(
 
 @pytest.fixture(scope="session")
 def record():
-    """Return the function that simulates: angle, offset, jitter, tilts, pedestal, noise, needle, seed."""
+    """Return the function that simulates a recording."""
     return _record
 
 
