@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io.archive import ARCHIVE_SUFFIX, unpacked
 from chemtomo.io.formats import MDOC_SUFFIX, format_of, readable_suffixes
 from chemtomo.io.mdoc import Mdoc, read_mdoc
 from chemtomo.io.ome_zarr_series import holds_tilt_series, holds_zarr
@@ -46,7 +47,8 @@ def expand(paths: Iterable[Path]) -> list[Source]:
     ----------
     paths : iterable of pathlib.Path
         Files; folders, of which all files with an ending of `readable_suffixes` are taken, but not those
-        in folders inside; ``.mdoc`` files, for which the stack or the images that they describe are taken.
+        in folders inside; ``.mdoc`` files, for which the stack or the images that they describe are taken;
+        Zip archives of such files, also in folders.
 
     Raises
     ------
@@ -61,6 +63,8 @@ def expand(paths: Iterable[Path]) -> list[Source]:
             sources = _in_folder(path)
         elif path.suffix.lower() == MDOC_SUFFIX:
             sources = _of_mdoc(path)
+        elif path.suffix.lower() == ARCHIVE_SUFFIX:
+            sources = _in_archive(path)
         else:
             sources = [Source(path)]
         for one in sources:
@@ -120,6 +124,23 @@ def _in_folder(folder: Path) -> list[Source]:
             f"{folder}: found no file in the folder that can be read; expected {', '.join(known)}"
         )
     return sorted(sources.values(), key=lambda one: natural_order(one.path))
+
+
+def _in_archive(path: Path) -> list[Source]:
+    """Return the files in an archive: of its folders too, which are not those of a Zarr image."""
+    known = readable_suffixes()
+    folder = unpacked(path)
+    folders = [folder, *(one for one in sorted(folder.rglob("*"), key=natural_order) if one.is_dir())]
+    images = [one for one in folders[1:] if one.suffix.lower() in known]
+    sources: list[Source] = []
+    for one in folders:
+        if any(image == one or image in one.parents for image in images):
+            continue
+        if any(each.suffix.lower() in known for each in one.iterdir()):
+            sources += _in_folder(one)
+    if not sources:
+        raise ReadError(f"{path}: found no file in the archive that can be read; expected {', '.join(known)}")
+    return sources
 
 
 def _of_mdoc(path: Path) -> list[Source]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from chemtomo.errors import ReadError
 from chemtomo.io import hdf5, hyperspy_files, mrc, numpy_files, ome_zarr_series, rosetta, tiff
+from chemtomo.io.archive import ARCHIVE_SUFFIX
 from chemtomo.io.found import Found
 
 __all__ = ["FORMATS", "TiltSeriesFormat", "find", "format_of", "readable_suffixes"]
@@ -67,7 +68,9 @@ FORMATS: tuple[TiltSeriesFormat, ...] = (
 
 def readable_suffixes() -> tuple[str, ...]:
     """Return the endings of file names that `read` knows, in lower case with the dot."""
-    return tuple(dict.fromkeys((*(suffix for one in FORMATS for suffix in one.suffixes), MDOC_SUFFIX)))
+    return tuple(
+        dict.fromkeys((*(suffix for one in FORMATS for suffix in one.suffixes), MDOC_SUFFIX, ARCHIVE_SUFFIX))
+    )
 
 
 def format_of(path: Path) -> TiltSeriesFormat | None:
