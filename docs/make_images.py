@@ -32,8 +32,10 @@ PARAMETERS = {"iterations": 150}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the pictures of the documentation.")
-    makers = {"demo": demo_pictures, "plugin": plugin_pictures}
-    parser.add_argument("names", nargs="*", choices=[*makers, []], metavar="demo|plugin", help="what to make")
+    makers = {"demo": demo_pictures, "plugin": plugin_pictures, "align": alignment_pictures}
+    parser.add_argument(
+        "names", nargs="*", choices=[*makers, []], metavar="demo|plugin|align", help="what to make"
+    )
     names = parser.parse_args().names or list(makers)
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         restart_with_a_display()
@@ -95,6 +97,49 @@ def plugin_pictures() -> dict[str, bytes]:
     viewer.scene.camera.zoom *= 1.4
     events(1.0)
     pictures["plugin-volume.png"] = png(viewer.screenshot(canvas_only=True))
+    viewer.close()
+    return pictures
+
+
+def alignment_pictures() -> dict[str, bytes]:
+    """Do what the page on alignment says in the plugin, and take a picture of each dock."""
+    from napari import Viewer
+
+    from chemtomo.data import Dataset
+    from chemtomo.samples import Misalignment, particles
+    from napari_chemtomo.layers import dataset_layers
+
+    recorded = particles(
+        shape=(128, 128), misalignment=Misalignment(6.0, axis_angle_deg=3.0, axis_offset_px=4.0), counts=2.0
+    )
+    viewer = Viewer(show_welcome_screen=False)
+    viewer.window.resize(*WINDOW)
+    for data, attributes, _ in dataset_layers(Dataset((recorded.series, *recorded.maps))):
+        viewer.add_image(data, **attributes)
+    pictures = {}
+
+    _, register = viewer.window.add_plugin_dock_widget("napari-chemtomo", "Register")
+    register.reference.choose(viewer.layers["HAADF"])
+    events(0.5)
+    register.controls.run_button.click()
+    events(600.0, until=lambda: not register.controls.running)
+    for layer in viewer.layers:
+        layer.visible = layer.name == "HAADF (aligned)"
+    viewer.fit_to_view()
+    events(1.0)
+    pictures["plugin-register.png"] = window_png(viewer)
+
+    _, axis = viewer.window.add_plugin_dock_widget("napari-chemtomo", "Tilt axis", tabify=True)
+    axis.series.choose(viewer.layers["HAADF (aligned)"])
+    axis.window().raise_()
+    events(3.0)
+    pictures["plugin-tilt-axis.png"] = window_png(viewer)
+
+    _, link = viewer.window.add_plugin_dock_widget("napari-chemtomo", "Link channels", tabify=True)
+    link.controls.run_button.click()
+    events(60.0, until=lambda: not link.controls.running)
+    events(1.0)
+    pictures["plugin-link.png"] = window_png(viewer)
     viewer.close()
     return pictures
 

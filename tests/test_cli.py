@@ -168,7 +168,13 @@ def test_tilts_by_hand_are_used_by_info_and_reconstruct(run, files, tmp_path):
     status, out, _ = run("info", "--json", "--tilts", "-10:5:5", *files)
     assert status == 0
     assert [one["tilts_deg"] for one in json.loads(out)["series"]] == [[-10, -5, 0, 5, 10]] * 4
-    for command in (["info"], ["reconstruct", "-o", tmp_path / "v.mrc", "--device", "numpy"]):
+    commands = (
+        ["info"],
+        ["reconstruct", "-o", tmp_path / "v.mrc", "--device", "numpy"],
+        ["convert", "-o", tmp_path / "c.zarr"],
+        ["prepare", "-o", tmp_path / "p.zarr"],
+    )
+    for command in commands:
         status, _, err = run(*command, "--tilts", "-10:5:4", *files)
         assert status == 1
         assert "HAADF.mrc: found 4 tilts in '-10:5:4'; expected 5" in one_line(err)

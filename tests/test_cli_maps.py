@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from rsciio.hspy import file_writer
-from tests.spectra.conftest import make_specimen
+from tests.spectra.conftest import make_specimen, write_spectra
 
 from chemtomo.cli import main
 from chemtomo.io import read
@@ -28,33 +27,7 @@ def run(capfd):
 def spectra_file(tmp_path):
     """Spectra of Fe, Cu and O in a HyperSpy file."""
     series = make_specimen({"Fe_K": 60.0, "Cu_K": 40.0, "O_K": 30.0}, 100.0).series
-    path = tmp_path / "spectra.hspy"
-    names = ("tilt", "y", "x", "Energy")
-    axes = [
-        {
-            "_type": "UniformDataAxis",
-            "name": name,
-            "units": unit,
-            "size": size,
-            "scale": scale,
-            "offset": offset,
-            "navigate": name != "Energy",
-        }
-        for name, unit, size, scale, offset in zip(
-            names,
-            ("degree", "nm", "nm", "keV"),
-            series.shape,
-            (60.0, 2.0, 2.0, 0.01),
-            (-30.0, 0.0, 0.0, 0.0),
-            strict=True,
-        )
-    ]
-    metadata = {"General": {"title": "EDX"}, "Signal": {"signal_type": "EDS_TEM"}}
-    signal = {"data": series.data, "axes": axes, "metadata": metadata, "original_metadata": {}}
-    signal |= {"attributes": {"_lazy": False}, "package_info": {}, "models": {}}
-    signal |= {"tmp_parameters": {}, "learning_results": {}}
-    file_writer(str(path), signal)
-    return path
+    return write_spectra(series, tmp_path / "spectra.hspy")
 
 
 def test_maps_suggests_lines(run, spectra_file):

@@ -1,7 +1,7 @@
 """Fill the documentation with what the program says about itself.
 
 A line ``<!-- parameters: NAME -->`` in a page becomes the table of the parameters of the model
-``NAME`` in `chemtomo.pipeline.parameters`, so that no page repeats a default.
+``NAME`` in `chemtomo.pipeline`, so that no page repeats a default.
 """
 
 import re
@@ -10,7 +10,8 @@ from typing import Any, get_args
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from chemtomo.pipeline import parameters
+import chemtomo.cli.app  # noqa: F401 - all models of the commands are known then
+from chemtomo.pipeline.parameters import Parameters
 
 MARK = re.compile(r"^<!-- parameters: (\w+) -->$", re.MULTILINE)
 
@@ -23,11 +24,21 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def parameter_table(name: str) -> str:
     """Return the table of the model `name` in Markdown."""
     rows = ["| option | default | may be | |", "|---|---|---|---|"]
-    for key, field in getattr(parameters, name).model_fields.items():
+    for key, field in _models()[name].model_fields.items():
         option = "--" + key.replace("_", "-")
         cells = (f"`{option}`", default_text(field), bounds_text(field), field.description or "")
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
+
+
+def _models() -> dict[str, type[Parameters]]:
+    found: dict[str, type[Parameters]] = {}
+    waiting = Parameters.__subclasses__()
+    while waiting:
+        model = waiting.pop()
+        found[model.__name__] = model
+        waiting += model.__subclasses__()
+    return found
 
 
 def default_text(field: FieldInfo) -> str:

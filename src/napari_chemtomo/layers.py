@@ -17,6 +17,7 @@ import numpy.typing as npt
 from chemtomo.data import Alignment, Dataset, TiltSeries, Volume, to_nanometre
 from chemtomo.data.colours import channel_colours
 from chemtomo.errors import DataError
+from chemtomo.io.lazy import lazy_mapped
 from napari_chemtomo.appearance import image_opacities, intensity_limits, volume_appearance
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALIGNED_SUFFIX",
     "METADATA_KEY",
+    "PREPARED_SUFFIX",
     "channel_name",
     "colours_beside",
     "dataset_layers",
@@ -44,6 +46,9 @@ __all__ = [
 ]
 
 METADATA_KEY = "chemtomo"
+
+PREPARED_SUFFIX = " (prepared)"
+"""Ends the name of a prepared layer; the channel has the name without it."""
 
 ALIGNED_SUFFIX = " (aligned)"
 """Ends the name of an aligned layer; the channel has the name without it."""
@@ -180,8 +185,10 @@ def to_series(layer: Layer) -> TiltSeries:
 
 
 def channel_name(layer: Layer) -> str:
-    """Return the name of a layer without what aligned layers have at its end."""
-    return layer.name.partition(ALIGNED_SUFFIX)[0] if is_tilt_series(layer) else layer.name
+    """Return the name of a layer without what prepared and aligned layers have at its end."""
+    if not is_tilt_series(layer):
+        return str(layer.name)
+    return str(layer.name).partition(ALIGNED_SUFFIX)[0].partition(PREPARED_SUFFIX)[0]
 
 
 def to_dataset(layers: Sequence[Layer]) -> Dataset:
@@ -374,9 +381,7 @@ def _layer_values(series: TiltSeries) -> Any:
     if not series.is_lazy:
         return np.asarray(data, dtype=np.float32)[:, np.newaxis]
     if isinstance(data, np.memmap):
-        from dask.array import from_array
-
-        data = from_array(data, chunks=(1, *data.shape[1:]))
+        data = lazy_mapped(data)
     return data.astype(np.float32)[:, np.newaxis]
 
 

@@ -30,15 +30,22 @@ def get_reader(path: Paths) -> Callable[[Paths], list[LayerDataTuple]] | None:
 
 
 def _read(path: Paths) -> list[LayerDataTuple]:
-    """Read one or several files, or a folder of them, as tilt series, one layer each."""
+    """Read one or several files, or a folder of them: tilt series and spectra, one layer each."""
     from napari import current_viewer
 
-    from chemtomo.io import read
+    from chemtomo.data import Dataset
+    from chemtomo.io import assemble_spectra, contents
     from napari_chemtomo.layers import dataset_layers
+    from napari_chemtomo.spectra_layers import spectra_layer
 
     viewer = current_viewer()
     try:
-        return dataset_layers(read(path), beside=viewer.layers if viewer is not None else ())
+        found = contents(path)
+        layers = [spectra_layer(one) for one in assemble_spectra(found.spectra)]
+        if found.series:
+            beside = viewer.layers if viewer is not None else ()
+            layers += dataset_layers(Dataset(found.series), beside=beside)
+        return layers
     except ChemTomoError as error:
         if viewer is not None:
             _show_soon(str(error))

@@ -36,6 +36,15 @@ def test_binary_data_is_no_angle_file(tmp_path):
         read_angles(path)
 
 
+def test_there_is_an_end_to_what_is_read(tmp_path):
+    path = tmp_path / "a.tlt"
+    path.write_text("1\n" * (1 << 16))
+    assert len(read_angles(path)) == 1 << 16
+    path.write_text("1\n" * 65537)
+    with pytest.raises(ReadError, match="found 65537 lines"):
+        read_angles(path)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -131,6 +131,26 @@ def test_signals_in_the_same_files_become_one_series_each(tmp_path, monkeypatch)
         assert np.array_equal(series.data, data[series.name][::-1])
 
 
+def test_an_overview_of_the_same_name_in_every_file_is_a_set_of_its_own(tmp_path, monkeypatch):
+    small, large = images(4, 1), np.zeros((4, 12, 14))
+
+    def find(path):
+        index = int(path.stem)
+        return [
+            Found("HAADF", stack[index], "image", tilts_deg=TILTS[index], pixel_size_nm=2.0)
+            for stack in (small, large)
+        ]
+
+    fake = formats.TiltSeriesFormat("fake", (".fake",), lambda head: False, find)
+    monkeypatch.setattr(formats, "FORMATS", (fake,))
+    for index in range(4):
+        (tmp_path / f"{index}.fake").touch()
+    dataset = read(tmp_path)
+    assert dataset.names == ("HAADF (1)", "HAADF (2)")
+    assert [one.shape for one in dataset] == [(4, 6, 7), (4, 12, 14)]
+    assert read(tmp_path / "0.fake").names == ("HAADF (1)", "HAADF (2)")
+
+
 @pytest.mark.parametrize(
     ("stems", "names"),
     [

@@ -134,3 +134,12 @@ def test_a_volume_is_no_tilt_series(tmp_path):
     write(volume, tmp_path / "v.hspy")
     with pytest.raises(ReadError, match=r"v\.hspy.*volume"):
         read(tmp_path / "v.hspy")
+
+
+def test_what_is_no_zspy_is_refused_by_name(tmp_path):
+    (tmp_path / "text.zspy").write_text("nothing")
+    (tmp_path / "folder.zspy").mkdir()
+    (tmp_path / "folder.zspy" / ".zgroup").write_text("{")
+    for name, expected in (("text", "neither a folder nor a Zip"), ("folder", "ZSPY")):
+        with pytest.raises(ReadError, match=rf"{name}\.zspy.*{expected}"):
+            find(tmp_path / f"{name}.zspy")

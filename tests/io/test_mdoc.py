@@ -128,6 +128,10 @@ def test_what_is_wrong_is_said_with_its_line(text, said):
     assert said in message(text)
 
 
+def test_there_is_an_end_to_what_is_read():
+    assert "found 400001 lines" in message("a = 1\n" * 400_001)
+
+
 def test_a_pixel_size_that_is_no_number():
     assert "PixelSpacing = 'wide'" in message("PixelSpacing = wide", lambda mdoc: mdoc.pixel_size_nm)
 

@@ -161,6 +161,39 @@ def test_velox_energy_loss_has_its_ranges_and_no_pedestal(velox_file):
     np.testing.assert_allclose(np.asarray(series.data[0]), expected, atol=1e-4)
 
 
+def _at_tilt(source: Path, target: Path, tilt_deg: float) -> Path:
+    """Copy a Velox file as if it had been recorded at another tilt."""
+    target.write_bytes(source.read_bytes())
+    with h5py.File(target, "r+") as file:
+        for group in (one for kind in file["Data"].values() for one in kind.values()):
+            if not isinstance(group, h5py.Group) or "Metadata" not in group:
+                continue
+            frames = group["Metadata"][...]
+            said = json.loads(frames[:, 0].tobytes().rstrip(b"\0"))
+            said["Stage"]["AlphaTilt"] = str(np.deg2rad(tilt_deg))
+            text = np.frombuffer(json.dumps(said).encode(), np.uint8)
+            frames[:] = 0
+            frames[: text.size, 0] = text
+            group["Metadata"][...] = frames
+    return target
+
+
+def test_a_set_of_velox_files_is_sorted_by_the_stage(velox_file, tmp_path):
+    tilts = {"b": -31.5, "a": 2.0, "c": 40.25}
+    paths = [_at_tilt(velox_file, tmp_path / f"{name}.emd", tilt) for name, tilt in tilts.items()]
+    dataset = read(paths)
+    assert "DF-S" in dataset.names
+    for series in dataset:
+        np.testing.assert_allclose(series.tilts_deg, sorted(tilts.values()), atol=1e-9)
+        assert series.shape[0] == 3
+    for signal in ("EDX", "EELS 480"):
+        spectra = read_spectra(tmp_path, signal=signal)
+        np.testing.assert_allclose(spectra.tilts_deg, sorted(tilts.values()), atol=1e-9)
+        single = read_spectra(velox_file, signal=signal)
+        for image in spectra.spectrum_images():
+            np.testing.assert_array_equal(image, np.asarray(single.data[0]))
+
+
 def test_reading_leaves_no_file_open(velox_file, tmp_path):
     """A file can be removed while it is shown; reading its values afterwards says what is missing."""
     copied = tmp_path / "copy.emd"
@@ -189,3 +222,12 @@ def test_info_lists_every_file(vendor, velox_file, name, capsys):
     assert main(["info", str(path)]) == 0
     shown = capsys.readouterr().out
     assert all(one.name in shown for _, one in found.spectra)
+
+
+def test_pruned_spectra_are_mentioned(velox_file, tmp_path):
+    pruned = tmp_path / "pruned.emd"
+    pruned.write_bytes(velox_file.read_bytes())
+    with h5py.File(pruned, "r+") as file:
+        del file["Data/SpectrumStream"]
+    assert any("pruned" in note for note in read(pruned)["DF-S"].notes)
+    assert not any("pruned" in note for note in read(velox_file)["DF-S"].notes)

@@ -20,11 +20,12 @@ def _forget(monkeypatch, tmp_path):
     """Keep every test from the settings and parameters of the user and of the other tests."""
     from napari import settings
 
-    from napari_chemtomo.widgets import reconstruct
+    from napari_chemtomo.widgets import reconstruct, register
 
     monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     settings._clear_plugin_settings_cache()
     monkeypatch.setattr(reconstruct, "_remembered", {})
+    monkeypatch.setattr(register, "_remembered", {})
     yield
     settings._clear_plugin_settings_cache()
 

@@ -105,6 +105,14 @@ def test_a_dragged_window_is_the_one_that_is_mapped(dock, viewer, qtbot):
     assert entry["background_keV"][0] == [7.4, 7.6]
 
 
+def test_what_is_listed_and_not_checked_is_fitted_without_a_map(dock, viewer, qtbot):
+    dock.lines.topLevelItem(dock.lines.lines().index("Cu_Ka")).setCheckState(0, Qt.CheckState.Unchecked)
+    dock.form.set_values({"method": "fit"})
+    _run(qtbot, dock)
+    assert {layer.name for layer in _map_layers(viewer)} == {"Fe", "O"}
+    assert to_series(viewer.layers["Fe"]).provenance[-1]["fitted"]["Cu_K"] > 0
+
+
 def test_a_line_is_added_by_typing_and_left_out_by_its_check(dock, viewer, qtbot):
     qtbot.keyClicks(dock.new_line, "Fe_Kb")
     _click(qtbot, dock.add_button)

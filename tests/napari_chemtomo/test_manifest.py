@@ -103,3 +103,11 @@ def test_the_device_setting_says_what_the_model_says(source):
 def test_the_reader_is_asked_about_folders(source):
     (reader,) = source["contributions"]["readers"]
     assert reader["accepts_directories"] is True
+
+
+def test_the_dock_prepare_is_a_widget_and_in_the_menu(source):
+    """Its title is that of the page and of the tests that open it."""
+    titles = {one["command"]: one["display_name"] for one in source["contributions"]["widgets"]}
+    assert titles["napari-chemtomo.prepare"] == "Prepare"
+    menu = [one["command"] for one in source["contributions"]["menus"]["napari/layers/transform"]]
+    assert "napari-chemtomo.prepare" in menu

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+from tests.spectra.conftest import make_specimen, write_spectra
 
-from chemtomo.data import Volume
+from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.errors import ReadError
-from chemtomo.io import mrc, read, write, write_dataset
+from chemtomo.io import lazy, mrc, numpy_files, read, write, write_dataset
 from napari_chemtomo.layers import to_dataset
 from napari_chemtomo.reader import get_reader
 from napari_chemtomo.sample_data import simulated_series
+from napari_chemtomo.spectra_layers import to_spectra
 
 
 def test_files_opened_one_by_one_become_a_dataset(viewer, dataset, tmp_path):
@@ -41,6 +43,31 @@ def test_a_folder_is_opened_as_one_dataset(viewer, dataset, tmp_path):
     (tmp_path / "notes.txt").write_text("a note")
     viewer.open(str(tmp_path), plugin="napari-chemtomo")
     assert set(to_dataset(list(viewer.layers)).names) == set(dataset.names)
+
+
+def test_spectra_become_a_layer_of_their_sum(viewer, tmp_path):
+    spectra = make_specimen({"Fe_K": 20.0}, 10.0).series
+    viewer.open(str(write_spectra(spectra, tmp_path / "edx.hspy")), plugin="napari-chemtomo")
+    (layer,) = viewer.layers
+    back = to_spectra(layer)
+    assert back.is_lazy
+    np.testing.assert_array_equal(np.asarray(back.data), spectra.data)
+    np.testing.assert_array_equal(np.asarray(layer.data)[:, 0], spectra.data.sum(axis=-1))
+    assert back.tilts_deg.tolist() == spectra.tilts_deg.tolist()
+
+
+def test_files_opened_as_a_stack_are_one_set(viewer, tmp_path):
+    """One image a tilt: File > Open Files as Stack, or dropped with Shift."""
+    paths = []
+    for number, tilt in enumerate((10, -10, 0)):
+        paths.append(str(tmp_path / f"run_{number}.tif"))
+        tifffile.imwrite(paths[-1], np.full((4, 5), number, np.float32))
+        (tmp_path / f"run_{number}.tif.mdoc").write_text(f"[ZValue = 0]\nTiltAngle = {tilt}\n")
+    viewer.open(paths, stack=True, plugin="napari-chemtomo")
+    (series,) = to_dataset(list(viewer.layers))
+    assert series.name == "run"
+    assert series.tilts_deg.tolist() == [-10, 0, 10]
+    assert series.values()[:, 0, 0].tolist() == [1, 2, 0]
 
 
 def test_folders_of_others_are_left_to_others(tmp_path):
@@ -92,6 +119,32 @@ def test_large_files_stay_in_the_file(viewer, dataset, tmp_path, monkeypatch):
     for one in back:
         np.testing.assert_array_equal(one.values(), dataset[one.name].data)
         assert one.kind == dataset[one.name].kind
+
+
+def test_channels_of_one_large_file_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(numpy_files, "_MAP_FROM_BYTES", 100)
+    data = np.arange(120, dtype=np.float32).reshape(2, 3, 4, 5)
+    path = tmp_path / "a.npy"
+    np.save(path, data)
+    path.with_suffix(".rawtlt").write_text("-10\n0\n10\n")
+    made = get_reader(str(path))(str(path))
+    assert all(hasattr(values, "dask") for values, _, _ in made)
+    for channel, (values, _, _) in zip(data, made, strict=True):
+        np.testing.assert_array_equal(np.asarray(values)[:, 0], channel)
+
+
+def test_opening_a_large_file_reads_three_projections(tmp_path, monkeypatch):
+    monkeypatch.setattr(mrc, "_MAP_FROM_BYTES", 100)
+    series = TiltSeries("Al", np.arange(700.0).reshape(7, 10, 10), np.arange(7.0))
+    (path,) = write_dataset(Dataset((series,)), tmp_path)
+    read_again = []
+    monkeypatch.setattr(
+        lazy._MappedValues,
+        "__getitem__",
+        lambda self, index: read_again.append(index[0]) or np.array(self.mapped[index]),
+    )
+    get_reader(str(path))(str(path))
+    assert sorted(one.start for one in read_again if one.stop > one.start) == [0, 3, 6]
 
 
 def test_an_error_is_raised(tmp_path):

@@ -26,10 +26,19 @@ def test_elements_and_lines_are_mapped_in_their_order(specimen):
 
 
 def test_other_elements_keep_the_background_away(specimen):
-    (plain,) = windows_of(specimen.series, ["Fe"], MapParameters())
-    (aware,) = windows_of(specimen.series, ["Fe"], MapParameters(others="Co,Mn,Ni"))
+    (plain,) = windows_of(specimen.series, ["Cu"], MapParameters())
+    (aware,) = windows_of(specimen.series, ["Cu"], MapParameters(others="Co"))
     assert plain.background != aware.background
     assert (plain.low_keV, plain.high_keV) == (aware.low_keV, aware.high_keV)
+
+
+def test_a_fit_takes_what_stands_out_with_it():
+    """Co Ka is on Fe Kb: without the iron in the fit, a map of cobalt alone would show it."""
+    made = make_specimen({"Fe_K": 150.0, "Co_K": 12.0}, 100.0, shape=(2, 16, 16), seed=8)
+    alone = make_maps(made.series, MapParameters(method="fit", lines="Co_Ka"))["Co"]
+    named = make_maps(made.series, MapParameters(method="fit", lines="Co_Ka", others="Fe"))["Co"]
+    assert "Fe_K" in alone.provenance[-1]["fitted"]
+    np.testing.assert_array_equal(alone.background, named.background)
 
 
 def test_subtracted_maps_are_no_counts(specimen):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 import chemtomo
-from chemtomo.data import Dataset, Volume
+from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.pipeline import ReconstructParameters
 from chemtomo.pipeline.preview import preview_of
 
@@ -49,6 +49,28 @@ def test_a_preview_has_the_values_of_the_whole(simulated: Dataset, method: str, 
         assert preview.data[channel].sum() == pytest.approx(whole[channel].sum(), rel=0.02)
         distance = np.linalg.norm(preview.data[channel] - whole[channel])
         assert distance < 0.25 * np.linalg.norm(whole[channel])
+
+
+@pytest.mark.parametrize("method", ["sirt", "tv"])
+def test_a_preview_has_gains_backgrounds_and_shifts_too(simulated: Dataset, method: str, opencl: str) -> None:
+    """Of the same specimen, recorded with all of them, the preview is the same but for the noise."""
+    generator = np.random.default_rng(2)
+    shifts = generator.integers(-3, 4, 24)
+    gains = np.linspace(0.6, 1.4, 24)
+
+    def record(series: TiltSeries) -> TiltSeries:
+        rolled = np.stack([np.roll(one, by, axis=-1) for one, by in zip(series.data, shifts, strict=True)])
+        data = gains[:, None, None] * rolled + 3  # without more noise: only the model is looked at
+        background = np.full(series.shape, 3.0)
+        return series.replace(data=data, gains=gains, background=background, detector_shifts_px=shifts)
+
+    channels = simulated.select(["HAADF", "Al"])
+    parameters = {"method": method, "iterations": 100 if method == "tv" else 15, "device": opencl}
+    expected = reconstruct(channels, preview=True, **parameters)
+    found = reconstruct(channels.map(record), preview=True, **parameters)
+    for one, other in zip(found.data, expected.data, strict=True):
+        assert one.sum() == pytest.approx(other.sum(), rel=0.03)
+        assert np.linalg.norm(one - other) < 0.15 * np.linalg.norm(other)
 
 
 @pytest.mark.parametrize(

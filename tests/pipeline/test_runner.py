@@ -336,3 +336,4 @@ def test_the_recipe_of_a_lazy_series_with_everything(dataset: Dataset) -> None:
     assert described["gains"] == gains.tolist()
     assert described["detector_shifts_px"][0] == -0.2
     assert max(seen) == series.data[0].nbytes
+    assert len(seen) <= 2 * 9  # for the recipe and for the reconstruction

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ParameterError
+from chemtomo.geometry import affine
 from chemtomo.preprocess import bin_pixels, crop, pad
 
 
@@ -45,11 +46,16 @@ def test_cropping_undoes_padding(x, y):
 
 
 def place_in_sample(series, tilt, point):
-    """Return the aligned place in nm of a recorded pixel, given by its place in nm from the first edge."""
+    """Return the aligned place in nm of a recorded pixel, given by its place in nm from the first edge.
+
+    Along y from the first edge of the aligned frame, along x from the tilt axis, which is in its middle.
+    """
     matrix = series.alignment.matrices[tilt]
     pixel = np.asarray(point) / series.pixel_size_nm - 0.5
     aligned = np.linalg.solve(matrix[:, :2], pixel - matrix[:, 2])
-    return (aligned + 0.5) * series.alignment.pixel_size_nm
+    assert series.alignment.shape == series.shape[1:]
+    aligned -= (-0.5, (series.shape[2] - 1) / 2)
+    return aligned * series.alignment.pixel_size_nm
 
 
 def test_an_alignment_follows_cropping_padding_and_binning():
@@ -70,8 +76,29 @@ def test_an_alignment_follows_cropping_padding_and_binning():
             for point in ((3.0, 5.0), (20.0, 30.0)):
                 expected = place_in_sample(one, tilt, point)
                 found = place_in_sample(done, tilt, np.add(point, moved))
-                np.testing.assert_allclose(found, expected, atol=1e-9)
-    assert bin_pixels(one, 3).alignment.shape == (4, 6)
+                np.testing.assert_allclose(found, np.add(expected, (moved[0], 0)), atol=1e-9)
+
+
+@given(
+    angle=st.floats(-20, 20),
+    offset=st.floats(-4, 4),
+    start=st.integers(0, 5),
+    bins=st.sampled_from([1, 2, 3]),
+)
+def test_the_axis_that_an_alignment_tells_is_where_its_matrices_have_it(angle, offset, start, bins):
+    shape = (13, 20)
+    matrices = affine.tilt_axis(angle, offset, shape)
+    alignment = Alignment("A", [0.0], matrices, angle, offset, shape=shape)
+    one = TiltSeries("A", np.zeros((1, *shape)), [0.0], alignment=alignment)
+    done = bin_pixels(crop(one, (start, 20), (1, 12)), bins).alignment
+    expected = affine.tilt_axis(angle, done.axis_offset_px, done.shape)
+    column = (done.shape[1] - 1) / 2
+    here = affine.apply(done.matrices, [(0, column), (3, column)])[0]
+    there = affine.apply(expected, [(0, column), (3, column)])[0]
+    # both points lie on the line of the axis
+    direction = np.array([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))])
+    across = (here - there[0]) @ np.array([-direction[1], direction[0]])
+    np.testing.assert_allclose(across, 0, atol=1e-9)
 
 
 def test_binning_scales_what_is_in_pixels(full):

@@ -103,9 +103,22 @@ def in_slabs(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
 @pytest.mark.parametrize(
     "choices", [{"method": "sirt"}, {"method": "tgv", "dims": 2, "steps": "paper"}], ids=["sirt", "tgv-2"]
 )
+@pytest.mark.parametrize("whole_model", [False, True])
 def test_slices_by_themselves_are_the_same_in_slabs(
-    run: Run, tall: Dataset, choices: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    run: Run, tall: Dataset, choices: dict[str, Any], whole_model: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if whole_model:
+        last = tall.series[-1]
+        few = np.arange(1, len(last.tilts_deg), 2)
+        background = np.random.default_rng(0).uniform(0.1, 0.5, last.data[few].shape)
+        last = last.replace(
+            data=last.data[few],
+            tilts_deg=last.tilts_deg[few],
+            gains=np.linspace(0.5, 1, few.size),
+            background=background,
+            detector_shifts_px=np.full(few.size, 0.3),
+        )
+        tall = Dataset((*tall.series[:-1], last))
     whole = run(tall, **choices)
     in_slabs(monkeypatch, 15)
     parts = run(tall, **choices)

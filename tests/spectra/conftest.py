@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,3 +64,41 @@ def make_specimen(
 def specimen() -> Specimen:
     """Fe and Cu far apart, with Co of which the Ka line falls on the Kb line of Fe."""
     return make_specimen({"Fe_K": 60.0, "Co_K": 20.0, "Cu_K": 15.0, "Fe_L": 10.0, "O_K": 30.0}, 200.0)
+
+
+def write_spectra(series: SpectrumSeries, path: Path) -> Path:
+    """Write spectra as HyperSpy does."""
+    from rsciio.hspy import file_writer
+
+    tilt_step = float(series.tilts_deg[-1] - series.tilts_deg[0]) / max(1, series.shape[0] - 1)
+    pixel = series.pixel_size_nm
+    axes = [
+        {
+            "_type": "UniformDataAxis",
+            "name": name,
+            "units": unit,
+            "size": size,
+            "scale": scale,
+            "offset": offset,
+            "navigate": name != "Energy",
+        }
+        for size, (name, unit, scale, offset) in zip(
+            series.shape,
+            (
+                ("tilt", "degree", tilt_step, float(series.tilts_deg[0])),
+                ("y", "nm", pixel, 0.0),
+                ("x", "nm", pixel, 0.0),
+                ("Energy", "keV", series.energy_step_keV, series.energy_offset_keV),
+            ),
+            strict=True,
+        )
+    ]
+    signal = {
+        "data": series.data,
+        "axes": axes,
+        "metadata": {"General": {"title": series.name}, "Signal": {"signal_type": "EDS_TEM"}},
+        "attributes": {"_lazy": False},
+    }
+    rest = ("original_metadata", "package_info", "models", "tmp_parameters", "learning_results")
+    file_writer(str(path), signal | {name: {} for name in rest})
+    return path

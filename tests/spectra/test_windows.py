@@ -36,11 +36,27 @@ def test_the_background_is_on_both_sides_and_keeps_away_from_other_lines():
     names = ["Fe", "Co", "Fe_Kb", "Cu", "Ni"]
     lines = {one: choose_line(one, 0, 20) for one in names}
     for window in line_windows(_spectra(), names):
-        (left, right) = window.background
-        assert left[1] < window.low_keV < window.high_keV < right[0]
+        assert window.background
+        for low, high in window.background:
+            assert high < window.low_keV or window.high_keV < low
         for low, high in window.background:
             for line in lines.values():
                 assert not low < line.energy_keV < high
+    assert len(line_windows(_spectra(), ["Fe", "Cu"])[1].background) == 2
+
+
+def test_the_background_of_copper_keeps_away_from_the_k_beta_of_cobalt():
+    copper = line_windows(_spectra(), ["Cu", "Co"])[0]
+    beta = choose_line("Co_Kb", 0, 20).energy_keV
+    for low, high in copper.background:
+        assert not low - resolution_keV(beta) < beta < high + resolution_keV(beta)
+
+
+def test_the_background_is_where_the_line_has_ended():
+    line = choose_line("Cu_Ka", 0, 20)
+    sigma = resolution_keV(line.energy_keV) / np.sqrt(8 * np.log(2))
+    for low, high in line_window(line).background:
+        assert min(abs(low - line.energy_keV), abs(high - line.energy_keV)) > 3.4 * sigma
 
 
 def test_a_side_beyond_the_end_of_the_spectrum_has_no_background():

@@ -12,6 +12,7 @@ from chemtomo.align.apply import aligned_view
 from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.errors import DataError
 from chemtomo.geometry import affine
+from chemtomo.geometry.frames import in_other_pixels
 from chemtomo.geometry.resample import warp
 
 __all__ = ["link", "sum_of_channels"]
@@ -70,38 +71,26 @@ def link(
             "to find a shift against it"
         )
     weights, tilts_deg = _matching(alignment, target)
-    matrices = np.einsum("nt,tij->nij", weights, alignment.matrices)
-    pixel = target.pixel_size_nm if alignment.pixel_size_nm is None else alignment.pixel_size_nm
-    shape = target.shape[1:] if alignment.shape is None else alignment.shape
-    factor = target.pixel_size_nm / pixel
-    across = _from_target(shape, target.shape[1:], factor)
-    raw = _from_target(shape, shape, factor, centred=False)
-    # from aligned target pixels to aligned and recorded reference pixels, and back to recorded target pixels
-    matrices = affine.compose(affine.inverse(raw), affine.compose(matrices, across))
-    entry: dict[str, Any] = {"step": "link", "from": alignment.reference, "to": target.name}
     residual = None
     if alignment.residual_px is not None:
         known = np.isfinite(alignment.residual_px)
         filled = np.where(known, alignment.residual_px, 0.0)
-        residual = np.where(weights @ ~known > 0, np.nan, weights @ filled) / factor
-    middle = affine.centre(target.shape[1:])
-    at_middle = affine.apply(affine.inverse(raw), [_axis_crossing(alignment, shape)])[0, 0]
-    slope = np.tan(np.deg2rad(alignment.axis_angle_deg))
-    linked = Alignment(
-        reference=alignment.reference,
+        residual = np.where(weights @ ~known > 0, np.nan, weights @ filled)
+    entry: dict[str, Any] = {"step": "link", "from": alignment.reference, "to": target.name}
+    matched = alignment.replace(
         tilts_deg=tilts_deg,
-        matrices=matrices,
-        axis_angle_deg=alignment.axis_angle_deg,
-        axis_offset_px=float(at_middle[1] + slope * (middle[0] - at_middle[0]) - middle[1]),
+        matrices=np.einsum("nt,tij->nij", weights, alignment.matrices),
         residual_px=residual,
-        pixel_size_nm=target.pixel_size_nm,
-        shape=target.shape[1:],
-        method=alignment.method,
         provenance=(*alignment.provenance, entry),
     )
+    pixel = target.pixel_size_nm if alignment.pixel_size_nm is None else alignment.pixel_size_nm
+    factor = target.pixel_size_nm / pixel
+    linked = in_other_pixels(
+        matched, target.shape[1:], factor=(factor, factor), before=target.shape[1:]
+    ).replace(pixel_size_nm=target.pixel_size_nm)
     if not residual_shift or reference is None:
         return linked
-    shift = _shift_between(reference, alignment, target, linked, across)
+    shift = _shift_between(reference, alignment, target, linked)
     entry = entry | {"residual_shift_px": shift.tolist()}
     return linked.replace(
         matrices=affine.compose(linked.matrices, affine.translation(*shift)),
@@ -178,36 +167,20 @@ def _matching(alignment: Alignment, target: TiltSeries) -> tuple[_Real, _Real]:
     return weights, wanted.copy()
 
 
-def _from_target(
-    shape: tuple[int, int], target: tuple[int, int], factor: float, *, centred: bool = True
-) -> npt.NDArray[np.float64]:
-    """Return the map from the target's pixels to the reference's; aligned frames share the tilt axis.
-
-    The corner of both is the same, but for the column of the tilt axis, which is the middle of each.
-    """
-    matrix = affine.translation((factor - 1) / 2, (factor - 1) / 2)
-    matrix[:, :, :2] *= factor
-    if centred:
-        matrix[:, 1, 2] = (shape[1] - 1) / 2 - factor * (target[1] - 1) / 2
-    return matrix
-
-
-def _axis_crossing(alignment: Alignment, shape: tuple[int, int]) -> tuple[float, float]:
-    """Where the tilt axis crosses the middle row of the recorded projections of the reference."""
-    middle = affine.centre(shape)
-    return middle[0], middle[1] + alignment.axis_offset_px
-
-
 def _shift_between(
     reference: TiltSeries,
     alignment: Alignment,
     target: TiltSeries,
     linked: Alignment,
-    across: npt.NDArray[np.float64],
 ) -> _Real:
     """Return where in the aligned target the content of the aligned reference is, relative to it."""
     from skimage.registration import phase_cross_correlation
 
+    factor = target.pixel_size_nm / reference.pixel_size_nm
+    across = affine.translation(
+        (factor - 1) / 2, (reference.shape[2] - 1) / 2 - factor * (target.shape[2] - 1) / 2
+    )
+    across[:, :, :2] *= factor
     fixed = warp(_mean_view(reference, alignment), across[0], shape=target.shape[1:], fill="nearest")
     moving = _mean_view(target, linked)
     window = _window(fixed.shape[0])[:, np.newaxis] * _window(fixed.shape[1])

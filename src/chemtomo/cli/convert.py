@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from chemtomo.cli.common import TiltsOption
+
 __all__ = ["convert"]
 
 
@@ -24,14 +26,7 @@ def convert(
             "NAME.hspy: HyperSpy. NAME.mrc: MRC, one file a channel. A folder: MRC files of tilt series.",
         ),
     ],
-    tilts: Annotated[
-        str | None,
-        typer.Option(
-            "--tilts",
-            metavar="FILE|START:STEP:COUNT",
-            help="Tilts in degrees, in place of those of the files: a file of them, or evenly spaced ones.",
-        ),
-    ] = None,
+    tilts: TiltsOption = None,
     channels: Annotated[
         list[str] | None,
         typer.Option(

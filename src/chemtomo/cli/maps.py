@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from chemtomo.cli.common import TiltsOption
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import show_tasks
 from chemtomo.pipeline.maps import MapParameters
@@ -35,14 +36,7 @@ def maps(
             "--output", "-o", metavar="OUT", help="Where to write the maps. Not needed with --suggest."
         ),
     ] = None,
-    tilts: Annotated[
-        str | None,
-        typer.Option(
-            "--tilts",
-            metavar="FILE|START:STEP:COUNT",
-            help="Tilts in degrees, instead of those of the files.",
-        ),
-    ] = None,
+    tilts: TiltsOption = None,
     signal: Annotated[
         str | None,
         typer.Option("--signal", help="Name of the signal, where files have several: EELS."),

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from chemtomo.cli.common import TiltsOption
 from chemtomo.cli.options import with_model_options
 from chemtomo.data import Dataset
 from chemtomo.pipeline.prepare import PrepareParameters
@@ -29,6 +30,7 @@ def prepare(
             "'chemtomo convert'.",
         ),
     ] = None,
+    tilts: TiltsOption = None,
     steps: Annotated[
         Path | None,
         typer.Option(
@@ -67,7 +69,7 @@ def prepare(
         check_output(output, overwrite=overwrite, folders=True)
     listed = PrepareRecipe.load(steps).steps if steps is not None else ()
     recipe = PrepareRecipe(steps=(*listed, *parameters.steps()))
-    prepared = finish(prepare_job(read(files), recipe))
+    prepared = finish(prepare_job(read(files, tilts=tilts), recipe))
     if find_bad:
         typer.echo(json.dumps({"series": _scores(prepared)}, indent=1, ensure_ascii=False))
     # Standard output is kept for the JSON.

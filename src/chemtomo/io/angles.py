@@ -20,6 +20,7 @@ ANGLE_SUFFIXES = (".rawtlt", ".tlt", ".csv")
 
 _LARGEST_BYTES = 64 << 20
 _LARGEST_TILT = 360.0
+_MOST_TILTS = 1 << 16
 _DELIMITERS = ("\t", ";", ",")
 # The heading of the column with the tilts. "Tilt axis angle" and "beta" are other things.
 _TILT_HEADING = re.compile(r"tilts?|angles?|alpha", re.IGNORECASE)
@@ -53,6 +54,8 @@ def read_angles(path: Path) -> npt.NDArray[np.float64]:
         for number, line in enumerate(read_text(path, expected).splitlines(), start=1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
+    if len(rows) > _MOST_TILTS:
+        raise ReadError(f"{path}: found {len(rows)} lines; expected {expected}, at most {_MOST_TILTS}")
     cells = _column(path, rows) if path.suffix.lower() == ".csv" else rows
     return np.array([_tilt(path, number, text) for number, text in cells], dtype=np.float64)
 

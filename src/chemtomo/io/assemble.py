@@ -258,13 +258,18 @@ class _Made:
 
 def _sets_of_images(images: list[_Piece], given: GivenTilts | None) -> list[_Made]:
     """Put images of one signal together, sorted by their tilt."""
-    groups: dict[str, list[_Piece]] = {}
+    groups: dict[tuple[str, int], list[_Piece]] = {}
     names = _set_names(images)
+    seen: Counter[tuple[Path, str, float | None]] = Counter()
     for image in images:
         name = image.found.name if image.found.named else names[image.path.stem]
-        groups.setdefault(name, []).append(image)
+        tilt = None if image.tilts_deg is None else round(float(image.tilts_deg[0]), 2)
+        # Two images of one name and tilt in a file, such as an overview, belong to different sets.
+        repeated = (image.path, name, tilt)
+        groups.setdefault((name, seen[repeated]), []).append(image)
+        seen[repeated] += 1
     lazy = sum(one.data.nbytes for one in images) > _LAZY_FROM_BYTES
-    return [_set_of_images(name, group, given, lazy) for name, group in groups.items()]
+    return [_set_of_images(name, group, given, lazy) for (name, _), group in groups.items()]
 
 
 def _set_names(images: list[_Piece]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io import emd, hyperspy_files, velox
 from chemtomo.io.found import Found
+from chemtomo.io.hdf5_heaps import check_heaps
 from chemtomo.io.lazy import loaded
 
 __all__ = ["find", "recognises"]
@@ -33,6 +34,7 @@ def find(path: Path) -> list[Found]:
         head = file.read(len(_MAGIC))
     if not recognises(head):
         raise ReadError(f"{path}: found {head!r} at its beginning; expected an HDF5 file")
+    check_heaps(path)
     with h5py.File(path, "r") as root:
         if velox.is_velox(root):
             reader = velox.find

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import numpy.typing as npt
@@ -138,6 +139,8 @@ def _opened(path: Path, zarr: bool) -> Iterator[Any]:
     if path.is_dir():
         yield library.open_group(str(path), mode="r")
         return
+    if not is_zipfile(path):
+        raise ReadError(f"{path}: found neither a folder nor a Zip file; expected a ZSPY of either form")
     with ZipStore(path, mode="r") as store:
         yield library.open_group(store, mode="r")
 

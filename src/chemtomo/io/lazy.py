@@ -17,7 +17,7 @@ import numpy.typing as npt
 from chemtomo.errors import ReadError
 from chemtomo.io.found import Found
 
-__all__ = ["HDF5Values", "lazy_array", "lazy_hdf5", "loaded"]
+__all__ = ["HDF5Values", "LibraryValues", "lazy_array", "lazy_hdf5", "lazy_mapped", "loaded"]
 
 _CHUNK_BYTES = 32 << 20
 _LAZY_FROM_BYTES = 256 << 20
@@ -62,6 +62,62 @@ def loaded(found: list[Found]) -> list[Found]:
         else one
         for one in found
     ]
+
+
+class _MappedValues:
+    """The values of a mapped file, read by indexing. Dask would copy and hash the array itself, all of it."""
+
+    def __init__(self, mapped: np.memmap[Any, Any]) -> None:
+        self.mapped = mapped
+        self.shape, self.dtype, self.ndim = mapped.shape, mapped.dtype, mapped.ndim
+
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+        return np.array(self.mapped[index])
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        # The address tells parts of one file apart, and the file those that come to lie at one address.
+        place = self.mapped.__array_interface__["data"][0]
+        return str(self.mapped.filename), place, self.shape, str(self.dtype)
+
+
+def lazy_mapped(mapped: np.memmap[Any, Any]) -> Any:
+    """Return a dask array of a memory-mapped array, with one chunk a projection, without reading it."""
+    return lazy_array(_MappedValues(mapped), (1, *mapped.shape[1:]))
+
+
+class LibraryValues:
+    """The values that a library reads when they are needed, with its errors as a `ReadError`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    data : dask array
+        What the library made.
+    """
+
+    def __init__(self, path: Path, data: Any) -> None:
+        self.path = path
+        self.data = data
+        self.shape = tuple(int(size) for size in data.shape)
+        self.dtype = np.dtype(data.dtype)
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+        try:
+            return np.asarray(self.data[index])
+        except ReadError:
+            raise
+        except Exception as error:
+            # Nearly anything, when the file is damaged.
+            raise ReadError(
+                f"{self.path}: the values cannot be read ({type(error).__name__}: {error}); "
+                "the file may be damaged, or no longer there"
+            ) from error
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        # Its graph may hold a mapped file, all of which dask would hash.
+        return str(self.path), self.data.name
 
 
 def lazy_hdf5(path: Path, dataset: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,6 +12,8 @@ __all__ = ["quietly"]
 
 _Result = TypeVar("_Result")
 _LONGEST = 200
+# The list of warnings belongs to the whole process: one thread after the other.
+_ALONE = threading.RLock()
 
 
 def quietly(function: Callable[[], _Result], logger: str) -> tuple[_Result, tuple[str, ...]]:
@@ -23,6 +26,11 @@ def quietly(function: Callable[[], _Result], logger: str) -> tuple[_Result, tupl
     logger : str
         Name of the library's logger. Its messages are collected, and not printed.
     """
+    with _ALONE:
+        return _quietly(function, logger)
+
+
+def _quietly(function: Callable[[], _Result], logger: str) -> tuple[_Result, tuple[str, ...]]:
     kept = _Collector()
     log = logging.getLogger(logger)
     propagate = log.propagate

@@ -26,6 +26,7 @@ _SECTION = re.compile(r"\[\s*(\w+)\s*=\s*(.*?)\s*\]")
 _ENTRY = re.compile(r"([A-Za-z_][\w./-]*)\s*=\s*(.*)")
 _TITLE = "T"
 _LARGEST_TILT = 360.0
+_MOST_LINES = 400_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +177,7 @@ class Mdoc:
 
 
 def read_mdoc(path: Path) -> Mdoc:
-    """Read an ``.mdoc`` file of any length up to 64 MiB.
+    """Read an ``.mdoc`` file, of up to 400 000 lines.
 
     Raises
     ------
@@ -198,7 +199,10 @@ def parse_mdoc(text: str, path: Path) -> Mdoc:
     titles: list[str] = []
     sections: list[MdocSection] = []
     entries = common
-    for number, line in enumerate(text.splitlines(), start=1):
+    lines = text.splitlines()
+    if len(lines) > _MOST_LINES:
+        raise ReadError(f"{path}: found {len(lines)} lines; expected an .mdoc file, at most {_MOST_LINES}")
+    for number, line in enumerate(lines, start=1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue

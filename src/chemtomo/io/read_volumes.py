@@ -12,6 +12,7 @@ import numpy as np
 from chemtomo.data import Volume, to_nanometre
 from chemtomo.errors import ChemTomoError, ReadError
 from chemtomo.io.description import KEY, VOLUME, check_version, from_text, load, restore_volume
+from chemtomo.io.hdf5_heaps import check_heaps
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX, is_zarr, output_format
 from chemtomo.io.restore import tiff_description
 from chemtomo.io.writers.emd import GROUP, SCALARS
@@ -84,6 +85,7 @@ def _described(path: Path) -> Mapping[str, Any] | None:
     if name == "EMD":
         import h5py
 
+        check_heaps(path)
         with h5py.File(path, "r") as file:
             group = file.get(GROUP)
             if group is None:
@@ -211,6 +213,7 @@ def _pixels(ome: str | None) -> dict[str, str]:
 def _read_emd(path: Path) -> Volume:
     import h5py
 
+    check_heaps(path)
     with h5py.File(path, "r") as file:
         group = file.get(GROUP)
         if not isinstance(group, h5py.Group) or not isinstance(group.get("data"), h5py.Dataset):
@@ -253,6 +256,7 @@ def _hspy_signals(path: Path) -> list[tuple[Any, dict[str, Any] | None]]:
     """Return the data, still to be read, and the description of every signal in a file."""
     from rsciio.hspy import file_reader
 
+    check_heaps(path)
     found = []
     for signal in file_reader(str(path), lazy=True):
         text = signal["metadata"].get(KEY, {}).get("description")

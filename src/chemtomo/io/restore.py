@@ -196,7 +196,7 @@ def _shape(entry: dict[str, Any], where: str) -> tuple[int, int, int]:
 
 
 def _channels(stacks: Any, shape: tuple[int, int, int], where: str) -> int:
-    channels, rest = divmod(math.prod(stacks.shape), math.prod(shape))
+    channels, rest = divmod(math.prod(int(size) for size in stacks.shape), math.prod(shape))
     if rest or not channels:
         raise ReadError(f"{where}: found an image of shape {stacks.shape}; expected stacks of {shape}")
     return channels

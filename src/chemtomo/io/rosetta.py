@@ -7,6 +7,7 @@ that in a ``mapping`` from the vendor's own metadata, which is applied here.
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -19,12 +20,15 @@ from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io import bruker
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
-from chemtomo.io.lazy import loaded
+from chemtomo.io.lazy import LibraryValues, lazy_array, loaded
 from chemtomo.io.library import quietly
 
 __all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find"]
 
 _ALPHA = "Stage.tilt_alpha"
+# Images rather than spectra, and bytes of a value by the number of its type, in TIA.
+_TIA_IMAGES = 0x4122
+_TIA_BYTES = {1: 1, 2: 2, 3: 4, 4: 1, 5: 2, 6: 4, 7: 4, 8: 8, 9: 8, 10: 16}
 _TAGS = "ImageList.TagGroup0.ImageTags"
 
 
@@ -114,14 +118,22 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
     _check_head(path, how)
     if how.module == "bruker":
         bruker.check_container(path)
-    reader = import_module(f"rsciio.{how.module}").file_reader
     size = path.stat().st_size
+    if how.module == "tia":
+        _require_elements_in_file(path, size)
     options: dict[str, Any] = {"lazy": True} if how.lazy else {}
     try:
-        signals, notes = quietly(lambda: reader(str(path), **options), "rsciio")
+        signals, notes = quietly(
+            lambda: import_module(f"rsciio.{how.module}").file_reader(str(path), **options), "rsciio"
+        )
     except FileNotFoundError as error:
         missing = Path(error.filename).name if error.filename else error
         raise ReadError(f"{path}: found no {missing}; expected it beside this file") from error
+    except ModuleNotFoundError as error:
+        raise ReadError(
+            f"{path}: found a file of {how.name}; expected the package {error.name}, which reading it needs. "
+            f"Install it with 'pip install {error.name}'"
+        ) from error
     several = sum(1 for one in signals if np.ndim(one["data"]) >= 2) > 1
     found = []
     for signal in signals:
@@ -129,6 +141,8 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
             _require_in_file(signal, size, path)
         if how.module == "bruker" and signal["data"].ndim == 3:
             signal["data"] = bruker.lazy_spectra(path, signal["data"].shape, signal["data"].dtype)
+        elif hasattr(signal["data"], "dask"):
+            signal["data"] = lazy_array(LibraryValues(path, signal["data"]), signal["data"].chunksize)
         labelled = _labelled(signal, path, several)
         one = to_found(dataclasses.replace(labelled, notes=(*labelled.notes, *notes)))
         if one is not None:
@@ -160,9 +174,35 @@ def _require_in_file(signal: Mapping[str, Any], size: int, path: Path) -> None:
         )
 
 
+def _require_elements_in_file(path: Path, size: int) -> None:
+    """Refuse a series of TIA that announces more elements, or larger ones, than the file has bytes for."""
+    with path.open("rb") as file:
+        head = file.read(30)
+        if not _is_tia(head) or len(head) < 30:
+            return
+        version, kind, _, _, count = struct.unpack_from("<HIIII", head, 4)
+        wide = version > 528
+        (offsets,) = struct.unpack_from("<Q" if wide else "<I", head, 22)
+        file.seek(min(offsets, size))
+        at = int.from_bytes(file.read(8 if wide else 4), "little")
+        file.seek(min(at, size))
+        element = file.read(50).ljust(50, b"\0")
+    if kind == _TIA_IMAGES:
+        number, width, height = struct.unpack_from("<HII", element, 40)
+    else:
+        number, width = struct.unpack_from("<HI", element, 20)
+        height = 1
+    needed = count * max(1, width * height) * _TIA_BYTES.get(number, 1)
+    if needed > size:
+        raise ReadError(
+            f"{path}: found {size} bytes; expected at least {needed} for the {count} elements of "
+            f"{width} x {height} values that its header announces"
+        )
+
+
 def _labelled(signal: Mapping[str, Any], path: Path, several: bool) -> Labelled:
     data, metadata = signal["data"], signal.get("metadata", {})
-    axes = sorted(enumerate(signal["axes"]), key=lambda one: int(one[1].get("index_in_array", one[0])))
+    axes = sorted(enumerate(signal["axes"]), key=lambda one: _place(one, np.ndim(data)))
     title = str(lookup(metadata, "General.title") or "").strip()
     name = _name(signal, title, several) or path.stem
     signal_type = str(lookup(metadata, "Signal.signal_type") or "")
@@ -180,6 +220,12 @@ def _labelled(signal: Mapping[str, Any], path: Path, several: bool) -> Labelled:
         elements=_elements(lookup(metadata, "Sample.elements")),
         beam_energy_keV=number(_mapped(signal, "beam_energy")),
     )
+
+
+def _place(numbered: tuple[int, Mapping[str, Any]], dimensions: int) -> int:
+    """Return which axis of the array it is; libraries count from the end too."""
+    number_in_list, axis = numbered
+    return int(axis.get("index_in_array", number_in_list)) % max(dimensions, 1)
 
 
 def _axis(axis: Mapping[str, Any], size: int) -> Axis:

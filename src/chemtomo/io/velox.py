@@ -50,7 +50,9 @@ class _Recorded:
 
 def is_velox(file: Any) -> bool:
     """Tell whether an open HDF5 file was written by Velox."""
-    return "Data" in file and "Version" in file and "Info" in file
+    if "Data" not in file or "Version" not in file:
+        return False
+    return _json(file["Version"]).get("format") == "Velox"
 
 
 def find(path: Path) -> list[Found]:
@@ -73,9 +75,13 @@ def find(path: Path) -> list[Found]:
         images = list(_recorded(data.get("Image")))
         spectral = any(len(data.get(group, ())) for group in ("SpectrumStream", "EelsSpectrumImage"))
         labels = _labels(file)
-        found = [_image(path, one, images, labels, spectral) for one in images]
+        found: list[Found | None] = [_image(path, one, images, labels, spectral) for one in images]
         found += _energy_loss(path, data, images)
-        found += _x_rays(path, file, images)
+        x_rays = _x_rays(path, file, images)
+        if not x_rays and len(data.get("SpectrumImage", ())):
+            note = "the EDX spectra were pruned: what is left of them can be read by Velox only"
+            found = [None if one is None else one.replace(notes=(*one.notes, note)) for one in found]
+        found += x_rays
     kept = [one for one in found if one is not None]
     if not kept:
         raise NoTiltSeriesError(f"{path}: found no image and no spectrum image; expected a file with either")

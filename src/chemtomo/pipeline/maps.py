@@ -70,7 +70,8 @@ class MapParameters(Parameters):
         None,
         title="Other elements",
         description="Elements that are in the spectra too, with commas, and need no map: the grid's copper. "
-        "The fit takes their lines into account, and the background of a window keeps away from them.",
+        "The fit takes their lines into account, those that stand out clearly if not given, and the "
+        "background of a window keeps away from them.",
     )
     width: float = Field(
         1.5,
@@ -191,8 +192,8 @@ def make_maps_job(
     """Make the maps that the parameters ask for, see `make_maps`; ``None`` when stopped before the end."""
     method = map_method(series, parameters)
     if method in ("nmf", "pca"):
-        found = yield from components_job(series, parameters, should_stop=should_stop)
-        return None if found is None else found.dataset
+        parts = yield from components_job(series, parameters, should_stop=should_stop)
+        return None if parts is None else parts.dataset
     if windows is None:
         names = [*_split(parameters.elements), *_split(parameters.lines)]
         if not names:
@@ -209,12 +210,20 @@ def make_maps_job(
                     "sum spectrum; expected one at least. Name the elements to map"
                 )
         windows = windows_of(series, names, parameters)
+    others = _split(parameters.others)
+    if method == "fit" and parameters.others is None:
+        # An element that is not fitted would end up in its neighbours.
+        if spectrum is None:
+            spectrum = yield from sum_spectrum_job(series, should_stop=should_stop)
+        mapped = {window.line.partition("_")[0] for window in windows}
+        found = [one for one in _suggestions(series, spectrum, parameters) if one.is_certain]
+        others = [one.element for one in found if one.element not in mapped]
     kind: MapMethod = "fit" if method == "fit" else "eels" if method == "eels" else "window"
     dataset = yield from element_maps_job(
         series,
         windows,
         method=kind,
-        others=_split(parameters.others),
+        others=others,
         smoothing_px=parameters.smoothing,
         at_manganese_eV=parameters.resolution,
         beam_energy_keV=parameters.beam_energy,

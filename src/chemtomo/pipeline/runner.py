@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from chemtomo.data import Dataset, TiltSeries, Volume
@@ -90,6 +91,9 @@ def run(
     binned = prepared
     if parameters.preview:
         binned, settings = preview_of(prepared, parameters)
+    if settings.slices is None:
+        # All of it is needed in memory anyway, and by several passes: so it is read, or computed, once.
+        binned = binned.map(_read)
     limits = Limits(settings.iterations, settings.report_every, settings.tolerance or None)
     if parameters.preview and limits.tolerance is not None:
         limits = dataclasses.replace(limits, tolerance=10 * limits.tolerance, change_tolerance=0.1)
@@ -127,6 +131,13 @@ def _align(series: TiltSeries) -> TiltSeries:
     from chemtomo.align import apply  # seldom needed
 
     return apply(series)
+
+
+def _read(series: TiltSeries) -> TiltSeries:
+    if not series.is_lazy:
+        return series
+    background = None if series.background is None else np.asarray(series.background)
+    return series.replace(data=series.values(), background=background)
 
 
 def _preprocess(dataset: Dataset, parameters: PreprocessParameters) -> Dataset:

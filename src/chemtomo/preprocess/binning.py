@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ParameterError
+from chemtomo.geometry.frames import in_other_pixels
 from chemtomo.preprocess.stacks import each_projection, recorded
 
 __all__ = ["bin_pixels"]
@@ -46,7 +47,7 @@ def bin_pixels(series: TiltSeries, factor: int) -> TiltSeries:
         axis_position_px=(series.axis_position - (factor - 1) / 2) / factor,
         detector_shifts_px=None if shifts is None else shifts / factor,
         background=None if series.background is None else _binned(series.background, rows, factor, counts),
-        alignment=None if series.alignment is None else _aligned(series.alignment, rows, factor),
+        alignment=_binned_alignment(series, rows, factor),
         provenance=recorded(series, "bin_pixels", factor=factor),
     )
 
@@ -68,18 +69,9 @@ def _binned(stack: Any, rows: int, columns: int, counts: bool) -> Any:
     return each_projection(stack, join, dtype=dtype, shape=(high, wide))
 
 
-def _aligned(alignment: Alignment, rows: int, columns: int) -> Alignment:
-    """Return the same alignment in the larger pixels: both of its images are binned."""
-    factor = np.array([rows, columns], dtype=np.float64)
-    first = (factor - 1) / 2  # the centre of the first bin
-    linear, shift = alignment.matrices[:, :, :2], alignment.matrices[:, :, 2]
-    binned_shift = (linear @ first + shift - first) / factor
-    binned_linear = linear * factor / factor[:, np.newaxis]
-    size, shape, residual = alignment.pixel_size_nm, alignment.shape, alignment.residual_px
-    return alignment.replace(
-        matrices=np.concatenate([binned_linear, binned_shift[:, :, np.newaxis]], axis=2),
-        axis_offset_px=alignment.axis_offset_px / columns,
-        residual_px=None if residual is None else residual / columns,
-        pixel_size_nm=None if size is None else size * columns,
-        shape=None if shape is None else (shape[0] // rows, shape[1] // columns),
-    )
+def _binned_alignment(series: TiltSeries, rows: int, columns: int) -> Alignment | None:
+    if series.alignment is None:
+        return None
+    _, height, width = series.shape
+    shape = (height // rows, width // columns)
+    return in_other_pixels(series.alignment, shape, factor=(rows, columns), before=(height, width))

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.errors import ParameterError
+from chemtomo.geometry.frames import in_other_pixels
 from chemtomo.preprocess.stacks import each_projection, recorded
 
 __all__ = ["crop", "crop_detector", "detector_support", "pad", "select_slices"]
@@ -106,7 +107,7 @@ def crop_detector(series: TiltSeries, start: int, stop: int) -> TiltSeries:
         data=series.data[:, :, start:stop],
         background=None if series.background is None else series.background[:, :, start:stop],
         axis_position_px=_axis_moved(series, -start, stop - start),
-        alignment=_alignment_moved(series.alignment, 0, -start),
+        alignment=_alignment_moved(series, (series.shape[1], stop - start), 0, start),
         provenance=recorded(series, "crop_detector", start=start, stop=stop, of=columns),
     )
 
@@ -124,7 +125,7 @@ def select_slices(series: TiltSeries, start: int, stop: int) -> TiltSeries:
     return series.replace(
         data=series.data[:, start:stop],
         background=None if series.background is None else series.background[:, start:stop],
-        alignment=_alignment_moved(series.alignment, -start, 0),
+        alignment=_alignment_moved(series, (stop - start, series.shape[2]), start, 0),
         provenance=recorded(series, "select_slices", start=start, stop=stop, of=rows),
     )
 
@@ -171,7 +172,7 @@ def pad(series: TiltSeries, x: int = 0, y: int = 0, *, edges: bool = False) -> T
         data=enlarged(series.data),
         background=None if series.background is None else enlarged(series.background),
         axis_position_px=_axis_moved(series, x, shape[1]),
-        alignment=_alignment_moved(series.alignment, y, x),
+        alignment=_alignment_moved(series, shape, -y, -x),
         provenance=recorded(series, "pad", x=x, y=y, edges=edges),
     )
 
@@ -182,16 +183,11 @@ def _axis_moved(series: TiltSeries, by: int, width: int) -> float | None:
     return None if axis == (width - 1) / 2 else axis
 
 
-def _alignment_moved(alignment: Alignment | None, y: int, x: int) -> Alignment | None:
-    """Return the alignment for recorded projections whose pixels have other numbers.
-
-    The aligned frame stays as it is: only the place in the recorded projection moves.
-    """
-    if alignment is None:
+def _alignment_moved(series: TiltSeries, shape: tuple[int, int], y: int, x: int) -> Alignment | None:
+    """Return the alignment for projections of another shape, whose first pixel was ``(y, x)``."""
+    if series.alignment is None:
         return None
-    matrices = alignment.matrices.copy()
-    matrices[:, :, 2] += (y, x)
-    return alignment.replace(matrices=matrices)
+    return in_other_pixels(series.alignment, shape, origin=(y, x), before=series.shape[1:])
 
 
 def _nonzero(series: TiltSeries) -> Iterator[npt.NDArray[np.bool_]]:

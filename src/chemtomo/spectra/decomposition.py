@@ -231,7 +231,7 @@ class _Model:
                     f"spectrum series {name!r}: found negative values; expected counts. "
                     "Use pca instead of nmf"
                 )
-            fitted = NMF(self.components, init="nndsvda", random_state=self.seed, max_iter=400, tol=1e-4)
+            fitted = NMF(self.components, init="nndsvda", random_state=self.seed, max_iter=200, tol=1e-3)
             with warnings.catch_warnings():
                 # Further iterations change less than the noise of the spectra.
                 warnings.filterwarnings("ignore", message="Maximum number of iterations")

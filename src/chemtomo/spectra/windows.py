@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from chemtomo.data import SpectrumSeries
 from chemtomo.errors import ParameterError
-from chemtomo.spectra.lines import XrayLine, choose_line, edge_energies_keV
+from chemtomo.spectra.lines import XrayLine, choose_line, edge_energies_keV, lines_of
 
 __all__ = [
     "MANGANESE_KEV",
@@ -33,6 +33,9 @@ _SPREAD_EV = 2.5
 # Edges whose onset shows in a spectrum, the sharpest and most used first.
 _EDGES = ("K", "L3", "M5", "M4", "L2", "L1", "N5", "M3")
 _LARGEST_USEFUL_LOSS_KEV = 3.0
+# Distance of a range of background from its window and from other lines, in resolutions.
+_GAP_FWHM = 0.75
+_REACHES_FWHM = (1.3, 0.8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,9 +126,9 @@ def line_window(
 ) -> EnergyWindow:
     """Return the window of a line, with a range of background on each side.
 
-    The ranges are as wide as the window together, and half a resolution away from it. They are moved
-    outwards from other lines, for at most three widths; where that does not help, or the spectrum ends,
-    a side has none.
+    The ranges are as wide as the window together, and three quarters of a resolution away from it, where
+    the line has nothing left. They are moved outwards from other lines, for at most three widths; where
+    that does not help, or the spectrum ends, a side has none.
 
     Parameters
     ----------
@@ -142,23 +145,40 @@ def line_window(
     """
     resolution = resolution_keV(line.energy_keV, at_manganese_eV)
     half = width_fwhm * resolution / 2
-    taken = [(line.energy_keV - half, line.energy_keV + half)]
-    for other in others:
-        if other.name != line.name:
-            reach = 0.8 * resolution_keV(other.energy_keV, at_manganese_eV)
-            taken.append((other.energy_keV - reach, other.energy_keV + reach))
     beside = []
     for side in (-1, 1):
-        for moved in np.arange(0, 3.01, 0.25):
-            near = line.energy_keV + side * (half + (0.5 + moved) * resolution)
-            low, high = sorted((near, near + side * half))
-            inside = limits_keV[0] <= low and high <= limits_keV[1]
-            if inside and not any(low < end and start < high for start, end in taken):
-                beside.append((low, high))
+        # Far from other lines if there is room, else nearer to them.
+        for reach in _REACHES_FWHM:
+            taken = [(line.energy_keV - half, line.energy_keV + half)]
+            for other in others:
+                if other.name != line.name:
+                    away = reach * resolution_keV(other.energy_keV, at_manganese_eV)
+                    taken.append((other.energy_keV - away, other.energy_keV + away))
+            found = _free_range(line.energy_keV, half, resolution, side, taken, limits_keV)
+            if found is not None:
+                beside.append(found)
                 break
     return EnergyWindow(
         line.element, line.name, line.energy_keV - half, line.energy_keV + half, tuple(beside)
     )
+
+
+def _free_range(
+    centre: float,
+    half: float,
+    resolution: float,
+    side: int,
+    taken: Sequence[tuple[float, float]],
+    limits_keV: tuple[float, float],
+) -> tuple[float, float] | None:
+    """Return the nearest range beside a window that is recorded and not taken."""
+    for moved in np.arange(0, 3.01, 0.25):
+        near = centre + side * (half + (_GAP_FWHM + moved) * resolution)
+        low, high = sorted((near, near + side * half))
+        inside = limits_keV[0] <= low and high <= limits_keV[1]
+        if inside and not any(low < end and start < high for start, end in taken):
+            return float(low), float(high)
+    return None
 
 
 def line_windows(
@@ -170,6 +190,8 @@ def line_windows(
     others: Sequence[XrayLine] = (),
 ) -> tuple[EnergyWindow, ...]:
     """Return the windows of some lines of X-ray spectra.
+
+    Their ranges of background keep away from all main lines of all their elements.
 
     Parameters
     ----------
@@ -196,7 +218,9 @@ def line_windows(
     energies = series.energies_keV
     limits = (float(energies[0]), float(energies[-1]))
     lines = [choose_line(name, *limits) for name in names]
-    avoided = [*lines, *others]
+    elements = dict.fromkeys(line.element for line in lines)
+    own = [one for element in elements for one in lines_of(element) if limits[0] < one.energy_keV < limits[1]]
+    avoided = [*own, *others]
     return unique_names(
         [
             line_window(

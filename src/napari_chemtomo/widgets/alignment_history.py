@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["AlignmentPlots", "HistoryChoice", "summary"]
 
 _RAW = "as recorded"
+_SHORTEST = 20  # characters; longer ones are seen in the list
+_HIGHEST_PLOT = 200
 _DOWN, _ACROSS = "#5aa9e6", ACCENT
 
 
@@ -38,6 +40,7 @@ class HistoryChoice(QComboBox):
         super().__init__()
         self.setToolTip("Go to any earlier alignment, or back to the data as recorded. Nothing is lost.")
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(_SHORTEST)
         self._layer: Image | None = None
         self.activated.connect(self._go)
 
@@ -69,6 +72,8 @@ class AlignmentPlots(QWidget):
         self.shifts = make_plot("Tilt (°)", "Shift (px)")
         self.shifts.plotItem.addLegend(offset=(5, 5), labelTextSize="8pt")
         self.residual = make_plot("Tilt (°)", "Residual (px)")
+        for plot in (self.shifts, self.residual):
+            plot.setMaximumHeight(_HIGHEST_PLOT)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.shifts)

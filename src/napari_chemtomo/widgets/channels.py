@@ -13,6 +13,7 @@ from chemtomo.pipeline.parameters import ReconstructParameters
 from napari_chemtomo.aligned_layers import is_aligned, raw_of
 from napari_chemtomo.forms import FloatEditor
 from napari_chemtomo.layers import channel_name, is_tilt_series
+from napari_chemtomo.prepared_layers import source_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -75,7 +76,7 @@ class ChannelList(QWidget):
         return {name: weight for name, weight in found.items() if weight is not None}
 
     def reset(self) -> None:
-        """Check all channels, without weights; of those that are aligned, the aligned layer only."""
+        """Check all channels, without weights; of those that are prepared or aligned, that layer only."""
         replaced = self._replaced()
         for row in self.rows:
             row.check.setChecked(row.layer.unique_id not in replaced)
@@ -95,9 +96,9 @@ class ChannelList(QWidget):
             item.widget().deleteLater()
         listed = [layer for layer in self._viewer.layers if is_tilt_series(layer)]
         for layer in listed:
-            if is_aligned(layer) and layer.unique_id not in self._kept:
+            if layer.unique_id not in self._kept:
                 # It takes the place of what it was made from, unless the user wants it otherwise.
-                raw = raw_of(self._viewer, layer)
+                raw = self._made_from(layer)
                 if raw is not None:
                     self._kept[raw.unique_id] = (False, None)
         self.rows = [self._row(layer) for layer in listed]
@@ -111,9 +112,12 @@ class ChannelList(QWidget):
         self.changed.emit()
 
     def _replaced(self) -> set[Any]:
-        """Return the identities of layers of which there is an aligned one."""
-        raw = [raw_of(self._viewer, row.layer) for row in self.rows if is_aligned(row.layer)]
+        """Return the identities of layers of which there is a prepared or an aligned one."""
+        raw = [self._made_from(row.layer) for row in self.rows]
         return {layer.unique_id for layer in raw if layer is not None}
+
+    def _made_from(self, layer: Layer) -> Layer | None:
+        return raw_of(self._viewer, layer) if is_aligned(layer) else source_of(self._viewer, layer)
 
     def _row(self, layer: Image) -> _Row:
         checked, weight = self._kept.get(layer.unique_id, (True, None))

@@ -157,6 +157,9 @@ class ElementMapsWidget(QWidget):
             if found is None or series is not self._shown:
                 return
             self._spectrum, suggestions = found
+            if self._components is not None:
+                self._components = None
+                self.lines.clear()
             lowest = _LOWEST_IN_VIEW_KEV if series.signal == "EDX" else -np.inf
             self.plot.show_spectrum(series.energies_keV, self._spectrum, float(lowest))
             self._list(series, suggestions, parameters)
@@ -192,9 +195,9 @@ class ElementMapsWidget(QWidget):
         if series is None or parameters is None or not name:
             return
         try:
-            (window,) = maps.windows_of(series, [name], parameters)
-            if window.line in self.lines.lines():
-                raise ParameterError(f"line {window.line!r}: found it in the list already")
+            # Together, so that their backgrounds keep away from one another.
+            known = [line for line in self.lines.lines() if line]
+            window = maps.windows_of(series, [*known, name], parameters)[-1]
         except ChemTomoError as error:
             self.job.say_error(error)
             return
@@ -251,6 +254,17 @@ class ElementMapsWidget(QWidget):
             return None
         return parameters
 
+    def _parameters_with_others(self) -> MapParameters | None:
+        """Return the parameters; elements that are listed and not checked are fitted without a map."""
+        parameters = self._parameters()
+        if parameters is None or parameters.method != "fit":
+            return parameters
+        mapped = {window.line.partition("_")[0] for window in self.lines.checked_windows()}
+        listed = [window.line.partition("_")[0] for window in self.lines.all_windows()]
+        given = (parameters.others or "").split(",")
+        others = dict.fromkeys(one for one in (*given, *listed) if one and one not in mapped)
+        return parameters.model_copy(update={"others": ",".join(others) or None})
+
     def _parameters_changed(self) -> None:
         """Grey out what has no effect, and move the windows that follow from the parameters."""
         method = self.form.values()["method"]
@@ -296,7 +310,7 @@ class ElementMapsWidget(QWidget):
             return
         if series is None or layer is None or window is None or self.job.is_busy:
             return
-        parameters = self._parameters()
+        parameters = self._parameters_with_others()
         if parameters is not None:
             self.preview.show(layer, series, parameters, window, self.lines.checked_windows(), self._spectrum)
 
@@ -304,7 +318,7 @@ class ElementMapsWidget(QWidget):
 
     def run(self) -> None:
         """Make the maps of the checked lines, or find components."""
-        series, parameters = self.series(), self._parameters()
+        series, parameters = self.series(), self._parameters_with_others()
         if series is None or parameters is None:
             return
         if maps.map_method(series, parameters) in ("nmf", "pca"):
@@ -359,6 +373,8 @@ class ElementMapsWidget(QWidget):
         self._take_maps(found.dataset)
         self._components = found
         self.lines.clear()
+        self.plot.show_lines({})
+        self.plot.show_all()
         for one in found.dataset:
             self.lines.add_component(one.name, "")
         self.lines.setCurrentItem(self.lines.topLevelItem(0))

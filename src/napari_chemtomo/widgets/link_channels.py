@@ -45,7 +45,7 @@ class LinkChannelsWidget(QWidget):
         self.results = QLabel()
         self.results.setWordWrap(True)
         rows = QFormLayout()
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.addRow("Reference", self.reference)
         rows.addRow(self.load)
         rows.addRow(QLabel("Channels to align with it"))

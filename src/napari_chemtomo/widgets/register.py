@@ -208,7 +208,7 @@ class RegisterWidget(QWidget):
 
     def _lay_out(self) -> None:
         rows = QFormLayout()
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.addRow("Reference", self.reference)
         self.form.place([name for name in self.form.names if name in _BASIC], rows)
         more = QWidget()
@@ -219,7 +219,7 @@ class RegisterWidget(QWidget):
         collapsible = QCollapsible("Advanced")
         collapsible.addWidget(more)
         shown = QFormLayout()
-        shown.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        shown.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         shown.addRow("Alignment", self.history)
         buttons = QHBoxLayout()
         for button in (self.before, self.play, self.save, self.load):

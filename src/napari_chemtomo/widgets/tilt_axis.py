@@ -176,11 +176,11 @@ class TiltAxisWidget(QWidget):
 
     def _lay_out(self) -> None:
         rows = QFormLayout()
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.addRow("Series", self.series)
         self.form.place(self.form.names, rows)
         numbers = QFormLayout()
-        numbers.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        numbers.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         numbers.addRow("Angle (°)", self.angle)
         numbers.addRow("Offset (px)", self.offset)
         pictures = QVBoxLayout()
@@ -190,7 +190,7 @@ class TiltAxisWidget(QWidget):
         buttons.addWidget(self.accept)
         buttons.addWidget(self.back)
         shown = QFormLayout()
-        shown.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        shown.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         shown.addRow("Alignment", self.history)
         content = QWidget()
         layout = QVBoxLayout(content)

@@ -168,6 +168,17 @@ def test_ome_tiff_says_names_colours_and_sizes(tmp_path, dataset, volume):
     assert [float(line) for line in (tmp_path / "s.rawtlt").read_text().split()] == TILTS.tolist()
 
 
+def test_ome_zarr_is_what_its_specification_says(tmp_path, dataset, volume):
+    models = pytest.importorskip("ome_zarr_models.v04", reason="ome-zarr-models is not installed")
+    import zarr
+
+    write(volume, tmp_path / "v.zarr")
+    write_dataset(dataset, tmp_path / "s.zarr")
+    for inside, names in (("v.zarr", ["HAADF", "Al"]), ("s.zarr/0", ["HAADF"]), ("s.zarr/1", ["Fe/K"])):
+        image = models.Image.from_zarr(zarr.open_group(tmp_path / inside, mode="r"))
+        assert [channel.label for channel in image.attributes.omero.channels] == names
+
+
 def test_series_that_are_alike_are_one_image_of_ome_zarr(tmp_path):
     from ome_zarr.io import parse_url
     from ome_zarr.reader import Reader

@@ -1,0 +1,153 @@
+"""Look at prepared projections one at a time, without preparing the others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import Dataset, TiltSeries
+from chemtomo.pipeline.prepare_steps import AnyStep, ScanDriftStep
+from chemtomo.preprocess.stacks import each_projection, lazy_series
+
+__all__ = ["PreparedProjection", "PreparedView", "ViewStopped"]
+
+
+class ViewStopped(Exception):  # noqa: N818 - no error: somebody has asked for something else
+    """What was to be looked at is no longer wanted."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PreparedProjection:
+    """A projection as it is after the operations.
+
+    Attributes
+    ----------
+    image : numpy.ndarray, shape (y, x)
+        What the reconstruction takes to be of the sample: background and gain are accounted for. Float32.
+    tilt_deg : float
+        Its tilt.
+    pixel_size_nm : float
+        Edge of a pixel.
+    origin_nm : (float, float)
+        Place ``(y, x)`` of the centre of its first pixel, from that of the series before it was prepared.
+    """
+
+    image: npt.NDArray[np.float32]
+    tilt_deg: float
+    pixel_size_nm: float
+    origin_nm: tuple[float, float]
+
+
+class PreparedView:
+    """Prepared projections of one signal, computed when they are looked at.
+
+    What an operation has to know of the whole stack, such as the mean brightness, is computed once, when
+    the operation is new, and kept while the operations before it stay the same.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The signals. They are not modified.
+    name : str
+        The signal to look at.
+    """
+
+    def __init__(self, dataset: Dataset, name: str) -> None:
+        self.name = name
+        self._all = dataset
+        self._should_stop: Callable[[], bool] = lambda: False
+        self._stages: list[Dataset] = []
+        self._steps: tuple[AnyStep, ...] = ()
+        self._whole: bool | None = None
+
+    def prepare(self, steps: Sequence[AnyStep], should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Take over the operations, and compute what they have to know of the whole stack.
+
+        Raises
+        ------
+        ViewStopped
+            When `should_stop` said so; what was computed so far is kept.
+        ChemTomoError
+            When an operation cannot be done.
+        """
+        steps = tuple(steps)
+        self._should_stop = should_stop
+        # Only the drift of scans looks at more than one signal.
+        whole = any(isinstance(one, ScanDriftStep) for one in steps)
+        if whole != self._whole:
+            chosen = self._all if whole else self._all.select([self.name])
+            self._whole, self._steps = whole, ()
+            self._stages = [chosen.map(self._watched)]
+        same = 0
+        while same < min(len(steps), len(self._steps)) and steps[same] == self._steps[same]:
+            same += 1
+        del self._stages[same + 1 :]
+        self._steps = steps[:same]
+        for step in steps[same:]:
+            self._stages.append(self._apply(step))
+            self._steps = (*self._steps, step)
+
+    def projection(self, number: int) -> PreparedProjection | None:
+        """Return what became of a projection of the series, or None when it was left out."""
+        self._should_stop = lambda: False
+        before, after = self._stages[0][self.name], self._stages[-1][self.name]
+        did = [
+            one for entry in after.provenance[len(before.provenance) :] for one in entry.get("did", [entry])
+        ]
+        place: int | None = number
+        origin, pixel, rows = np.zeros(2), before.pixel_size_nm, before.shape[1]
+        for entry in did:
+            if "kept" in entry:
+                place = entry["kept"].index(place) if place in entry["kept"] else None
+            elif entry["step"] == "crop_detector":
+                origin += (0, entry["start"] * pixel)
+            elif entry["step"] == "select_slices":
+                origin += (entry["start"] * pixel, 0)
+                rows = entry["stop"] - entry["start"]
+            elif entry["step"] == "pad":
+                origin -= (entry["y"] * pixel, entry["x"] * pixel)
+                rows += 2 * entry["y"]
+            elif entry["step"] == "bin_pixels":
+                high = min(entry["factor"], rows)
+                origin += ((high - 1) / 2 * pixel, (entry["factor"] - 1) / 2 * pixel)
+                rows, pixel = rows // high, pixel * entry["factor"]
+        if place is None:
+            return None
+        image = _computed(after.data[place])
+        if after.background is not None:
+            image -= _computed(after.background[place])
+        if after.gains is not None:
+            image /= np.float32(after.gains[place])
+        return PreparedProjection(
+            image, float(after.tilts_deg[place]), after.pixel_size_nm, (float(origin[0]), float(origin[1]))
+        )
+
+    def _apply(self, step: AnyStep) -> Dataset:
+        if isinstance(step, ScanDriftStep) or step.channels is None or self._whole:
+            return step.apply(self._stages[-1])
+        # An operation for other signals only has no effect on this one.
+        named = {self._all.resolve(one.strip()) for one in step.channels.split(",") if one.strip()}
+        if self.name not in named:
+            return self._stages[-1]
+        return step.model_copy(update={"channels": None}).apply(self._stages[-1])
+
+    def _watched(self, series: TiltSeries) -> TiltSeries:
+        """Return the series whose projections refuse to be read once nobody wants them."""
+
+        def read(projection: npt.NDArray[Any], tilt: int) -> npt.NDArray[Any]:
+            if self._should_stop():
+                raise ViewStopped
+            return projection
+
+        watched = lazy_series(series)
+        return watched.replace(data=each_projection(watched.data, read))
+
+
+def _computed(projection: Any) -> npt.NDArray[np.float32]:
+    """Return a projection as float32, computed in this thread: others would hold up the viewer's."""
+    found = projection.compute(scheduler="synchronous") if hasattr(projection, "dask") else projection
+    return np.array(found, dtype=np.float32)

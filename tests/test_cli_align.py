@@ -1,0 +1,102 @@
+"""The command align, and reconstruct --alignment, as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chemtomo.cli import main
+from chemtomo.data import Dataset
+from chemtomo.io import read, write_dataset
+from chemtomo.samples import Misalignment, particles
+
+TILTS = np.arange(-70.0, 71.0, 10.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording out of alignment, as files."""
+    recording = particles(
+        shape=(40, 40), tilts_deg=TILTS, misalignment=Misalignment(shifts_px=2.0), counts=2.0, seed=1
+    )
+    assert recording.maps is not None
+    target = tmp_path_factory.mktemp("recorded") / "series"
+    write_dataset(Dataset((recording.series, *recording.maps)), target)
+    return target
+
+
+def test_align_and_reconstruct(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved = tmp_path / "alignment.json"
+    files = [str(path) for path in sorted(folder.glob("*.mrc"))]
+    quick = ["--method", "phase-correlation", "--axis", "none"]
+    assert main(["align", *files, "--reference", "HAADF", *quick, "--save", str(saved)]) == 0
+    out = capsys.readouterr().out
+    assert "Reference: HAADF, method: phase-correlation" in out
+    assert "Residual:" in out
+    kept = json.loads(saved.read_text(encoding="utf-8"))
+    assert kept["reference"] == "HAADF"
+    assert np.abs(np.array(kept["matrices"])[:, :, 2]).max() > 0.5
+
+    volume = tmp_path / "volume.zarr"
+    few = ["--method", "sirt", "--iterations", "2", "--device", "numpy", "--slices", "10:14"]
+    assert main(["reconstruct", *files, "--alignment", str(saved), "-o", str(volume), *few]) == 0
+    assert volume.is_dir()
+
+
+def test_the_report_as_json_and_the_aligned_projections(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "aligned.zarr"
+    arguments = ["align", str(folder), "--method", "stackreg", "--axis", "none", "--json", "-o", str(target)]
+    assert main(arguments) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["reference"] == "HAADF"
+    assert sorted(report["channels"]) == ["HAADF", "carrier", "particles"]
+    aligned, raw = read(target), read(folder)
+    assert sorted(aligned.names) == sorted(raw.names)
+    spread = [np.abs(np.diff(one["HAADF"].values(), axis=0)).mean() for one in (aligned, raw)]
+    assert spread[0] < 0.8 * spread[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "found neither --save nor --output"),
+        (["--save", "a.json", "--reference", "nix"], "channel 'nix' fits none"),
+        (["--save", "nowhere/a.json"], "there is no folder nowhere"),
+        (["--save", "a.json", "--method", "none", "--axis", "none"], "nothing to do"),
+    ],
+)
+def test_what_is_refused(
+    folder: Path,
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["align", str(folder), *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_an_old_alignment_is_not_overwritten(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "alignment.json"
+    saved.write_text("old")
+    assert main(["align", str(folder), "--save", str(saved)]) == 1
+    assert "expected a new name, or --overwrite" in capsys.readouterr().err
+    assert saved.read_text() == "old"
+
+
+def test_no_alignment_to_reconstruct_with(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.json"
+    other.write_text('{"version": 1}')
+    assert main(["reconstruct", str(folder), "--alignment", str(other), "-o", str(tmp_path / "v.zarr")]) == 1
+    assert f"{other}: found no reference, tilts_deg, matrices" in capsys.readouterr().err
