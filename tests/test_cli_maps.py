@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from tests.spectra.conftest import make_specimen, write_spectra
 
@@ -42,7 +43,7 @@ def test_maps_suggests_lines(run, spectra_file):
 
 
 def test_maps_are_written_and_read_back(run, spectra_file, tmp_path):
-    target, table = tmp_path / "maps", tmp_path / "sum.csv"
+    target, table = tmp_path / "maps.zarr", tmp_path / "sum.csv"
     status, out, err = run(
         "maps", spectra_file, "--elements", "Fe,Cu", "-o", target, "--spectrum", table, "--json"
     )
@@ -52,6 +53,7 @@ def test_maps_are_written_and_read_back(run, spectra_file, tmp_path):
     back = read(target)
     assert back["Fe"].kind == "counts"
     assert back["Fe"].values().sum() == made[0]["counts"]
+    assert np.asarray(back["Fe"].background).sum(dtype=float) == pytest.approx(made[0]["background"])
     assert back["Fe"].tilts_deg.tolist() == [-30.0, 30.0]
     header, *rows = table.read_text().splitlines()
     assert header == "energy_keV,sum"
