@@ -20,12 +20,14 @@ Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 def get_reader(path: Paths) -> Callable[[Paths], list[LayerDataTuple]] | None:
     """Return the function that reads tilt series, as napari's reader contribution asks for it.
 
-    None for folders without any file of a tilt series, and for Zarr images of something else, so that
-    other plugins can have them.
+    Volumes that this program wrote are read too. None for folders without any file of a tilt series, and
+    for Zarr images of something else, so that other plugins can have them.
     """
-    from chemtomo.io import may_hold_tilt_series
+    from chemtomo.io import is_volume, may_hold_tilt_series
 
     paths = [path] if isinstance(path, (str, PathLike)) else path
+    if all(is_volume(one, ours=True) for one in paths):
+        return _read_volumes
     return _read if all(may_hold_tilt_series(one) for one in paths) else None
 
 
@@ -50,6 +52,15 @@ def _read(path: Paths) -> list[LayerDataTuple]:
         if viewer is not None:
             _show_soon(str(error))
         raise
+
+
+def _read_volumes(path: Paths) -> list[LayerDataTuple]:
+    """Read volumes that were written by `chemtomo.io.write`, one layer a channel."""
+    from chemtomo.io import read_volume
+    from napari_chemtomo.layers import volume_layers
+
+    paths = [path] if isinstance(path, (str, PathLike)) else path
+    return [layer for one in paths for layer in volume_layers(read_volume(one))]
 
 
 def _show_soon(message: str) -> None:

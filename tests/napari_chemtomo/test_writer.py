@@ -8,7 +8,7 @@ import pytest
 from chemtomo.data import Dataset, Volume
 from chemtomo.errors import WriteError
 from chemtomo.io import read, read_volume
-from napari_chemtomo.layers import dataset_layers, volume_layers
+from napari_chemtomo.layers import dataset_layers, to_volume, volume_layers
 
 RECIPE = {"steps": [{"step": "reconstruct", "method": "tgv"}]}
 
@@ -40,6 +40,21 @@ def test_a_saved_volume_is_the_volume(viewer, volume, tmp_path, name):
     assert found.voxel_size_nm == pytest.approx(volume.voxel_size_nm)
     assert found.origin_px == pytest.approx(volume.origin_px)
     assert found.provenance == RECIPE
+
+
+@pytest.mark.parametrize("name", ["v.zarr", "v.ome.tif", "v.mrc", "v.emd", "v.hspy"])
+def test_a_saved_volume_opens_again(viewer, volume, tmp_path, name):
+    before = add(viewer, volume_layers(volume))
+    written = viewer.layers.save(str(tmp_path / name))
+    viewer.layers.clear()
+    viewer.open([one for one in written if not one.endswith(".json")], plugin="napari-chemtomo")
+    assert [layer.name for layer in viewer.layers] == ["HAADF", "Al"]
+    for layer, expected in zip(viewer.layers, before, strict=True):
+        assert np.array_equal(layer.data, expected.data)
+        assert layer.scale == pytest.approx(expected.scale)
+        assert layer.translate == pytest.approx(expected.translate)
+        assert layer.units == expected.units
+    assert to_volume(list(viewer.layers)).provenance == RECIPE
 
 
 def test_one_selected_layer_is_one_channel(viewer, volume, tmp_path):

@@ -48,14 +48,23 @@ def read_volume(path: str | PathLike[str]) -> Volume:
         raise ReadError(f"{path}: cannot be read as a volume ({type(error).__name__}: {error})") from error
 
 
-def is_volume(path: str | PathLike[str]) -> bool:
+def is_volume(path: str | PathLike[str], *, ours: bool = False) -> bool:
     """Tell whether a file is a volume, not a tilt series: by what it says of itself.
 
     A file that says nothing, or that cannot be read, is none.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    ours : bool
+        Whether it has to be one that `chemtomo.io.write` wrote.
     """
     path = Path(path)
     try:
         described = _described(path)
+        if ours:
+            return described is not None and described.get("kind") == VOLUME and "names" in described
         if described is not None:
             return described.get("kind") == VOLUME
         return path.suffix.lower() == ".rec"
@@ -90,6 +99,8 @@ def _described(path: Path) -> Mapping[str, Any] | None:
             group = file.get(GROUP)
             if group is None:
                 return None
+            if KEY in group:
+                return from_text(group[KEY][()], str(path))
             unit = _decode(group["dim1"].attrs.get("units", b""))
             return {"kind": None if unit in ("[deg]", "[rad]") else VOLUME}
     if name == "HSPY":
