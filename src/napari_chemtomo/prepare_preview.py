@@ -70,7 +70,14 @@ class PreparePreview(QObject):
         self._made_of: Any = None
         self._layer: Image | None = None
         self._limits_of: Any = None
+        # What operations have to know of the whole series takes its time. Until it is known, the slider is
+        # followed without them.
+        self._quick: PreparedView | None = None
+        self._quick_of: PreparedView | None = None
+        self._full: PreparedView | None = None
+        self._full_steps: tuple[AnyStep, ...] = ()
         self._latest = worker.Latest(_answer, self._show, self._fail)
+        self._whole = worker.Latest(_look_at_all, self._known, self._fail)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DEBOUNCE_MILLISECONDS)
@@ -86,7 +93,7 @@ class PreparePreview(QObject):
     @property
     def busy(self) -> bool:
         """Whether a newer projection is still to come."""
-        return self._timer.isActive() or self._latest.busy
+        return self._timer.isActive() or self._latest.busy or self._whole.busy
 
     def start(self, source: Image, layers: Sequence[Image], steps: Sequence[AnyStep]) -> None:
         """Show what the operations make of the layer `source`, one of `layers`.
@@ -102,8 +109,13 @@ class PreparePreview(QObject):
             dataset = to_dataset(layers)
             self._view = PreparedView(dataset, dataset.names[list(layers).index(source)])
             self._made_of = made_of
+            self._full, self._full_steps = None, ()
         self._source = source
         self._steps = tuple(steps)
+        if any(one.whole_stack for one in self._steps) and self._full_steps != self._steps:
+            self._whole.ask(_Question((self._full or self._view).fork(), self._steps, 0))
+        else:
+            self._whole.forget()
         self._timer.start()
 
     def stop(self) -> None:
@@ -111,6 +123,7 @@ class PreparePreview(QObject):
         self._source = None
         self._timer.stop()
         self._latest.forget()
+        self._whole.forget()
         layer, self._layer = self._layer, None
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
@@ -133,13 +146,30 @@ class PreparePreview(QObject):
         if self._source is None or self._view is None:
             return
         number = projection_in_view(self._viewer, self._source)
-        self._latest.ask(_Question(self._view, self._steps, number))
+        if self._full is not None and self._full_steps == self._steps:
+            self._latest.ask(_Question(self._full, self._steps, number))
+        else:
+            quick = tuple(one for one in self._steps if not one.whole_stack)
+            self._latest.ask(_Question(self._quick_view(), quick, number))
+
+    def _quick_view(self) -> PreparedView:
+        """Return the view for what needs no other projection; only the thread of `_latest` uses it."""
+        assert self._view is not None
+        if self._quick is None or self._quick_of is not self._view:
+            self._quick, self._quick_of = self._view.fork(), self._view
+        return self._quick
 
     def _wanted(self, question: _Question) -> bool:
-        return self._source in self._viewer.layers and question.view is self._view
+        return self._source in self._viewer.layers and question.view in (self._quick, self._full)
 
-    def _show(self, question: _Question, answer: _Answer | None) -> None:
-        if answer is None or not self._wanted(question):
+    def _known(self, question: _Question, answer: Any) -> None:
+        """Take over what is known of the whole series, if it is still asked for."""
+        if answer is not None and self._source is not None and question.steps == self._steps:
+            self._full, self._full_steps = question.view, question.steps
+            self._timer.start()
+
+    def _show(self, question: _Question, answer: _Answer) -> None:
+        if not self._wanted(question):
             return
         found = answer.projection
         where = f"projection {question.number}"
@@ -161,16 +191,18 @@ class PreparePreview(QObject):
             for name in ("scale", "translate"):
                 if not np.array_equal(getattr(self._layer, name), attributes[name]):
                     setattr(self._layer, name, attributes[name])
-            if self._limits_of is not question.steps:
+            if self._limits_of != question.steps:
                 self._layer.contrast_limits = limits
             self._layer.visible = True
         self._limits_of = question.steps
         y, x = found.image.shape
-        self.status.emit(f"Preview of {where}, {found.tilt_deg:g}°: {x} × {y} pixels.")
+        waits = [one.title for one in self._steps if one.whole_stack and one not in question.steps]
+        missing = f" Still without {', '.join(waits)}: looking at the whole series…" if waits else ""
+        self.status.emit(f"Preview of {where}, {found.tilt_deg:g}°: {x} × {y} pixels.{missing}")
         self.shown.emit(question.number)
 
     def _fail(self, question: _Question, error: ChemTomoError) -> None:
-        if self._wanted(question):
+        if self._wanted(question) or question.steps is self._steps:
             if self._layer is not None:
                 self._layer.visible = False
             self.status.emit(str(error))
@@ -181,19 +213,17 @@ def _same(one: Any, other: Any) -> bool:
     return other is not None and one.unique_id == other.unique_id
 
 
-def _answer(question: _Question, newer: Callable[[], _Question | None]) -> _Answer | None:
-    """Return what to show, or None when something else is to be shown by now."""
-
-    def should_stop() -> bool:
-        # Of a slider that moves, what is known of the whole stack stays true.
-        waiting = newer()
-        return waiting is not None and (
-            waiting.view is not question.view or waiting.steps is not question.steps
-        )
-
+def _look_at_all(question: _Question, newer: Callable[[], Any]) -> bool | None:
+    """Find what operations have to know of the whole series; None when others are wanted by now."""
     try:
-        question.view.prepare(question.steps, should_stop)
+        question.view.prepare(question.steps, lambda: newer() is not None)
     except ViewStopped:
         return None
+    return True
+
+
+def _answer(question: _Question, newer: Callable[[], Any]) -> _Answer:
+    """Return what to show."""
+    question.view.prepare(question.steps)
     found = question.view.projection(question.number)
     return _Answer(found, (0.0, 1.0) if found is None else intensity_limits(found.image))

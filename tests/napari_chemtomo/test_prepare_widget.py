@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog
 
+from chemtomo import preprocess
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.pipeline import prepare_view
 from chemtomo.pipeline.prepare import PrepareRecipe, prepare
@@ -314,19 +315,51 @@ class TestPreview:
     def test_what_is_known_of_the_whole_stack_is_computed_once(
         self, live, loaded, dataset, qtbot, monkeypatch
     ):
-        read = []
-        monkeypatch.setattr(prepare_view, "lazy_series", lambda one: read.append(one.name) or one)
+        equalise, calls = preprocess.equalise_brightness, []
+        monkeypatch.setattr(preprocess, "equalise_brightness", lambda one: calls.append(1) or equalise(one))
         live.operations.add(Brightness())
         settled(qtbot, live)
-        stage = live.preview._view._stages[-1]
         live.operations.add(Gaussian())
         settled(qtbot, live)
-        assert live.preview._view._stages[-2] is stage
+        expected = prepare(dataset, live.operations.steps())["HAADF"].data
+        calls.clear()
         for number in range(4):
             loaded.dims.set_point(0, dataset["HAADF"].tilts_deg[number])
             settled(qtbot, live)
-        assert live.preview._view._stages[-2] is stage
-        assert read == []
+            np.testing.assert_allclose(live.preview.layer.data[0], expected[number], rtol=1e-5)
+        live.operations.form(3).set_values({"width_px": 3.0})
+        settled(qtbot, live)
+        assert calls == []
+
+    def test_the_slider_is_followed_while_the_whole_series_is_looked_at(
+        self, live, loaded, dataset, qtbot, monkeypatch
+    ):
+        equalise, go_on = preprocess.equalise_brightness, threading.Event()
+        monkeypatch.setattr(preprocess, "equalise_brightness", lambda one: go_on.wait(5) and equalise(one))
+        without = prepare(dataset, live.operations.steps())["HAADF"].data
+        live.operations.add(Brightness())
+        for number in (1, 6):
+            loaded.dims.set_point(0, dataset["HAADF"].tilts_deg[number])
+            with qtbot.waitSignal(
+                live.preview.shown, check_params_cb=lambda one, number=number: one == number
+            ):
+                pass
+            np.testing.assert_allclose(live.preview.layer.data[0], without[number], rtol=1e-6)
+            assert "Still without Brightness" in live.preview_status.text()
+        go_on.set()
+        settled(qtbot, live)
+        expected = prepare(dataset, live.operations.steps())["HAADF"].data
+        np.testing.assert_allclose(live.preview.layer.data[0], expected[6], rtol=1e-6)
+        assert "Still" not in live.preview_status.text()
+
+    def test_operations_that_are_no_longer_wanted_are_given_up(self, live, loaded, qtbot, monkeypatch):
+        """A change while the whole series is looked at: what is shown in the end are the new operations."""
+        live.operations.add(Brightness(method="gain"))
+        live.operations.form(2).set_values({"smooth_deg": 40.0})
+        live.operations.list.item(2).setCheckState(Qt.CheckState.Unchecked)
+        settled(qtbot, live)
+        assert "Still" not in live.preview_status.text()
+        assert live.preview.layer.data.shape == (1, 9, 12)
 
     def test_the_event_loop_does_not_wait(self, live, loaded, dataset, qtbot, monkeypatch):
         """While an answer takes its time the loop goes on, and of many choices the last is shown."""

@@ -23,6 +23,9 @@ class PrepareStep(Parameters, abc.ABC):
     title: ClassVar[str]
     """What people call it."""
 
+    whole_stack: ClassVar[bool] = False
+    """Whether it has to look at all projections before it can prepare one."""
+
     channels: str | None = Field(
         None, title="Channels", description="Names of the signals, separated by commas. All if not given."
     )

@@ -215,6 +215,7 @@ class Brightness(PrepareStep):
     """Account for projections that differ in brightness, as the mass of the sample is the same."""
 
     title = "Brightness"
+    whole_stack = True
     operation: Literal["brightness"] = "brightness"
     method: Literal["auto", "gain", "scale"] = Field(
         "auto",
@@ -322,6 +323,7 @@ class ScanDriftStep(PrepareStep):
     """Undo the drift of the sample during slow scans, by a fast image of the same place."""
 
     title = "Drift within scans"
+    whole_stack = True
     operation: Literal["scan_drift"] = "scan_drift"
     fast: str = Field(
         "", title="Fast image", description="Name of the signal with the fast images. It stays as it is."

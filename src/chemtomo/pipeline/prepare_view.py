@@ -58,11 +58,20 @@ class PreparedView:
 
     def __init__(self, dataset: Dataset, name: str) -> None:
         self.name = name
-        self._all = dataset
+        self._all = dataset.map(lazy_series)
         self._should_stop: Callable[[], bool] = lambda: False
         self._stages: list[Dataset] = []
         self._steps: tuple[AnyStep, ...] = ()
         self._whole: bool | None = None
+
+    def fork(self) -> PreparedView:
+        """Return a view that knows what this one knows, to go on with other operations elsewhere.
+
+        This one must not be given other operations at the same time.
+        """
+        other = PreparedView(self._all, self.name)
+        other._stages, other._steps, other._whole = list(self._stages), self._steps, self._whole
+        return other
 
     def prepare(self, steps: Sequence[AnyStep], should_stop: Callable[[], bool] = lambda: False) -> None:
         """Take over the operations, and compute what they have to know of the whole stack.
@@ -81,7 +90,7 @@ class PreparedView:
         if whole != self._whole:
             chosen = self._all if whole else self._all.select([self.name])
             self._whole, self._steps = whole, ()
-            self._stages = [chosen.map(self._watched)]
+            self._stages = [chosen]
         same = 0
         while same < min(len(steps), len(self._steps)) and steps[same] == self._steps[same]:
             same += 1
@@ -90,10 +99,11 @@ class PreparedView:
         for step in steps[same:]:
             self._stages.append(self._apply(step))
             self._steps = (*self._steps, step)
+        # From here on the projections are wanted, whoever looks at them.
+        self._should_stop = lambda: False
 
     def projection(self, number: int) -> PreparedProjection | None:
         """Return what became of a projection of the series, or None when it was left out."""
-        self._should_stop = lambda: False
         before, after = self._stages[0][self.name], self._stages[-1][self.name]
         did = [
             one for entry in after.provenance[len(before.provenance) :] for one in entry.get("did", [entry])
@@ -127,13 +137,14 @@ class PreparedView:
         )
 
     def _apply(self, step: AnyStep) -> Dataset:
+        watched = self._stages[-1].map(self._watched)
         if isinstance(step, ScanDriftStep) or step.channels is None or self._whole:
-            return step.apply(self._stages[-1])
+            return step.apply(watched)
         # An operation for other signals only has no effect on this one.
         named = {self._all.resolve(one.strip()) for one in step.channels.split(",") if one.strip()}
         if self.name not in named:
             return self._stages[-1]
-        return step.model_copy(update={"channels": None}).apply(self._stages[-1])
+        return step.model_copy(update={"channels": None}).apply(watched)
 
     def _watched(self, series: TiltSeries) -> TiltSeries:
         """Return the series whose projections refuse to be read once nobody wants them."""
@@ -143,8 +154,7 @@ class PreparedView:
                 raise ViewStopped
             return projection
 
-        watched = lazy_series(series)
-        return watched.replace(data=each_projection(watched.data, read))
+        return series.replace(data=each_projection(series.data, read))
 
 
 def _computed(projection: Any) -> npt.NDArray[np.float32]:
