@@ -33,6 +33,26 @@ def test_com_path_after_registration_is_the_whole_alignment(record):
     assert made.error_px(found) < 0.1
 
 
+@pytest.mark.parametrize("angle", [30.0, 90.0, -90.0])
+def test_an_axis_that_is_far_from_y_is_found_from_near_it(record, angle):
+    """As after turning by hand: what is on one side of the middle stays there, also along x."""
+    made = record(angle=angle, offset=3.0)
+    start = set_axis(made.truth, angle - 4.0, 0.0)
+    found = com_path(made.series, start)
+    assert found.axis_angle_deg == pytest.approx(angle, abs=0.2)
+    assert made.error_px(found) < 0.1
+
+
+def test_matter_that_enters_at_high_tilt_does_not_turn_the_axis(record):
+    made = record()
+    data = made.series.data.copy()
+    y, x = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    for tilt in (0, 1, -1):
+        data[tilt] += 0.4 * data.max() * np.exp(-((y - 46.0) ** 2 + (x - 58.0) ** 2) / 30)
+    found = com_path(made.series.replace(data=data), made.truth)
+    assert found.axis_angle_deg == pytest.approx(0.0, abs=0.2)
+
+
 def test_max_image_finds_the_angle_of_tracks(record):
     made = record(angle=3.0)
     found = max_image(made.series, set_axis(made.truth, 0.0, 0.0))

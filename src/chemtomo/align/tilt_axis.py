@@ -26,6 +26,7 @@ _COARSE_STEP_DEG = 1.0
 _SWEEPS = 6
 _HUBER = 1.5
 _SHOWN = 0.05
+_CROSSES_ROWS = 0.2
 _SMOOTH_PX = 1.5
 
 _Floats = npt.NDArray[np.float64]
@@ -51,6 +52,16 @@ def with_axis(alignment: Alignment, angle_deg: float, offset_px: float) -> Align
         axis_angle_deg=angle_deg,
         axis_offset_px=offset_px,
     )
+
+
+def _with_axis_across(alignment: Alignment, angle_deg: float, across_px: float) -> Alignment:
+    """Set the axis at a distance from the middle that is measured across it, not along the middle row."""
+    cosine = float(np.cos(np.deg2rad(angle_deg)))
+    if abs(cosine) > _CROSSES_ROWS:
+        return with_axis(alignment, angle_deg, across_px / cosine)
+    # Nearly along x, the axis crosses the middle row anywhere or nowhere: it is all in the shifts then.
+    turned = with_axis(alignment, angle_deg, 0.0)
+    return turned.replace(matrices=affine.compose(turned.matrices, affine.translation(0.0, across_px)))
 
 
 def com_path(
@@ -105,7 +116,7 @@ def com_path_steps(
     )
     offset, residual = fine.offset(angle)
     factor = images.factor
-    return with_axis(start, angle, offset * factor).replace(
+    return _with_axis_across(start, angle, offset * factor).replace(
         residual_px=residual * factor,
         method=" + ".join(one for one in (start.method, "com-path") if one),
         provenance=(*start.provenance, {"step": "com_path", "max_angle_deg": max_angle_deg} | entry),
@@ -189,11 +200,14 @@ class _Slices:
         weights = np.stack(
             [np.interp(moments.along_px[full], self.trust[0], one, left=0, right=0) for one in self.trust[1]]
         )
-        mass, moment = moments.mass[:, full], moments.moment[:, full]
+        # Projections that other matter entered have no part in the paths.
+        trusted = weights.any(axis=1)
+        weights = weights[trusted]
+        mass, moment = moments.mass[trusted][:, full], moments.moment[trusted][:, full]
         # Small errors of registration are no matter of the axis: a shift along it, one across it, and
         # the strength of every projection are free.
         off_mass, _ = _off_typical(mass)
-        path = self._path()
+        path = self._path()[trusted]
         across = np.zeros(len(mass))
         off_moment = moment
         for _ in range(_SWEEPS):
