@@ -75,6 +75,7 @@ def make_seeds(folder: Path, data_folder: Path | None) -> list[Seed]:
         "a.zarr/.zgroup",
         "a.zarr/0/0/0/0/0/0",
     )
+    add("zip", _zip, "a.zip")
     add("tomviz", lambda at: write_dataset(both, at / "a.emd"), "a.emd")
     add("ncem", _ncem, "a.emd")
     add("hspy", lambda at: write_dataset(both, at / "a.hspy"), "a.hspy")
@@ -171,6 +172,16 @@ def _with_table(folder: Path) -> None:
     (folder / "a.rawtlt").unlink()
     rows = "".join(f"{number},{tilt}\n" for number, tilt in enumerate(TILTS))
     (folder / "a.csv").write_text(f"section,tilt\n{rows}")
+
+
+def _zip(folder: Path) -> None:
+    import zipfile
+
+    (path,) = write_dataset(Dataset((_dataset()["HAADF"],)), folder / "a.mrc")
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for one in (path, path.with_suffix(".rawtlt")):
+            archive.write(one, one.name)
+            one.unlink()
 
 
 def _npy(folder: Path) -> None:

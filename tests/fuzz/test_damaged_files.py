@@ -41,6 +41,8 @@ class Worker:
 
     def start(self) -> None:
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        # It is killed in the end, and cannot tidy up.
+        environment["TMPDIR"] = str(self.scratch)
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / "worker.py")],
             stdin=subprocess.PIPE,
