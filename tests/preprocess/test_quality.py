@@ -128,3 +128,16 @@ def test_a_blurred_projection_of_a_recorded_series_is_the_worst(data_folder):
     data[20] *= 0.7
     scores = score_projections(one.replace(data=data))
     assert scores.proposed == (10, 20)
+
+
+def test_what_is_put_into_a_real_raw_series_is_found(data_folder):
+    """91 projections as the microscope recorded them, over 180 degrees and not aligned."""
+    (one,) = read([data_folder / "vendor" / "HAADF.dm3"])
+    assert score_projections(one).proposed == ()
+    data = np.array(one.data, dtype=np.float32)
+    data[20] = ndimage.gaussian_filter(data[20], 2)
+    data[45] = np.roll(data[45], (9, 7), axis=(0, 1))
+    data[70] *= 0.7
+    scores = score_projections(one.replace(data=data))
+    assert scores.proposed == (20, 45, 70)
+    assert [scores.reasons[number][0] for number in (20, 45, 70)] == ["blur", "jump", "contrast"]
