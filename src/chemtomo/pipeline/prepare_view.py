@@ -58,7 +58,7 @@ class PreparedView:
 
     def __init__(self, dataset: Dataset, name: str) -> None:
         self.name = name
-        self._all = dataset.map(lazy_series)
+        self._all = dataset
         self._should_stop: Callable[[], bool] = lambda: False
         self._stages: list[Dataset] = []
         self._steps: tuple[AnyStep, ...] = ()
@@ -90,7 +90,8 @@ class PreparedView:
         if whole != self._whole:
             chosen = self._all if whole else self._all.select([self.name])
             self._whole, self._steps = whole, ()
-            self._stages = [chosen]
+            # Here and not before: it is to happen in the thread that computes.
+            self._stages = [chosen.map(lazy_series)]
         same = 0
         while same < min(len(steps), len(self._steps)) and steps[same] == self._steps[same]:
             same += 1
