@@ -80,8 +80,9 @@ class AlignParameters(LinkParameters):
     ] = Field(
         "auto",
         title="Method",
-        description="auto: coarse registration, tilt axis and projection matching, the best of several. The "
-        "others do one thing. none: keep what the series has, for the tilt axis alone.",
+        description="auto: coarse registration, tilt axis and projection matching, the best of several. "
+        "projection-matching: refine what the series has, or else a phase correlation. The others do one "
+        "thing. none: keep what the series has, for the tilt axis alone.",
     )
     axis: Literal["com-path", "max-image", "sum-minimum", "none"] = Field(
         "com-path",
@@ -157,6 +158,10 @@ def run_alignment(
     reference = reference_series(dataset, parameters.reference)
     alignment = reference.alignment
     finds_axis = parameters.method in ("auto", "projection-matching")
+    if parameters.method == "projection-matching" and alignment is None:
+        # It refines: from nothing it may end anywhere.
+        for coarse in ("phase-correlation", "com-path"):
+            alignment = yield from _estimate(coarse, reference, alignment, parameters, should_stop)
     if parameters.method != "none":
         alignment = yield from _estimate(parameters.method, reference, alignment, parameters, should_stop)
     if not finds_axis and parameters.axis != "none":
@@ -298,15 +303,17 @@ def _estimate(
     known = inspect.signature(estimator if steps is None else steps).parameters
     tilt = getattr(parameters, "reference_tilt", None)
     options = {
+        "alignment": alignment,
+        "start": alignment,
         "reference": None if tilt is None else int(np.abs(series.tilts_deg - tilt).argmin()),
         "stretch": getattr(parameters, "stretch", False),
         "should_stop": should_stop,
     }
     chosen = {key: value for key, value in options.items() if key in known}
     if steps is None:
-        found: Alignment = estimator(series, alignment, **chosen)
+        found: Alignment = estimator(series, **chosen)
     else:
-        found = yield from steps(series, alignment, **chosen)
+        found = yield from steps(series, **chosen)
     return found
 
 
