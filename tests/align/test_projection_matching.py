@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chemtomo.align import auto, projection_matching
+from chemtomo.align import auto, center_of_mass, projection_matching
 from chemtomo.align.projection_matching import disagreement, projection_matching_steps
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
@@ -64,6 +64,20 @@ def test_noise_and_background_cost_a_little_only():
     error = alignment_error(made.truth, projection_matching(made.series), made.positions)
     assert error.rms_px < 0.25
     assert abs(error.angle_deg) < 0.4
+
+
+def test_matter_that_enters_the_field_at_high_tilt_costs_little():
+    made = particles(
+        shape=(96, 96),
+        tilts_deg=np.arange(-76.0, 77.0, 4.0),
+        misalignment=Misalignment(4, 0, 2, 2),
+        seed=1,
+        intruder=True,
+    )
+    start = center_of_mass(made.series)
+    before = alignment_error(made.truth, start, made.positions).rms_px
+    found = projection_matching(made.series, start, rounds=4)
+    assert alignment_error(made.truth, found, made.positions).rms_px < min(0.1, before / 3)
 
 
 def test_cancelling_keeps_what_is_reached(made):

@@ -24,16 +24,20 @@ _COARSE: dict[str, Callable[[TiltSeries], Alignment]] = {
 
 def auto(
     series: TiltSeries,
+    alignment: Alignment | None = None,
     *,
     on_progress: Callable[[TaskProgress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Alignment:
     """Align a tilt series; see `auto_steps`."""
-    return finish(auto_steps(series, should_stop=should_stop), on_progress)
+    return finish(auto_steps(series, alignment, should_stop=should_stop), on_progress)
 
 
 def auto_steps(
-    series: TiltSeries, *, should_stop: Callable[[], bool] | None = None
+    series: TiltSeries,
+    alignment: Alignment | None = None,
+    *,
+    should_stop: Callable[[], bool] | None = None,
 ) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts, angle and offset of the tilt axis without being told anything.
 
@@ -44,7 +48,9 @@ def auto_steps(
     Parameters
     ----------
     series : TiltSeries
-        Recorded projections. It is not modified; an alignment that it may have is not used.
+        Recorded projections. It is not modified.
+    alignment : Alignment, optional
+        The alignment so far: one more start to choose from.
     should_stop : callable, optional
         Asked after every step; when it returns true, the best so far is the result.
 
@@ -80,6 +86,10 @@ def auto_steps(
         disagreement(recorded, as_it_is),
     )  # raises when there is nothing to align
     scores: dict[str, Any] = {as_it_is.method: lowest}
+    if alignment is not None:
+        scores["alignment so far"] = score = disagreement(recorded, alignment)
+        if score < lowest:
+            coarse, best, lowest = "alignment so far", alignment, score
     steps = len(_COARSE) + 1
     yield TaskProgress(1, 2 * steps, "as recorded")
     for number, (name, estimate) in enumerate(_COARSE.items()):

@@ -25,6 +25,7 @@ _WIDER = 1.1  # the cylinder, than what is seen of the sample
 _COARSEST = 4
 _FEWEST = 5
 _SMALLEST = 24
+_UNUSUAL = 4.0  # times the usual disagreement of a row
 _ZERO_OF_J1 = 3.83
 
 
@@ -46,6 +47,9 @@ class _State:
     angle_deg: float
     residual_px: _Real
     change_px: float = np.inf
+    trust: _Real = dataclasses.field(
+        default_factory=lambda: np.ones(1)
+    )  # in rows, from the first to the last
 
 
 def projection_matching(
@@ -300,11 +304,16 @@ def _advance(
     matrices = affine.rescale(state.matrices, 1.0, level.binning)
     radius = _radius(images)
     rows, columns = window(shape, 1.05 * radius, matrices, shape)
+    trust = np.interp(np.linspace(0, 1, shape[0]), np.linspace(0, 1, state.trust.size), state.trust)
+    full = rows > 0.99
+    rows = rows * trust
     masked = derivatives(images, rows, columns)
     consistency = Consistency(tilts_deg, _WIDER * radius, shape[1], level.highest * level.binning)
     newton = consistency.newton(masked)
     tilts = np.deg2rad(tilts_deg)
-    mass = mass_path(masked.values, images[:, rows > 0.99], tilts, radius)
+    mass = mass_path(
+        masked.values, images[:, full] * trust[full, np.newaxis].astype(np.float32), tilts, radius
+    )
     newton.gradient[: tilts.size] -= mass.gradient
     newton.hessian[: tilts.size, : tilts.size] += mass.rest
     step, errors = _solve(newton, tilts, radius, refine_angle)
@@ -320,7 +329,25 @@ def _advance(
     state.matrices = affine.rescale(affine.compose(matrices, move), level.binning, 1.0)
     state.angle_deg += turn
     state.residual_px = level.binning * errors * np.sqrt(newton.misfit.mean(axis=1))
+    state.trust = _trust_in_rows(
+        newton.misfit.mean(axis=0) / np.maximum(rows, 0.05) ** 2, images, columns, full
+    )
     return newton.noise
+
+
+def _trust_in_rows(
+    misfit: _Real, images: npt.NDArray[np.float32], columns: _Real, full: npt.NDArray[np.bool_]
+) -> _Real:
+    """Rows where other matter enters at some tilts disagree more than their signal explains."""
+    from scipy import ndimage
+
+    if full.sum() < 8:
+        return np.ones(misfit.size)
+    signal = ((images * columns.astype(np.float32)) ** 2).sum(axis=(0, 2), dtype=np.float64)
+    relative = misfit / (signal + 0.1 * signal[full].max() + 1e-30)
+    usual = np.median(relative[full & (signal > 0.2 * signal[full].max())])
+    trust: _Real = 1 / (1 + (relative / (_UNUSUAL * usual + 1e-30)) ** 4)
+    return np.asarray(ndimage.gaussian_filter1d(np.clip(trust, 0.02, 1), 1.5))
 
 
 def _solve(newton: Newton, tilts: _Real, radius: float, refine_angle: bool) -> tuple[_Real, _Real]:
