@@ -25,6 +25,7 @@ _WIDER = 1.1  # the cylinder, than what is seen of the sample
 _COARSEST = 4
 _FEWEST = 5
 _SMALLEST = 24
+_SETTLED = 0.25
 _UNUSUAL = 4.0  # times the usual disagreement of a row
 _ZERO_OF_J1 = 3.83
 
@@ -103,7 +104,7 @@ def projection_matching_steps(
         Rounds at each resolution, at most.
     tolerance_px : float
         A resolution is done when a round moves the projections by less than this, root mean square, in
-        pixels of that resolution.
+        pixels of that resolution, or by less than the median standard error.
     refine_angle : bool
         Whether the angle of the tilt axis is to be found; otherwise that of `start` is kept.
     should_stop : callable, optional
@@ -157,7 +158,9 @@ def projection_matching_steps(
             message = f"binning {level.binning}, round {number + 1}: moved {state.change_px:.3f} px"
             yield TaskProgress(done + number + 1, total, message)
             stopped = should_stop is not None and should_stop()
-            if stopped or state.change_px < level.tolerance_px * level.binning:
+            # Rounds that move less than the noise does only follow the noise.
+            enough = max(level.tolerance_px * level.binning, float(np.median(state.residual_px)))
+            if stopped or state.change_px < enough:
                 break
         done += level.rounds
         if stopped:
@@ -329,9 +332,9 @@ def _advance(
     state.matrices = affine.rescale(affine.compose(matrices, move), level.binning, 1.0)
     state.angle_deg += turn
     state.residual_px = level.binning * errors * np.sqrt(newton.misfit.mean(axis=1))
-    state.trust = _trust_in_rows(
-        newton.misfit.mean(axis=0) / np.maximum(rows, 0.05) ** 2, images, columns, full
-    )
+    if state.change_px < _SETTLED * level.binning:  # before, rows disagree because they are not aligned
+        misfit = newton.misfit.mean(axis=0) / np.maximum(rows, 0.05) ** 2
+        state.trust = _trust_in_rows(misfit, images, columns, full)
     return newton.noise
 
 
@@ -344,8 +347,11 @@ def _trust_in_rows(
     if full.sum() < 8:
         return np.ones(misfit.size)
     signal = ((images * columns.astype(np.float32)) ** 2).sum(axis=(0, 2), dtype=np.float64)
-    relative = misfit / (signal + 0.1 * signal[full].max() + 1e-30)
-    usual = np.median(relative[full & (signal > 0.2 * signal[full].max())])
+    signal += 0.1 * signal[full].max() + 1e-30
+    noise = float(np.quantile(misfit[full], 0.1))  # that of rows with next to nothing in them
+    relative = np.maximum(misfit - noise, 0) / signal
+    strong = full & (signal > 0.3 * signal[full].max())
+    usual = np.median(relative[strong]) + noise / np.median(signal[strong])
     trust: _Real = 1 / (1 + (relative / (_UNUSUAL * usual + 1e-30)) ** 4)
     return np.asarray(ndimage.gaussian_filter1d(np.clip(trust, 0.02, 1), 1.5))
 
