@@ -38,7 +38,7 @@ def test_one_call_aligns(made):
 
 
 def test_an_estimator_that_fails_is_left_out_and_named(made, monkeypatch):
-    def broken(series):
+    def broken(series, alignment):
         raise DataError("no mass")
 
     monkeypatch.setitem(module()._COARSE, "center_of_mass", broken)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from chemtomo.align.center_of_mass import center_of_mass, com_common_line
+from chemtomo.align.current import current
 from chemtomo.align.phase_correlation import phase_correlation
 from chemtomo.align.projection_matching import disagreement, projection_matching_steps
+from chemtomo.align.tilt_axis import com_path
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ChemTomoError, DataError
 from chemtomo.geometry import affine
@@ -15,7 +17,10 @@ from chemtomo.progress import TaskProgress, finish
 
 __all__ = ["auto", "auto_steps"]
 
-_COARSE: dict[str, Callable[[TiltSeries], Alignment]] = {
+# Projection matching turns the axis only a little by itself: one that is about as good as none is taken.
+_NOT_WORSE = 1.1
+
+_COARSE: dict[str, Callable[[TiltSeries, Alignment], Alignment]] = {
     "center_of_mass": center_of_mass,
     "com_common_line": com_common_line,
     "phase_correlation": phase_correlation,
@@ -42,15 +47,17 @@ def auto_steps(
     """Find shifts, angle and offset of the tilt axis without being told anything.
 
     Several coarse estimators are tried, and the recording as it is. That one whose aligned projections
-    predict each other best (`chemtomo.align.projection_matching.disagreement`) is refined by projection
-    matching. An estimator that fails is left out; the provenance tells the scores, and why.
+    predict each other best (`chemtomo.align.projection_matching.disagreement`) gets its tilt axis by the
+    mass paths, unless they predict each other worse with it, and is refined by projection matching. An
+    estimator that fails is left out; the provenance tells the scores, and why.
 
     Parameters
     ----------
     series : TiltSeries
         Recorded projections. It is not modified.
     alignment : Alignment, optional
-        The alignment so far: one more start to choose from.
+        The alignment so far, with which the search begins; that of the series is not looked at. A tilt axis
+        that is far from ``y`` is found from one that is near it only.
     should_stop : callable, optional
         Asked after every step; when it returns true, the best so far is the result.
 
@@ -72,31 +79,20 @@ def auto_steps(
     """
     recorded = series.replace(alignment=None)
     recorded.require_finite()
-    as_it_is = Alignment(
-        reference=series.name,
-        tilts_deg=series.tilts_deg,
-        matrices=affine.identity(len(series.tilts_deg)),
-        pixel_size_nm=series.pixel_size_nm,
-        shape=series.shape[1:],
-        method="as recorded",
-    )
+    as_it_is = current(recorded, alignment).replace(method="as recorded")
     coarse, best, lowest = (
         as_it_is.method,
         as_it_is,
         disagreement(recorded, as_it_is),
     )  # raises when there is nothing to align
     scores: dict[str, Any] = {as_it_is.method: lowest}
-    if alignment is not None:
-        scores["alignment so far"] = score = disagreement(recorded, alignment)
-        if score < lowest:
-            coarse, best, lowest = "alignment so far", alignment, score
-    steps = len(_COARSE) + 1
+    steps = len(_COARSE) + 2
     yield TaskProgress(1, 2 * steps, "as recorded")
     for number, (name, estimate) in enumerate(_COARSE.items()):
         if should_stop is not None and should_stop():
             return _named(best, scores, coarse)
         try:
-            found = estimate(recorded)
+            found = estimate(recorded, as_it_is)
             score = disagreement(recorded, found)
         except (ChemTomoError, ArithmeticError, ValueError) as error:
             scores[name] = f"failed: {error}"
@@ -105,6 +101,12 @@ def auto_steps(
             if score < lowest:
                 coarse, best, lowest = name, found, score
         yield TaskProgress(number + 2, 2 * steps, name)
+    if not (should_stop is not None and should_stop()):
+        axis, score = _with_axis(recorded, best)
+        scores["com_path"] = score
+        if axis is not None and isinstance(score, float) and score <= _NOT_WORSE * lowest:
+            best = axis
+        yield TaskProgress(steps, 2 * steps, "com_path")
     refinement = projection_matching_steps(recorded, best, should_stop=should_stop)
     while True:
         try:
@@ -119,6 +121,15 @@ def auto_steps(
             "a sample that stays in it. Align with another method, or crop the series first"
         )
     return _named(refined, scores, coarse)
+
+
+def _with_axis(series: TiltSeries, alignment: Alignment) -> tuple[Alignment | None, float | str]:
+    """Return the alignment with its tilt axis by the mass paths, and its score or why there is none."""
+    try:
+        found = com_path(series, alignment)
+        return found, disagreement(series, found)
+    except (ChemTomoError, ArithmeticError, ValueError) as error:
+        return None, f"failed: {error}"
 
 
 def _is_sound(found: Alignment, series: TiltSeries) -> bool:

@@ -90,6 +90,14 @@ class AlignParameters(LinkParameters):
         description="How the tilt axis is found after a registration; auto and projection-matching find it "
         "themselves. none: leave it.",
     )
+    axis_near: float = Field(
+        0.0,
+        ge=-180,
+        le=180,
+        title="Tilt axis near",
+        description="About where the tilt axis is, in degrees from y towards x, to within 15: 90 where it "
+        "runs along x. A series that has an alignment begins with the axis of that.",
+    )
     reference_tilt: float | None = Field(
         None,
         title="Reference tilt",
@@ -157,8 +165,13 @@ def run_alignment(
     """
     reference = reference_series(dataset, parameters.reference)
     alignment = reference.alignment
+    if alignment is None and parameters.axis_near != 0:
+        from chemtomo.align import current, set_axis
+
+        alignment = set_axis(current(reference), parameters.axis_near, 0.0)
+    begins_with_nothing = reference.alignment is None
     finds_axis = parameters.method in ("auto", "projection-matching")
-    if parameters.method == "projection-matching" and alignment is None:
+    if parameters.method == "projection-matching" and begins_with_nothing:
         # It refines: from nothing it may end anywhere.
         for coarse in ("phase-correlation", "com-path"):
             alignment = yield from _estimate(coarse, reference, alignment, parameters, should_stop)
