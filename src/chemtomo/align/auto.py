@@ -102,9 +102,9 @@ def auto_steps(
                 coarse, best, lowest = name, found, score
         yield TaskProgress(number + 2, 2 * steps, name)
     if not (should_stop is not None and should_stop()):
-        axis, score = _with_axis(recorded, best)
-        scores["com_path"] = score
-        if axis is not None and isinstance(score, float) and score <= _NOT_WORSE * lowest:
+        axis, found_score = _with_axis(recorded, best)
+        scores["com_path"] = found_score
+        if axis is not None and isinstance(found_score, float) and found_score <= _NOT_WORSE * lowest:
             best = axis
         yield TaskProgress(steps, 2 * steps, "com_path")
     refinement = projection_matching_steps(recorded, best, should_stop=should_stop)
