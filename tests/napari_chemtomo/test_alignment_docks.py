@@ -9,6 +9,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from chemtomo.data import Alignment, Dataset
+from chemtomo.pipeline.align import AlignParameters
 from chemtomo.preprocess import bin_pixels
 from chemtomo.samples import Misalignment, alignment_error, particles
 from napari_chemtomo.aligned_layers import current_alignment, history, is_aligned
@@ -206,6 +207,12 @@ class TestRegister:
         qtbot.waitUntil(lambda: not register.controls.running, timeout=10_000)
         assert [layer.name for layer in loaded.layers] == [layer.name for layer in loaded.layers[:2]]
         assert "Cancelled" in register.controls.status.text()
+
+    def test_reset_shows_the_defaults(self, register, qtbot):
+        defaults = AlignParameters().model_dump(exclude={"reference"})
+        assert register.form.values() != defaults
+        click(qtbot, register.controls.reset_button)
+        assert register.form.values() == defaults
 
     def test_a_reconstruction_takes_the_aligned_layer(self, loaded, aligned):
         dock = open_dock(loaded, "Reconstruct")

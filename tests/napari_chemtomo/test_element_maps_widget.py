@@ -28,7 +28,9 @@ def dock(viewer, series, qtbot):
     viewer.add_layer(Layer.create(*spectra_layer(series)))
     widget = ElementMapsWidget(viewer)
     qtbot.addWidget(widget)
-    qtbot.waitUntil(lambda: not widget.job.is_busy and widget.lines.topLevelItemCount() > 0, timeout=20_000)
+    qtbot.waitUntil(
+        lambda: not widget.controls.running and widget.lines.topLevelItemCount() > 0, timeout=20_000
+    )
     return widget
 
 
@@ -41,8 +43,8 @@ def _map_layers(viewer) -> list:
 
 
 def _run(qtbot, dock) -> None:
-    _click(qtbot, dock.job.run_button)
-    qtbot.waitUntil(lambda: not dock.job.is_busy, timeout=20_000)
+    _click(qtbot, dock.controls.run_button)
+    qtbot.waitUntil(lambda: not dock.controls.running, timeout=20_000)
 
 
 def test_spectra_come_back_from_their_layer(series):
@@ -150,7 +152,7 @@ def test_the_preview_shows_the_tilt_in_view(dock, viewer, qtbot, series):
 
 def test_components_get_names(dock, viewer, qtbot):
     dock.form.set_values({"method": "nmf", "components": 2})
-    assert dock.job.run_button.text() == "Find components"
+    assert dock.controls.run_button.text() == "Find components"
     _run(qtbot, dock)
     assert dock.lines.names() == ["Component 1", "Component 2"]
     dock.lines.topLevelItem(1).setText(0, "iron")
@@ -171,19 +173,19 @@ def test_a_run_can_be_cancelled(dock, viewer, qtbot, monkeypatch):
             yield TaskProgress(min(done, 99), 100, "mapping")
 
     monkeypatch.setattr(maps, "make_maps_job", endless)
-    _click(qtbot, dock.job.run_button)
-    qtbot.waitUntil(lambda: dock.job.bar.value() > 2, timeout=10_000)
-    assert not dock.job.run_button.isEnabled()
-    _click(qtbot, dock.job.cancel_button)
-    qtbot.waitUntil(lambda: not dock.job.is_busy, timeout=10_000)
+    _click(qtbot, dock.controls.run_button)
+    qtbot.waitUntil(lambda: dock.controls.bar.value() > 2, timeout=10_000)
+    assert not dock.controls.run_button.isEnabled()
+    _click(qtbot, dock.controls.cancel_button)
+    qtbot.waitUntil(lambda: not dock.controls.running, timeout=10_000)
     assert not _map_layers(viewer)
-    assert dock.job.status.text() == "Cancelled."
+    assert dock.controls.status.text() == "Cancelled; nothing was changed."
 
 
 def test_two_maps_of_one_name_are_refused(dock, viewer, qtbot, notifications):
     dock.lines.topLevelItem(0).setText(0, "same")
     dock.lines.topLevelItem(1).setText(0, "same")
-    _click(qtbot, dock.job.run_button)
+    _click(qtbot, dock.controls.run_button)
     assert any("same twice" in message for message in notifications.messages)
     assert not _map_layers(viewer)
 
@@ -192,5 +194,5 @@ def test_removed_spectra_leave_an_empty_dock(dock, viewer, qtbot):
     viewer.layers.remove("EDX")
     assert dock.series() is None
     assert dock.lines.topLevelItemCount() == 0
-    assert not dock.job.run_button.isEnabled()
-    assert "spectrum image" in dock.job.status.text()
+    assert not dock.controls.run_button.isEnabled()
+    assert "spectrum image" in dock.controls.status.text()

@@ -31,8 +31,8 @@ from napari_chemtomo.layers import dataset_layers
 from napari_chemtomo.map_preview import MapPreview
 from napari_chemtomo.spectra_layers import is_spectra, to_spectra
 from napari_chemtomo.spectrum_plot import SpectrumPlot
-from napari_chemtomo.widgets.job_panel import JobPanel
 from napari_chemtomo.widgets.line_list import LineList
+from napari_chemtomo.widgets.task_controls import TaskControls
 
 __all__ = ["ElementMapsWidget"]
 
@@ -73,7 +73,7 @@ class ElementMapsWidget(QWidget):
         self.form = ParameterForm(MapParameters, exclude=("elements", "lines"))
         self.preview_check = QCheckBox("Preview the selected line at the tilt in view")
         self.preview_check.setChecked(True)
-        self.job = JobPanel("Make maps")
+        self.controls = TaskControls("Make maps", self.form.reset)
         self.preview = MapPreview(viewer)
         self._preview_timer = QTimer(self)
         self._preview_timer.setSingleShot(True)
@@ -91,11 +91,10 @@ class ElementMapsWidget(QWidget):
         self.plot.window_changed.connect(self._window_dragged)
         self.form.changed.connect(self._parameters_changed)
         self.preview_check.toggled.connect(lambda checked: self._preview_soon())
-        self.job.run_button.clicked.connect(self.run)
-        self.job.reset_button.clicked.connect(self.form.reset)
-        self.job.state_changed.connect(self._job_changed)
+        self.controls.run_clicked.connect(self.run)
+        self.controls.running_changed.connect(self._running_changed)
         self._preview_timer.timeout.connect(self._show_preview)
-        self.preview.failed.connect(self.job.say)
+        self.preview.failed.connect(self.controls.say)
         viewer.layers.events.inserted.connect(self._layers_changed)
         viewer.layers.events.removed.connect(self._layers_changed)
         viewer.dims.events.current_step.connect(self._preview_soon)
@@ -131,7 +130,7 @@ class ElementMapsWidget(QWidget):
         series = self.series()
         if series is self._shown:
             return
-        self.job.cancel()
+        self.controls.cancel()
         self._shown = series
         self._spectrum, self._components = None, None
         self.lines.clear()
@@ -149,44 +148,40 @@ class ElementMapsWidget(QWidget):
         parameters = self._parameters()
         if series is None or parameters is None:
             return
-        if self.job.is_busy:
+        if self.controls.running:
             self._again = True  # other spectra were chosen while a job ran
             return
 
-        def take(found: tuple[npt.NDArray[np.float64], list[Suggestion]] | None) -> None:
-            if found is None or series is not self._shown:
-                return
+        def take(found: tuple[npt.NDArray[np.float64], list[Suggestion]]) -> str:
+            if series is not self._shown:
+                return ""
             self._spectrum, suggestions = found
             if self._components is not None:
                 self._components = None
                 self.lines.clear()
             lowest = _LOWEST_IN_VIEW_KEV if series.signal == "EDX" else -np.inf
             self.plot.show_spectrum(series.energies_keV, self._spectrum, float(lowest))
-            self._list(series, suggestions, parameters)
+            return self._list(series, suggestions, parameters)
 
-        self.job.start(
-            lambda should_stop: maps.suggest_job(series, parameters, should_stop=should_stop),
-            take,
-            "Adding up the spectra…",
+        self.controls.run(
+            lambda should_stop: maps.suggest_job(series, parameters, should_stop=should_stop), take
         )
 
-    def _list(self, series: SpectrumSeries, suggestions: list[Suggestion], parameters: MapParameters) -> None:
+    def _list(self, series: SpectrumSeries, suggestions: list[Suggestion], parameters: MapParameters) -> str:
         known = self.lines.lines()
         new = [one for one in suggestions if one.line not in known]
         windows = {one.line: one for one in maps.windows_of(series, [one.line for one in new], parameters)}
         for one in new:
             self.lines.add_suggestion(one, windows[one.line])
-        certain = sum(one.is_certain for one in suggestions)
-        self.job.say(
-            f"{len(suggestions)} elements suggested, {certain} of them certain."
-            if suggestions
-            else "No line stands out of the background. Add the lines that you expect."
-        )
         if new and self.lines.current_row() < 0:
             # The whole spectrum first.
             self._zooms = False
             self.lines.select_line(new[0].line)
             self._zooms = True
+        if not suggestions:
+            return "No line stands out of the background. Add the lines that you expect."
+        certain = sum(one.is_certain for one in suggestions)
+        return f"{len(suggestions)} elements suggested, {certain} of them certain."
 
     def add_line(self) -> None:
         """Add the line that was typed."""
@@ -199,7 +194,7 @@ class ElementMapsWidget(QWidget):
             known = [line for line in self.lines.lines() if line]
             window = maps.windows_of(series, [*known, name], parameters)[-1]
         except ChemTomoError as error:
-            self.job.say_error(error)
+            self.controls.refuse(error)
             return
         if window.name in self.lines.names():
             window = window.replace(name=window.line)
@@ -250,7 +245,7 @@ class ElementMapsWidget(QWidget):
         try:
             parameters: MapParameters = self.form.parameters()
         except ParameterError as error:
-            self.job.say_error(error)
+            self.controls.refuse(error)
             return None
         return parameters
 
@@ -291,7 +286,7 @@ class ElementMapsWidget(QWidget):
         try:
             windows = maps.windows_of(series, names, self.form.parameters())
         except ChemTomoError as error:
-            self.job.say(str(error))
+            self.controls.say(str(error))
             return
         self.lines.set_windows(windows)
         self._lines_changed()
@@ -308,7 +303,7 @@ class ElementMapsWidget(QWidget):
         if not self.preview_check.isChecked() or method in ("nmf", "pca"):
             self.preview.remove()
             return
-        if series is None or layer is None or window is None or self.job.is_busy:
+        if series is None or layer is None or window is None or self.controls.running:
             return
         parameters = self._parameters_with_others()
         if parameters is not None:
@@ -322,10 +317,9 @@ class ElementMapsWidget(QWidget):
         if series is None or parameters is None:
             return
         if maps.map_method(series, parameters) in ("nmf", "pca"):
-            self.job.start(
+            self.controls.run(
                 lambda should_stop: maps.components_job(series, parameters, should_stop=should_stop),
                 self._take_components,
-                "Finding components…",
             )
             return
         windows = self.lines.checked_windows()
@@ -339,21 +333,17 @@ class ElementMapsWidget(QWidget):
                     f"found {', '.join(twice)} twice; expected every map to have its own name"
                 )
         except ParameterError as error:
-            self.job.say_error(error)
+            self.controls.refuse(error)
             return
         spectrum = self._spectrum
-        self.job.start(
+        self.controls.run(
             lambda should_stop: maps.make_maps_job(
                 series, parameters, windows=windows, spectrum=spectrum, should_stop=should_stop
             ),
             self._take_maps,
-            "Mapping the elements…",
         )
 
-    def _take_maps(self, dataset: Dataset | None) -> None:
-        if dataset is None:
-            self.job.say("Cancelled.")
-            return
+    def _take_maps(self, dataset: Dataset) -> str:
         self.preview.remove()
         self.preview_check.setChecked(False)
         self._made = [
@@ -364,12 +354,9 @@ class ElementMapsWidget(QWidget):
         if layer is not None:
             layer.visible = False
         notes = list(dict.fromkeys(note for one in dataset for note in one.notes))
-        self.job.say(" · ".join([f"{len(dataset)} maps: {', '.join(dataset.names)}.", *notes]))
+        return " · ".join([f"{len(dataset)} maps: {', '.join(dataset.names)}.", *notes])
 
-    def _take_components(self, found: Decomposition | None) -> None:
-        if found is None:
-            self.job.say("Cancelled.")
-            return
+    def _take_components(self, found: Decomposition) -> str:
         self._take_maps(found.dataset)
         self._components = found
         self.lines.clear()
@@ -378,15 +365,15 @@ class ElementMapsWidget(QWidget):
         for one in found.dataset:
             self.lines.add_component(one.name, "")
         self.lines.setCurrentItem(self.lines.topLevelItem(0))
-        self.job.say(
+        return (
             f"{len(found.dataset)} components explain {100 * found.explained:.0f} % of the variance. "
             "Double-click a name to change it and that of its layer. 'Suggest lines' lists lines again."
         )
 
-    def _job_changed(self) -> None:
+    def _running_changed(self, running: bool) -> None:
         """Go on with what had to wait for the job that ended."""
         self._show_state()
-        if self.job.is_busy:
+        if running:
             return
         if self._again:
             self._again = False
@@ -395,16 +382,18 @@ class ElementMapsWidget(QWidget):
             self._preview_soon()
 
     def _show_state(self) -> None:
-        idle = not self.job.is_busy
+        idle = not self.controls.running
         there = self.series() is not None
         components = self.form.values()["method"] in ("nmf", "pca")
         for button in (self.suggest_button, self.add_button, self.remove_button):
             button.setEnabled(idle and there)
-        self.job.run_button.setEnabled(idle and there and (components or bool(self.lines.checked_windows())))
+        self.controls.run_button.setEnabled(
+            idle and there and (components or bool(self.lines.checked_windows()))
+        )
         self.preview_check.setEnabled(not components)
-        self.job.run_button.setText("Find components" if components else "Make maps")
+        self.controls.run_button.setText("Find components" if components else "Make maps")
         if not there:
-            self.job.say("Open a spectrum image; it appears here.")
+            self.controls.say("Open a spectrum image; it appears here.")
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()
@@ -432,4 +421,4 @@ class ElementMapsWidget(QWidget):
         layout.addLayout(basic)
         layout.addWidget(self.advanced)
         layout.addWidget(self.preview_check)
-        layout.addWidget(self.job)
+        layout.addWidget(self.controls)

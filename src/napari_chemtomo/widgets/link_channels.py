@@ -85,7 +85,7 @@ class LinkChannelsWidget(QWidget):
         except ChemTomoError as error:
             self.controls.refuse(error)
             return
-        self.controls.status.setText(f"{path.name}: {summary(self._loaded)}")
+        self.controls.say(f"{path.name}: {summary(self._loaded)}")
         self.targets.refresh()
 
     def _source(self) -> tuple[Alignment, TiltSeries | None]:

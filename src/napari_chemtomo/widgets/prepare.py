@@ -207,7 +207,7 @@ class PrepareWidget(QWidget):
         if path:
             try:
                 PrepareRecipe(steps=self.operations.steps()).save(path)
-                self.task.status.setText(f"Saved {path}")
+                self.task.say(f"Saved {path}")
             except ChemTomoError as error:
                 self.task.refuse(error)
 

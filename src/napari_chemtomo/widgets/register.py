@@ -60,7 +60,7 @@ class RegisterWidget(QWidget):
         )
         self.form = ParameterForm(AlignParameters, exclude=("reference",))
         self.form.set_values(_remembered)
-        self.controls = TaskControls("Align")
+        self.controls = TaskControls("Align", self.form.reset)
         self.history = HistoryChoice()
         self.plots = AlignmentPlots()
         self.before = QPushButton("Before")
@@ -117,7 +117,7 @@ class RegisterWidget(QWidget):
             from chemtomo.align import link
 
             alignment = link(alignment, to_series(layer))
-            self.controls.status.setText(self._take(layer, alignment))
+            self.controls.say(self._take(layer, alignment))
         except ChemTomoError as error:
             self.controls.refuse(error)
 
@@ -129,7 +129,7 @@ class RegisterWidget(QWidget):
             if alignment is None:
                 raise ParameterError("the series is not aligned; expected an alignment to save")
             save_alignment(alignment, path)
-            self.controls.status.setText(f"Saved {path.name}")
+            self.controls.say(f"Saved {path.name}")
         except ChemTomoError as error:
             self.controls.refuse(error)
 

@@ -25,6 +25,8 @@ class TaskControls(QWidget):
     ----------
     run_text : str
         What the button says that starts the job.
+    reset : callable, optional
+        What the button *Reset* does: show the defaults. Without it there is no such button.
     """
 
     run_clicked = Signal()
@@ -32,7 +34,7 @@ class TaskControls(QWidget):
 
     running_changed = Signal(bool)
 
-    def __init__(self, run_text: str = "Run") -> None:
+    def __init__(self, run_text: str = "Run", reset: Callable[[], None] | None = None) -> None:
         super().__init__()
         self.run_button = QPushButton(run_text)
         self.cancel_button = QPushButton("Cancel")
@@ -48,6 +50,11 @@ class TaskControls(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.run_button)
         buttons.addWidget(self.cancel_button)
+        if reset is not None:
+            self.reset_button = QPushButton("Reset")
+            self.reset_button.setToolTip("Show the defaults of all parameters.")
+            self.reset_button.clicked.connect(reset)
+            buttons.addWidget(self.reset_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(buttons)
@@ -109,6 +116,10 @@ class TaskControls(QWidget):
             self._task.cancel()
             self.cancel_button.setEnabled(False)
             self.status.setText("Stopping…")
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence; that of a job which ends comes in its place."""
+        self.status.setText(sentence)
 
     def refuse(self, error: Exception) -> None:
         """Say why a job cannot be started."""

@@ -146,14 +146,14 @@ class TiltAxisWidget(QWidget):
         try:
             series, alignment = to_series(layer), self.chosen()
         except ChemTomoError as error:
-            self.controls.status.setText(str(error))
+            self.controls.say(str(error))
             return
         self._again = False
         self._task = worker.start_task(
             lambda should_stop: preview_axis(series, alignment, _PARTS),
             on_progress=lambda progress: None,
             on_result=self._show_slices,
-            on_error=lambda error: self.controls.status.setText(str(error)),
+            on_error=lambda error: self.controls.say(str(error)),
             on_finished=self._previewed,
         )
 
@@ -170,7 +170,7 @@ class TiltAxisWidget(QWidget):
         layer = self.series.layer()
         try:
             if layer is not None:
-                self.controls.status.setText(self._take(layer, self.chosen()))
+                self.controls.say(self._take(layer, self.chosen()))
         except ChemTomoError as error:
             self.controls.refuse(error)
 
