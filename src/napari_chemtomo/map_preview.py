@@ -15,7 +15,8 @@ from chemtomo.pipeline.maps import MapParameters
 from chemtomo.progress import TaskProgress
 from chemtomo.spectra import EnergyWindow
 from napari_chemtomo import worker
-from napari_chemtomo.spectra_layers import preview_layer, tilt_in_view
+from napari_chemtomo.slider import projection_in_view
+from napari_chemtomo.spectra_layers import preview_layer
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -54,7 +55,7 @@ class MapPreview(QObject):
         spectrum: npt.NDArray[np.float64] | None,
     ) -> None:
         """Show the map of a window at the tilt in view."""
-        tilt = tilt_in_view(self._viewer, layer)
+        tilt = projection_in_view(self._viewer, layer)
         key = (id(series), parameters, window, tuple(others), tilt, spectrum is None)
         if key == self._made and self._layer in self._viewer.layers:
             return

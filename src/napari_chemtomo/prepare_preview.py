@@ -15,7 +15,8 @@ from chemtomo.pipeline.prepare_view import PreparedProjection, PreparedView, Vie
 from napari_chemtomo import worker
 from napari_chemtomo.appearance import intensity_limits
 from napari_chemtomo.layers import to_dataset
-from napari_chemtomo.prepared_layers import preview_layer, projection_in_view
+from napari_chemtomo.prepared_layers import preview_layer
+from napari_chemtomo.slider import projection_in_view
 
 if TYPE_CHECKING:
     from napari import Viewer

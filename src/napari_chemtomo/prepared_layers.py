@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.types import LayerDataTuple
 
-__all__ = ["add_prepared", "is_preview", "preview_layer", "projection_in_view", "source_of", "tilt_in_view"]
+__all__ = ["add_prepared", "is_preview", "preview_layer", "source_of"]
 
 _PREVIEW = "preview of a prepared projection"
 
@@ -28,20 +28,6 @@ def is_preview(layer: Layer) -> bool:
     """Tell whether a layer is the preview of a prepared projection."""
     kept = layer.metadata.get(METADATA_KEY)
     return isinstance(kept, dict) and kept.get("kind") == _PREVIEW
-
-
-def projection_in_view(viewer: Viewer, layer: Image) -> int:
-    """Return the number of the projection of a tilt series at which the slider stands, or the nearest."""
-    place = viewer.dims.point[-4] if viewer.dims.ndim >= 4 else 0.0
-    step = float(layer.scale[0]) or 1.0
-    return int(np.clip(round((place - float(layer.translate[0])) / step), 0, layer.data.shape[0] - 1))
-
-
-def tilt_in_view(viewer: Viewer, layer: Image, number: int) -> None:
-    """Move the slider so that a projection of a tilt series is in view."""
-    if viewer.dims.ndim >= 4:
-        place = float(layer.translate[0]) + number * float(layer.scale[0])
-        viewer.dims.set_point(viewer.dims.ndim - 4, place)
 
 
 def preview_layer(

@@ -17,11 +17,10 @@ from napari_chemtomo.appearance import intensity_limits
 from napari_chemtomo.layers import METADATA_KEY, tilt_axis
 
 if TYPE_CHECKING:
-    from napari import Viewer
     from napari.layers import Layer
     from napari.types import LayerDataTuple
 
-__all__ = ["is_spectra", "preview_layer", "spectra_layer", "tilt_in_view", "to_spectra"]
+__all__ = ["is_spectra", "preview_layer", "spectra_layer", "to_spectra"]
 
 _SPECTRA = "spectra"
 _UNITS = ("degree", "nm", "nm", "nm")
@@ -57,12 +56,6 @@ def spectra_layer(series: SpectrumSeries) -> LayerDataTuple:
         },
         "image",
     )
-
-
-def tilt_in_view(viewer: Viewer, layer: Layer) -> int:
-    """Return the index of the tilt of a layer of four axes that the viewer shows."""
-    place = layer.world_to_data(viewer.dims.point[-len(layer.data.shape) :])[0]
-    return int(np.clip(round(float(place)), 0, layer.data.shape[0] - 1))
 
 
 def preview_layer(source: Layer, line: str, image: npt.NDArray[np.float32]) -> LayerDataTuple:

@@ -28,20 +28,15 @@ from napari_chemtomo.aligned_layers import (
     show_alignment,
 )
 from napari_chemtomo.forms import FloatEditor
+from napari_chemtomo.slider import projection_in_view
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
-__all__ = ["ByHand", "tilt_in_view"]
+__all__ = ["ByHand"]
 
 _STEP_PX = 0.5
-
-
-def tilt_in_view(viewer: Viewer, layer: Image) -> int:
-    """Return the index of the projection of a tilt-series layer at which the viewer's slider stands."""
-    index = round(float(layer.world_to_data(viewer.dims.point)[0]))
-    return int(np.clip(index, 0, layer.data.shape[0] - 1))
 
 
 class ByHand(QGroupBox):
@@ -107,7 +102,7 @@ class ByHand(QGroupBox):
 
     def _choose_this(self) -> None:
         if self._layer is not None:
-            number = tilt_in_view(self._viewer, self._layer) + 1
+            number = projection_in_view(self._viewer, self._layer) + 1
             self.first.setValue(number)
             self.last.setValue(number)
 
@@ -155,7 +150,7 @@ class ByHand(QGroupBox):
 
     def _dragged(self, layer: Image, event: Any) -> Generator[None, None, None]:
         """Move the projection in view with the mouse, as napari calls it: once for every event."""
-        index = tilt_in_view(self._viewer, layer)
+        index = projection_in_view(self._viewer, layer)
         before = np.asarray(layer.world_to_data(event.position))
         yield
         while event.type == "mouse_move":

@@ -27,7 +27,8 @@ from chemtomo.preprocess import ProjectionScores, score_projections_job
 from chemtomo.progress import TaskProgress
 from napari_chemtomo.layers import is_tilt_series, to_dataset, to_series
 from napari_chemtomo.prepare_preview import PreparePreview
-from napari_chemtomo.prepared_layers import add_prepared, tilt_in_view
+from napari_chemtomo.prepared_layers import add_prepared
+from napari_chemtomo.slider import show_projection
 from napari_chemtomo.widgets.bad_projections import BadProjections
 from napari_chemtomo.widgets.operation_list import OperationList
 from napari_chemtomo.widgets.scrolling import VerticalScrollArea
@@ -165,7 +166,7 @@ class PrepareWidget(QWidget):
     def _look_at(self, number: int) -> None:
         layer = self.source()
         if layer is not None:
-            tilt_in_view(self._viewer, layer, number)
+            show_projection(self._viewer, layer, number)
 
     def _changed(self) -> None:
         source = self.source()

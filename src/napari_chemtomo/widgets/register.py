@@ -24,8 +24,9 @@ from chemtomo.pipeline.align import AlignParameters, run_alignment, save_alignme
 from napari_chemtomo.aligned_layers import add_aligned, aligned_of, current_alignment, is_aligned, raw_of
 from napari_chemtomo.forms import ParameterForm
 from napari_chemtomo.layers import is_tilt_series, to_series
+from napari_chemtomo.slider import projection_in_view
 from napari_chemtomo.widgets.alignment_history import AlignmentPlots, HistoryChoice, summary
-from napari_chemtomo.widgets.by_hand import ByHand, tilt_in_view
+from napari_chemtomo.widgets.by_hand import ByHand
 from napari_chemtomo.widgets.scrolling import VerticalScrollArea
 from napari_chemtomo.widgets.series_choice import SeriesChecks, SeriesChoice
 from napari_chemtomo.widgets.task_controls import TaskControls
@@ -177,7 +178,7 @@ class RegisterWidget(QWidget):
         if layer is None:
             self.play.setChecked(False)
             return
-        index = (tilt_in_view(self._viewer, layer) + 1) % layer.data.shape[0]
+        index = (projection_in_view(self._viewer, layer) + 1) % layer.data.shape[0]
         point = list(layer.data_to_world([index] + [0] * (layer.data.ndim - 1)))
         self._viewer.dims.set_point(self._viewer.dims.ndim - layer.data.ndim, point[0])
 
