@@ -1,4 +1,4 @@
-"""What all tests share: a reproducible hypothesis, a quiet Qt, and the way to the real data."""
+"""What all tests share: a reproducible hypothesis, a quiet Qt, the way to the real data, and the device."""
 
 import os
 import shutil
@@ -40,3 +40,18 @@ def data_folder() -> Path:
             "Set CHEMTOMO_DATA to the folder that holds phantom/ and reference/"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def opencl() -> str:
+    """Name that chooses the OpenCL device of this machine; the test is skipped where there is none."""
+    from chemtomo.errors import DeviceError
+    from chemtomo.opencl import list_devices
+
+    try:
+        devices = [device for device in list_devices() if device.default]
+    except DeviceError as error:
+        pytest.skip(f"this machine has no OpenCL: {error}")
+    if not devices:
+        pytest.skip("this machine has no OpenCL device; expected one for this test")
+    return str(devices[0].number)

@@ -9,27 +9,13 @@ import numpy as np
 import pytest
 
 from chemtomo.data import Dataset, TiltSeries
-from chemtomo.errors import DeviceError
 from chemtomo.geometry import ParallelBeam
-from chemtomo.opencl import list_devices
 from chemtomo.operators import Projector
 from chemtomo.pipeline import ReconstructParameters
 from chemtomo.recon import Reconstructed, reconstruct
 from chemtomo.solvers import Limits
 
 Run = Callable[..., Reconstructed]
-
-
-@pytest.fixture
-def opencl() -> str:
-    """Name that chooses the OpenCL device of this machine; the test is skipped where there is none."""
-    try:
-        devices = [device for device in list_devices() if device.default]
-    except DeviceError as error:
-        pytest.skip(f"this machine has no OpenCL: {error}")
-    if not devices:
-        pytest.skip("this machine has no OpenCL device; expected one, to compare it with the reference")
-    return str(devices[0].number)
 
 
 @pytest.fixture

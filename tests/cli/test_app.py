@@ -10,32 +10,13 @@ import pytest
 import typer
 from pydantic import Field
 
-from chemtomo.cli import app, main, progress, simulated
+from chemtomo.cli import app, progress, simulated
 from chemtomo.cli.options import with_model_options
 from chemtomo.data import Dataset, EnergyAxis, TiltSeries
 from chemtomo.io import formats, read, read_volume, write_dataset
 from chemtomo.io.found import Found
 from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, Range, ReconstructParameters
 from chemtomo.samples import phantom
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """Four small tilt series in MRC files."""
-    folder = tmp_path_factory.mktemp("series")
-    return [str(path) for path in write_dataset(phantom((4, 16), tilts=5), folder)]
-
-
-@pytest.fixture
-def run(capfd):
-    """Run the command line; gives its exit status, stdout and stderr."""
-
-    def call(*arguments):
-        status = main([str(one) for one in arguments])
-        captured = capfd.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 def one_line(text):

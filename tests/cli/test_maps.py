@@ -8,20 +8,7 @@ import numpy as np
 import pytest
 from tests.spectra.conftest import make_specimen, write_spectra
 
-from chemtomo.cli import main
 from chemtomo.io import read
-
-
-@pytest.fixture
-def run(capfd):
-    """Run the command line; gives its exit status, stdout and stderr."""
-
-    def call(*arguments):
-        status = main([str(one) for one in arguments])
-        captured = capfd.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

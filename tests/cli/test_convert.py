@@ -5,29 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chemtomo.cli import main
 from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.io import read, read_volume, write, write_dataset
-from chemtomo.samples import phantom
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """Four small tilt series in MRC files."""
-    folder = tmp_path_factory.mktemp("series")
-    return [str(path) for path in write_dataset(phantom((4, 16), tilts=5), folder)]
-
-
-@pytest.fixture
-def run(capfd):
-    """Run the command line; gives its exit status, stdout and stderr."""
-
-    def call(*arguments):
-        status = main([str(one) for one in arguments])
-        captured = capfd.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.parametrize("name", ["out.zarr", "out.mrc", "out", "out.tif", "out.emd", "out.hspy"])

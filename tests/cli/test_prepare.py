@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 
-from chemtomo.cli import main
 from chemtomo.io import read, write_dataset
 from chemtomo.pipeline.prepare import PrepareRecipe
 from chemtomo.pipeline.prepare_steps import Bin, Crop, DropTilts, HotPixels
@@ -18,18 +17,6 @@ from chemtomo.samples import phantom
 def files(tmp_path_factory):
     """Four small tilt series in MRC files."""
     return [str(one) for one in write_dataset(phantom((8, 32), tilts=7), tmp_path_factory.mktemp("series"))]
-
-
-@pytest.fixture
-def run(capfd):
-    """Run the command line; gives its exit status, stdout and stderr."""
-
-    def call(*arguments):
-        status = main([str(one) for one in arguments])
-        captured = capfd.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 def test_options_are_done_and_kept_as_a_recipe(run, files, tmp_path):
