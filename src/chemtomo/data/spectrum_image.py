@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.data.checks import as_stack, check_pixel_size, check_stack, checked_tilts
 from chemtomo.errors import DataError
 
 __all__ = ["EnergyAxis", "SpectrumSeries", "SpectrumSignal"]
@@ -103,32 +104,16 @@ class SpectrumSeries:
         if not self.name or not self.name.strip():
             raise DataError("a spectrum series needs a name; found an empty one")
         where = f"spectrum series {self.name!r}"
-        data = self.data if hasattr(self.data, "dask") else np.asanyarray(self.data)
-        if data.ndim != 4:
-            raise DataError(
-                f"{where}: the data has shape {data.shape}; expected four axes (tilt, y, x, energy)"
-            )
-        if 0 in data.shape:
-            raise DataError(f"{where}: the data has shape {data.shape}; expected no empty axis")
-        if data.dtype.kind not in "uif":
-            raise DataError(f"{where}: the data has type {data.dtype}; expected real numbers")
-        tilts = np.array(self.tilts_deg, dtype=np.float64)
-        if tilts.ndim != 1 or tilts.size != data.shape[0]:
-            raise DataError(
-                f"{where}: found {tilts.size} tilts for {data.shape[0]} spectrum images; expected one each"
-            )
-        if not np.isfinite(tilts).all():
-            bad = np.flatnonzero(~np.isfinite(tilts)).tolist()
-            raise DataError(f"{where}: the tilts at {bad} are not finite; expected degrees")
+        data = as_stack(self.data)
+        check_stack(data, ("tilt", "y", "x", "energy"), where)
+        tilts = checked_tilts(self.tilts_deg, data.shape[0], "spectrum images", where)
         try:
             EnergyAxis(self.energy_offset_keV, self.energy_step_keV)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
-        if not (np.isfinite(self.pixel_size_nm) and self.pixel_size_nm > 0):
-            raise DataError(f"{where}: the pixel size is {self.pixel_size_nm} nm; expected a positive number")
+        check_pixel_size(self.pixel_size_nm, where)
         if self.signal not in ("EDX", "EELS"):
             raise DataError(f"{where}: the signal is {self.signal!r}; expected 'EDX' or 'EELS'")
-        tilts.setflags(write=False)
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "tilts_deg", tilts)
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data.alignment import Alignment
+from chemtomo.data.checks import as_stack, check_pixel_size, check_stack, checked_tilts
 from chemtomo.errors import DataError
 
 __all__ = ["SignalKind", "TiltSeries"]
@@ -81,30 +82,16 @@ class TiltSeries:
         if not self.name or not self.name.strip():
             raise DataError("a tilt series needs a name; found an empty one")
         where = f"tilt series {self.name!r}"
-        data = _as_stack(self.data)
-        if data.ndim != 3:
-            raise DataError(f"{where}: the data has shape {data.shape}; expected three axes (tilt, y, x)")
-        if 0 in data.shape:
-            raise DataError(f"{where}: the data has shape {data.shape}; expected no empty axis")
-        if data.dtype.kind not in "uif":
-            raise DataError(f"{where}: the data has type {data.dtype}; expected real numbers")
-        tilts = np.array(self.tilts_deg, dtype=np.float64)
-        if tilts.ndim != 1 or tilts.size != data.shape[0]:
-            raise DataError(
-                f"{where}: found {tilts.size} tilts for {data.shape[0]} projections; expected one each"
-            )
-        if not np.isfinite(tilts).all():
-            bad = np.flatnonzero(~np.isfinite(tilts)).tolist()
-            raise DataError(f"{where}: the tilts at {bad} are not finite; expected degrees")
-        if not (np.isfinite(self.pixel_size_nm) and self.pixel_size_nm > 0):
-            raise DataError(f"{where}: the pixel size is {self.pixel_size_nm} nm; expected a positive number")
+        data = as_stack(self.data)
+        check_stack(data, ("tilt", "y", "x"), where)
+        tilts = checked_tilts(self.tilts_deg, data.shape[0], "projections", where)
+        check_pixel_size(self.pixel_size_nm, where)
         if self.kind not in ("intensity", "counts"):
             raise DataError(f"{where}: the kind is {self.kind!r}; expected 'intensity' or 'counts'")
         if self.axis_position_px is not None and not np.isfinite(self.axis_position_px):
             raise DataError(
                 f"{where}: the tilt axis is at {self.axis_position_px}; expected a finite position"
             )
-        tilts.setflags(write=False)
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "tilts_deg", tilts)
         for name in ("detector_shifts_px", "gains"):
@@ -112,7 +99,7 @@ class TiltSeries:
         if self.gains is not None and not (self.gains > 0).all():
             raise DataError(f"{where}: the smallest gain is {self.gains.min():g}; expected positive gains")
         if self.background is not None:
-            background = _as_stack(self.background)
+            background = as_stack(self.background)
             if background.shape != data.shape:
                 raise DataError(
                     f"{where}: the background has shape {background.shape}; "
@@ -196,8 +183,3 @@ class TiltSeries:
                 f"tilt series {self.name!r}: {count} values are not finite, "
                 f"the first at (tilt, y, x) = {first}; expected finite values"
             )
-
-
-def _as_stack(data: Any) -> Any:
-    """Return dask arrays as they are, and everything else as NumPy arrays."""
-    return data if hasattr(data, "dask") else np.asanyarray(data)
