@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption
+from chemtomo.cli.common import TiltsOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import task_bar
 from chemtomo.errors import ParameterError, WriteError
@@ -60,7 +59,7 @@ def align(
     with task_bar() as watching:
         result = watching.finish(run_alignment(dataset, parameters, should_stop=watching.should_stop))
     if as_json:
-        typer.echo(json.dumps(result.report, indent=1, ensure_ascii=False))
+        print_json(result.report)
     else:
         _print(result.report)
     if save is not None:
@@ -68,10 +67,7 @@ def align(
         typer.echo(f"Wrote {save}", err=as_json)
     if output is not None:
         written = write_dataset(result.dataset.map(aligned_view), output, overwrite=overwrite)
-        for path in written:
-            typer.echo(f"Wrote {path}", err=as_json)
-        for note in written.notes:
-            typer.echo(f"Note: {note}", err=True)
+        tell_written(written, on_stderr=as_json)
 
 
 def _check_file(path: Path, overwrite: bool) -> None:

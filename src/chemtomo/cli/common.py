@@ -1,12 +1,17 @@
-"""Options that several commands have."""
+"""Options that several commands have, and how they tell what they did."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-__all__ = ["TiltsOption"]
+if TYPE_CHECKING:
+    from chemtomo.io import Written
+
+__all__ = ["TiltsOption", "print_json", "tell_written"]
 
 TiltsOption = Annotated[
     str | None,
@@ -17,3 +22,26 @@ TiltsOption = Annotated[
         ".csv), an .mdoc file, or for example -60:2:61.",
     ),
 ]
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def tell_written(written: Written, *, on_stderr: bool = False, notes: Sequence[str] = ()) -> None:
+    """Name the files that were written, and on standard error what they had no place for.
+
+    Parameters
+    ----------
+    written : Written
+        What a writer returned.
+    on_stderr : bool
+        Keep standard output free, for JSON.
+    notes : sequence of str
+        What else there is to say, before that.
+    """
+    for path in written:
+        typer.echo(f"Wrote {path}", err=on_stderr)
+    for note in dict.fromkeys([*notes, *written.notes]):
+        typer.echo(f"Note: {note}", err=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption
+from chemtomo.cli.common import TiltsOption, tell_written
 
 __all__ = ["convert"]
 
@@ -57,7 +57,4 @@ def convert(
         if channels:
             dataset = dataset.select(channels)
         written = write_dataset(dataset, output, overwrite=overwrite)
-    for path in written:
-        typer.echo(f"Wrote {path}")
-    for note in written.notes:
-        typer.echo(f"Note: {note}", err=True)
+    tell_written(written)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chemtomo.cli.common import TiltsOption
+from chemtomo.cli.common import TiltsOption, print_json
 from chemtomo.data import TiltSeries
 
 __all__ = ["devices", "info"]
@@ -37,7 +36,7 @@ def info(
     spectra = describe_spectra(found.spectra, tilts=tilts) if found.spectra else []
     if as_json:
         series = [_described(one) for one in found.series]
-        _print_json({"series": series, "spectra": spectra, "left_out": list(found.left_out)})
+        print_json({"series": series, "spectra": spectra, "left_out": list(found.left_out)})
         return
     console = Console()
     if found.series:
@@ -136,7 +135,7 @@ def devices(as_json: _JSON = False) -> None:
     found = list_devices()
     if as_json:
         keys = ("name", "platform", "kind", "memory_bytes", "compute_units", "default")
-        _print_json({"devices": [{key: getattr(one, key) for key in keys} for one in found]})
+        print_json({"devices": [{key: getattr(one, key) for key in keys} for one in found]})
         return
     if not found:
         choose_device("cpu")  # raises what to install
@@ -151,7 +150,3 @@ def devices(as_json: _JSON = False) -> None:
             escape(one.platform),
         )
     Console().print(table)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chemtomo.cli.common import TiltsOption
+from chemtomo.cli.common import TiltsOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import show_tasks
 from chemtomo.pipeline.maps import MapParameters
@@ -75,7 +74,7 @@ def maps(
         if spectrum is not None:
             _write_table(spectrum, series, columns)
         if as_json:
-            typer.echo(json.dumps({"suggestions": [one.to_json() for one in found]}, indent=1))
+            print_json({"suggestions": [one.to_json() for one in found]})
         else:
             _print_suggestions(found)
         return
@@ -104,13 +103,9 @@ def maps(
             }
             for one in made
         ]
-        typer.echo(json.dumps({"files": [str(path) for path in written], "maps": maps_made}, indent=1))
+        print_json({"files": [str(path) for path in written], "maps": maps_made})
         return
-    for path in written:
-        typer.echo(f"Wrote {path}")
-    notes = [note for one in made for note in one.notes]
-    for note in dict.fromkeys([*notes, *written.notes]):
-        typer.echo(f"Note: {note}", err=True)
+    tell_written(written, notes=[note for one in made for note in one.notes])
 
 
 def _print_suggestions(found: list[Suggestion]) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption
+from chemtomo.cli.common import TiltsOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.data import Dataset
 from chemtomo.pipeline.prepare import PrepareParameters
@@ -71,14 +70,11 @@ def prepare(
     recipe = PrepareRecipe(steps=(*listed, *parameters.steps()))
     prepared = finish(prepare_job(read(files, tilts=tilts), recipe))
     if find_bad:
-        typer.echo(json.dumps({"series": _scores(prepared)}, indent=1, ensure_ascii=False))
+        print_json({"series": _scores(prepared)})
     # Standard output is kept for the JSON.
     if output is not None:
         written = write_dataset(prepared, output, overwrite=overwrite)
-        for path in written:
-            typer.echo(f"Wrote {path}", err=find_bad)
-        for note in written.notes:
-            typer.echo(f"Note: {note}", err=True)
+        tell_written(written, on_stderr=find_bad)
     if save_steps is not None:
         recipe.save(save_steps)
         typer.echo(f"Wrote {save_steps}", err=find_bad)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -110,34 +111,39 @@ def task_bar() -> Iterator[TaskWatch]:
 
 
 @contextlib.contextmanager
-def _progress_bar(iterations: int) -> Iterator[Callable[[Progress], None]]:
+def _bar(total: int | None, *more: TextColumn, transient: bool = False) -> Iterator[Callable[..., None]]:
+    """Show a bar on stderr, where that is a terminal; gives what `rich.progress.Progress.update` takes."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[scalars]}"),
+        *more,
     )
     console = Console(stderr=True)
     # In a log a bar is noise, and an error shall be one line.
-    with Bar(*columns, console=console, disable=not console.is_interactive) as bar:
-        task = bar.add_task("Preparing", total=iterations, scalars="")
+    with Bar(*columns, console=console, disable=not console.is_interactive, transient=transient) as bar:
+        task = bar.add_task("Preparing", total=total, scalars="")
+        try:
+            yield functools.partial(bar.update, task)
+        except BaseException:
+            bar.remove_task(task)  # the message is what matters then
+            raise
+
+
+@contextlib.contextmanager
+def _progress_bar(iterations: int) -> Iterator[Callable[[Progress], None]]:
+    with _bar(iterations, TextColumn("{task.fields[scalars]}")) as update:
 
         def show(progress: Progress) -> None:
-            bar.update(
-                task, completed=progress.iteration, total=progress.iterations, description="Reconstructing"
-            )
+            update(completed=progress.iteration, total=progress.iterations, description="Reconstructing")
             if progress.record is not None:
                 scalars = f"objective {progress.record.objective:.6g}"
                 if progress.record.gap is not None:
                     scalars += f", gap {progress.record.gap:.1e}"
-                bar.update(task, scalars=scalars)
+                update(scalars=scalars)
 
-        try:
-            yield show
-        except BaseException:
-            bar.remove_task(task)  # the message is what matters then
-            raise
+        yield show
 
 
 @contextlib.contextmanager
@@ -167,19 +173,9 @@ def _handling_interrupts(handle: Callable[[int, FrameType | None], None]) -> Ite
 @contextlib.contextmanager
 def show_tasks() -> Iterator[Callable[[TaskProgress], None]]:
     """Show the progress of jobs of `chemtomo.progress` on a bar, where stderr is a terminal."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
-    with Bar(*columns, console=console, disable=not console.is_interactive, transient=True) as bar:
-        task = bar.add_task("Preparing", total=None)
+    with _bar(None, transient=True) as update:
 
         def show(progress: TaskProgress) -> None:
-            bar.update(
-                task, completed=progress.done, total=progress.total, description=progress.message or "Working"
-            )
+            update(completed=progress.done, total=progress.total, description=progress.message or "Working")
 
         yield show

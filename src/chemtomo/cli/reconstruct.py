@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption
+from chemtomo.cli.common import TiltsOption, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import watch
 from chemtomo.data import Alignment, Dataset
@@ -59,6 +58,7 @@ def reconstruct(
     iteration, aborts and writes nothing.
     """
     from chemtomo.io import check_output, read, write
+    from chemtomo.io.atomic import write_json
     from chemtomo.pipeline.runner import execute
 
     check_output(output)
@@ -78,10 +78,9 @@ def reconstruct(
             on_progress=watching.on_progress,
             should_stop=watching.should_stop,
         )
-    for path in write(result.volume, output, overwrite=True):
-        typer.echo(f"Wrote {path}")
+    tell_written(write(result.volume, output, overwrite=True))
     if report is not None:
-        _write_report(result.report, report)
+        write_json(result.report, report)
         typer.echo(f"Wrote {report}")
     made = result.report
     for note in made["memory"]["notes"]:
@@ -102,10 +101,3 @@ def _full_names(dataset: Dataset, weights: dict[str, float]) -> dict[str, float]
             raise ParameterError(f"--mu: found two weights for channel {channel!r}; expected one")
         full[channel] = weight
     return full
-
-
-def _write_report(report: dict[str, Any], path: Path) -> None:
-    from chemtomo.io.atomic import replacing
-
-    with replacing([path]) as (temporary,):
-        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

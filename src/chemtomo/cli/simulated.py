@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from chemtomo.cli.common import tell_written
 from chemtomo.cli.progress import watch
 from chemtomo.data import Dataset, Volume
 from chemtomo.pipeline.parameters import ReconstructParameters
@@ -36,8 +37,7 @@ def phantom(
     from chemtomo.io import write_dataset
     from chemtomo.samples import phantom as simulate
 
-    for path in write_dataset(simulate(), folder, overwrite=True):
-        typer.echo(f"Wrote {path}")
+    tell_written(write_dataset(simulate(), folder, overwrite=True))
 
 
 def demo(

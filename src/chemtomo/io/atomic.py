@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from chemtomo.errors import WriteError
 
-__all__ = ["replacing"]
+__all__ = ["replacing", "write_json"]
 
 
 @contextlib.contextmanager
@@ -52,6 +54,19 @@ def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
     finally:
         for temporary in temporaries:
             _remove(temporary)
+
+
+def write_json(value: Any, path: Path, *, strict: bool = False) -> None:
+    """Write or replace a JSON file; a `strict` one has no NaN, which is no JSON.
+
+    Raises
+    ------
+    WriteError
+        When the operating system refuses.
+    """
+    with replacing([path]) as (temporary,):
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=not strict)
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _move_into_place(temporaries: Sequence[Path], targets: Sequence[Path], token: str) -> None:

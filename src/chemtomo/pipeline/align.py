@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
 import sys
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -292,11 +291,9 @@ def save_alignment(alignment: Alignment, path: Path) -> None:
     WriteError
         When the file cannot be written.
     """
-    from chemtomo.io.atomic import replacing
+    from chemtomo.io.atomic import write_json
 
-    with replacing([path]) as (temporary,):
-        text = json.dumps(alignment.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_json(alignment.to_json(), path, strict=True)
 
 
 def _estimate(

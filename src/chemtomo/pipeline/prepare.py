@@ -45,11 +45,9 @@ class PrepareRecipe(Parameters):
         WriteError
             When the file cannot be written.
         """
-        from chemtomo.io.atomic import replacing
+        from chemtomo.io.atomic import write_json
 
-        with replacing([Path(path)]) as (temporary,):
-            text = json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_json(self.model_dump(mode="json"), Path(path))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> PrepareRecipe:
