@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Generator
 from typing import Any
+
+import numpy as np
 
 from chemtomo.align.center_of_mass import center_of_mass, com_common_line
 from chemtomo.align.current import current
@@ -17,8 +20,11 @@ from chemtomo.progress import TaskProgress, finish
 
 __all__ = ["auto", "auto_steps"]
 
-# Projection matching turns the axis only a little by itself: one that is about as good as none is taken.
-_NOT_WORSE = 1.1
+# The way through the mass centres is the most accurate where all of the sample is seen, and it does not
+# depend on where it begins: it is taken unless projections predict each other clearly worse with it.
+_NOT_WORSE = 1.25
+
+_AGAIN = " com_path center_of_mass"
 
 _COARSE: dict[str, Callable[[TiltSeries, Alignment], Alignment]] = {
     "center_of_mass": center_of_mass,
@@ -46,10 +52,12 @@ def auto_steps(
 ) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts, angle and offset of the tilt axis without being told anything.
 
-    Several coarse estimators are tried, and the recording as it is. That one whose aligned projections
-    predict each other best (`chemtomo.align.projection_matching.disagreement`) gets its tilt axis by the
-    mass paths, unless they predict each other worse with it, and is refined by projection matching. An
-    estimator that fails is left out; the provenance tells the scores, and why.
+    Several coarse estimators are tried, and the recording as it is. From the mass centres, the tilt axis is
+    found by the mass paths, and then the mass centres again about that axis. Where projections aligned like
+    that predict each other worse (`chemtomo.align.projection_matching.disagreement`) than with another
+    estimator, the axis is found from that one instead. What is found is refined by projection matching, and
+    the result is what has the smaller residual, before or after that. An estimator that fails is left out;
+    the provenance tells the scores, and why.
 
     Parameters
     ----------
@@ -86,6 +94,7 @@ def auto_steps(
         disagreement(recorded, as_it_is),
     )  # raises when there is nothing to align
     scores: dict[str, Any] = {as_it_is.method: lowest}
+    candidates = {as_it_is.method: as_it_is}
     steps = len(_COARSE) + 2
     yield TaskProgress(1, 2 * steps, "as recorded")
     for number, (name, estimate) in enumerate(_COARSE.items()):
@@ -98,15 +107,22 @@ def auto_steps(
             scores[name] = f"failed: {error}"
         else:
             scores[name] = score
+            candidates[name] = found
             if score < lowest:
                 coarse, best, lowest = name, found, score
         yield TaskProgress(number + 2, 2 * steps, name)
-    if not (should_stop is not None and should_stop()):
-        axis, found_score = _with_axis(recorded, best)
-        scores["com_path"] = found_score
-        if axis is not None and isinstance(found_score, float) and found_score <= _NOT_WORSE * lowest:
-            best = axis
-        yield TaskProgress(steps, 2 * steps, "com_path")
+    ways: list[_Way] = []
+    for name in dict.fromkeys(("center_of_mass", coarse)):
+        if should_stop is not None and should_stop():
+            break
+        ways += _about_the_axis(recorded, candidates.get(name, as_it_is), name, scores)
+        yield TaskProgress(steps - 1, 2 * steps, f"{name}, com_path")
+        if any(way.score <= _NOT_WORSE * lowest for way in ways):
+            break
+    begin = min((*ways, _Way(coarse, best, _NOT_WORSE * lowest)), key=lambda way: way.score)
+    lowest = min(lowest, begin.score)
+    best, coarse = begin.alignment, begin.name
+    yield TaskProgress(steps, 2 * steps, coarse)
     refinement = projection_matching_steps(recorded, best, should_stop=should_stop)
     while True:
         try:
@@ -115,33 +131,59 @@ def auto_steps(
             refined: Alignment = end.value
             break
         yield TaskProgress(progress.total + progress.done, 2 * progress.total, progress.message)
-    if not _is_sound(refined, series):
+    scores["projection_matching"] = matched = disagreement(recorded, refined)
+    finished = [way for way in ways if way.name.endswith(_AGAIN) and way.score <= _NOT_WORSE * lowest]
+    if _is_sound(refined, series) and matched <= _NOT_WORSE * lowest:
+        finished.append(_Way("projection_matching", refined, matched))
+    if not finished:
         raise DataError(
             f"tilt series {series.name!r}: projection matching moved projections out of the field; expected "
             "a sample that stays in it. Align with another method, or crop the series first"
         )
-    return _named(refined, scores, coarse)
+    final = min(finished, key=lambda way: _residual(way.alignment))
+    return _named(final.alignment, scores, coarse, final.name)
 
 
-def _with_axis(series: TiltSeries, alignment: Alignment) -> tuple[Alignment | None, float | str]:
-    """Return the alignment with its tilt axis by the mass paths, and its score or why there is none."""
-    try:
-        found = com_path(series, alignment)
-        return found, disagreement(series, found)
-    except (ChemTomoError, ArithmeticError, ValueError) as error:
-        return None, f"failed: {error}"
+@dataclasses.dataclass(frozen=True)
+class _Way:
+    """A way to an alignment, and how badly projections predict each other at its end."""
+
+    name: str
+    alignment: Alignment
+    score: float
+
+
+def _about_the_axis(
+    series: TiltSeries, registered: Alignment, name: str, scores: dict[str, Any]
+) -> list[_Way]:
+    """Find the tilt axis of a registration, and then the mass centres about that axis."""
+    ways: list[_Way] = []
+    found = registered
+    for title, estimate in ((f"{name} com_path", com_path), (f"{name}{_AGAIN}", center_of_mass)):
+        try:
+            found = estimate(series, found)
+            ways.append(_Way(title, found, disagreement(series, found)))
+        except (ChemTomoError, ArithmeticError, ValueError) as error:
+            scores[title] = f"failed: {error}"
+            break
+        scores[title] = ways[-1].score
+    return ways
+
+
+def _residual(alignment: Alignment) -> float:
+    if alignment.residual_px is None or not np.isfinite(alignment.residual_px).any():
+        return float("inf")
+    return float(np.nanmedian(alignment.residual_px))
 
 
 def _is_sound(found: Alignment, series: TiltSeries) -> bool:
     """Whether the middle of every aligned projection was recorded."""
-    import numpy as np
-
     height, width = series.shape[1:]
     middle = np.array(affine.centre((height, width)))
     seen = affine.apply(found.matrices, middle[np.newaxis])[:, 0]
     return bool(((seen > -middle) & (seen < np.array([height, width]) + middle)).all())
 
 
-def _named(found: Alignment, scores: dict[str, Any], coarse: str) -> Alignment:
-    entry = {"step": "auto", "coarse": coarse, "noise over signal": scores}
+def _named(found: Alignment, scores: dict[str, Any], coarse: str, final: str | None = None) -> Alignment:
+    entry = {"step": "auto", "coarse": coarse, "final": final or coarse, "noise over signal": scores}
     return found.replace(method="auto", provenance=(*found.provenance, entry))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from chemtomo.align.aligned_images import bin_images, derivatives, subtract_background, warp_all, window
 from chemtomo.align.consistency import Consistency, Newton
 from chemtomo.align.mass_path import mass_path
+from chemtomo.align.threads import on_one_thread
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import affine
@@ -296,6 +297,7 @@ def _radius(images: npt.NDArray[np.float32]) -> float:
     return float(np.clip(np.quantile(reach, 0.7) + 0.01 * width, 0.05 * width, 0.5 * width))
 
 
+@on_one_thread
 def _advance(
     state: _State, raw: npt.NDArray[np.float32], tilts_deg: _Real, level: _Level, refine_angle: bool
 ) -> float:
