@@ -13,6 +13,7 @@ from typing import TypeVar
 
 __all__ = ["TaskProgress", "finish"]
 
+_Progress = TypeVar("_Progress")
 _Result = TypeVar("_Result")
 
 
@@ -34,8 +35,8 @@ class TaskProgress:
 
 
 def finish(
-    job: Generator[TaskProgress, None, _Result],
-    on_progress: Callable[[TaskProgress], None] | None = None,
+    job: Generator[_Progress, None, _Result],
+    on_progress: Callable[[_Progress], None] | None = None,
 ) -> _Result:
     """Run a job to its end and return its result; `on_progress` is called with every progress."""
     while True:

@@ -72,7 +72,7 @@ def test_a_unique_prefix_names_a_channel(normalisation: str) -> None:
     assert weigh({"H": 3.0, "A": 5.0, "Y": 7.0}) == full
     with pytest.raises(ParameterError, match="channel 'Fe' fits none; expected one of HAADF, Al, Yb"):
         weigh({"Fe": 1.0})
-    with pytest.raises(ParameterError, match="mu: found two weights for 'Al'; expected one"):
+    with pytest.raises(ParameterError, match="mu: found two weights for channel 'Al'; expected one"):
         weigh({"Al": 1.0, "A": 1.0})
 
 

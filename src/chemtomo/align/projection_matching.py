@@ -23,7 +23,6 @@ __all__ = ["disagreement", "projection_matching", "projection_matching_steps"]
 _Real = npt.NDArray[np.float64]
 
 _WIDER = 1.1  # the cylinder, than what is seen of the sample
-_COARSEST = 4
 _FEWEST = 5
 _SMALLEST = 24
 _SETTLED = 0.25

@@ -10,8 +10,8 @@ import typer
 from chemtomo.cli.common import TiltsOption, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import watch
-from chemtomo.data import Alignment, Dataset
-from chemtomo.errors import ParameterError, WriteError
+from chemtomo.data import Alignment
+from chemtomo.errors import WriteError
 from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
 
 __all__ = ["reconstruct"]
@@ -60,6 +60,7 @@ def reconstruct(
     from chemtomo.io import check_output, read, write
     from chemtomo.io.atomic import write_json
     from chemtomo.pipeline.runner import execute
+    from chemtomo.recon.weights import by_full_name
 
     check_output(output)
     if report is not None and not report.parent.is_dir():
@@ -69,7 +70,8 @@ def reconstruct(
         from chemtomo.pipeline.align import with_alignment
 
         dataset = with_alignment(dataset, Alignment.load(alignment))
-    parameters = parameters.model_copy(update={"mu": _full_names(dataset, parameters.mu)})
+    # Before any work is done.
+    parameters = parameters.model_copy(update={"mu": by_full_name(dataset, parameters.mu)})
     with watch(parameters.iterations) as watching:
         result = execute(
             dataset,
@@ -90,14 +92,3 @@ def reconstruct(
         f"{made['method']} on {made['device']}: {made['iterations']} iterations{slabs} "
         f"in {made['seconds']:.1f} s; {made['stopped']}"
     )
-
-
-def _full_names(dataset: Dataset, weights: dict[str, float]) -> dict[str, float]:
-    """Resolve prefixes of channel names, before any work is done."""
-    full: dict[str, float] = {}
-    for name, weight in weights.items():
-        channel = dataset.resolve(name)
-        if channel in full:
-            raise ParameterError(f"--mu: found two weights for channel {channel!r}; expected one")
-        full[channel] = weight
-    return full

@@ -129,6 +129,7 @@ def _guarded(one: TiltSeriesFormat, path: Path) -> list[Found]:
     except OSError as error:
         raise ReadError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:
+        # Whatever a library says of a broken file.
         said = " ".join(str(error).split())[:200]
         raise ReadError(
             f"{path}: cannot be read as {one.name} ({type(error).__name__}: {said}); "

@@ -140,6 +140,7 @@ def _read_page(path: Path, index: int, page: int, shape: tuple[int, int]) -> Any
         with tifffile.TiffFile(path) as file:
             return file.series[index].asarray(key=page).reshape(1, *shape)
     except Exception as error:
+        # Nearly anything, when the file is damaged or another one by now.
         raise ReadError(
             f"{path}: the values of page {page} cannot be read ({error}); "
             "expected the file to be as it was when it was opened"

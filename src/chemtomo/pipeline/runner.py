@@ -15,6 +15,7 @@ from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, Recon
 from chemtomo.pipeline.preview import in_full_resolution_units, preview_of
 from chemtomo.pipeline.recipe import make_recipe, make_report
 from chemtomo.preprocess import paper
+from chemtomo.progress import finish
 from chemtomo.recon import reconstruct as reconstruct_dataset
 from chemtomo.solvers import Limits, Progress
 
@@ -114,15 +115,7 @@ def execute(
     should_stop: Callable[[], bool] | None = None,
 ) -> Result:
     """Run to the end and return the `Result`; `on_progress` is called after every iteration. See `run`."""
-    running = run(dataset, parameters, preprocess, should_stop=should_stop)
-    while True:
-        try:
-            progress = next(running)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-        if on_progress is not None:
-            on_progress(progress)
+    return finish(run(dataset, parameters, preprocess, should_stop=should_stop), on_progress)
 
 
 def _align(series: TiltSeries) -> TiltSeries:

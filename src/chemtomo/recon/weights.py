@@ -15,7 +15,7 @@ import numpy as np
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 
-__all__ = ["Weights", "counts_weights", "equivalent_counts", "paper_weights", "typical_value"]
+__all__ = ["Weights", "by_full_name", "counts_weights", "equivalent_counts", "paper_weights", "typical_value"]
 
 # Intensities are never trusted beyond 4.5 % a pixel: past that, alignment, detector and diffraction
 # contrast are off by more than the noise.
@@ -57,7 +57,7 @@ def paper_weights(dataset: Dataset, mu: Mapping[str, float], norm: float) -> Wei
     ParameterError
         When a channel has no ``mu``.
     """
-    given = _by_full_name(dataset, mu)
+    given = by_full_name(dataset, mu)
     missing = [name for name in dataset.names if name not in given]
     if missing:
         raise ParameterError(
@@ -92,7 +92,7 @@ def counts_weights(dataset: Dataset, mu: Mapping[str, float], strength: float, d
     data_term : {"kl", "l2"}
         Its unit is that of the data, or the square of it.
     """
-    given = _by_full_name(dataset, mu)
+    given = by_full_name(dataset, mu)
     scales = tuple(typical_value(series) for series in dataset)
     counts = tuple(equivalent_counts(series, scale) for series, scale in zip(dataset, scales, strict=True))
     weights = tuple(
@@ -177,11 +177,18 @@ def equivalent_counts(series: TiltSeries, scale: float) -> float:
     return float(min(scale / variance_over_mean, _MOST_EQUIVALENT_COUNTS))
 
 
-def _by_full_name(dataset: Dataset, mu: Mapping[str, float]) -> dict[str, float]:
+def by_full_name(dataset: Dataset, mu: Mapping[str, float]) -> dict[str, float]:
+    """Return weights by the full names of the channels, of which prefixes were given.
+
+    Raises
+    ------
+    ParameterError
+        When a name fits no channel or several, or a channel has two weights.
+    """
     given: dict[str, float] = {}
     for name, value in mu.items():
         full = dataset.resolve(name)
         if full in given:
-            raise ParameterError(f"mu: found two weights for {full!r}; expected one")
+            raise ParameterError(f"mu: found two weights for channel {full!r}; expected one")
         given[full] = value
     return given
