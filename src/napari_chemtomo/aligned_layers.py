@@ -15,7 +15,14 @@ import numpy as np
 from chemtomo.align import aligned_view
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError
-from napari_chemtomo.layers import ALIGNED_SUFFIX, METADATA_KEY, is_tilt_series, series_layer, to_series
+from napari_chemtomo.layers import (
+    ALIGNED_SUFFIX,
+    METADATA_KEY,
+    is_tilt_series,
+    metadata_of,
+    series_layer,
+    to_series,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -36,7 +43,7 @@ __all__ = [
 
 def is_aligned(layer: Layer) -> bool:
     """Tell whether a layer is an aligned tilt series that keeps its recorded data."""
-    return is_tilt_series(layer) and "raw" in layer.metadata[METADATA_KEY]
+    return is_tilt_series(layer) and "raw" in metadata_of(layer)
 
 
 def aligned_of(viewer: Viewer, layer: Layer) -> Image | None:
@@ -47,7 +54,7 @@ def aligned_of(viewer: Viewer, layer: Layer) -> Image | None:
         (
             other
             for other in viewer.layers
-            if is_aligned(other) and other.metadata[METADATA_KEY].get("raw_layer") == str(layer.unique_id)
+            if is_aligned(other) and metadata_of(other).get("raw_layer") == str(layer.unique_id)
         ),
         None,
     )
@@ -55,20 +62,18 @@ def aligned_of(viewer: Viewer, layer: Layer) -> Image | None:
 
 def raw_of(viewer: Viewer, layer: Layer) -> Image | None:
     """Return the layer of recorded data from which an aligned layer was made, if it is still there."""
-    wanted = layer.metadata[METADATA_KEY].get("raw_layer")
+    wanted = metadata_of(layer).get("raw_layer")
     return next((other for other in viewer.layers if str(other.unique_id) == wanted), None)
 
 
 def history(layer: Layer) -> list[Alignment]:
     """Return the alignments that a layer has had, oldest first."""
-    return [
-        Alignment.from_json(one, layer.name) for one in layer.metadata[METADATA_KEY].get("alignments", ())
-    ]
+    return [Alignment.from_json(one, layer.name) for one in metadata_of(layer).get("alignments", ())]
 
 
 def current_alignment(layer: Layer) -> Alignment | None:
     """Return the alignment that is shown and used; ``None`` when the layer is as recorded."""
-    found = layer.metadata[METADATA_KEY].get("alignment")
+    found = metadata_of(layer).get("alignment")
     return None if found is None else Alignment.from_json(found, layer.name)
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "is_stack",
     "is_tilt_series",
     "is_volume",
+    "metadata_of",
     "series_layer",
     "slice_layers",
     "stack_to_series",
@@ -59,14 +60,20 @@ _SAMPLE_AXES = ("z", "y", "x")
 _SAMPLE_UNITS = ("nm", "nm", "nm")
 
 
+def metadata_of(layer: Layer) -> dict[str, Any]:
+    """Return what we keep in the metadata of a layer; nothing for a layer that is none of ours."""
+    kept = layer.metadata.get(METADATA_KEY)
+    return kept if isinstance(kept, dict) else {}
+
+
 def is_tilt_series(layer: Layer) -> bool:
     """Tell whether a layer is a tilt series with its tilts."""
-    return _metadata(layer).get("kind") == _TILT_SERIES
+    return metadata_of(layer).get("kind") == _TILT_SERIES
 
 
 def is_volume(layer: Layer) -> bool:
     """Tell whether a layer is a channel of a reconstructed volume."""
-    return _metadata(layer).get("kind") == _VOLUME
+    return metadata_of(layer).get("kind") == _VOLUME
 
 
 def is_stack(layer: Layer) -> bool:
@@ -75,7 +82,7 @@ def is_stack(layer: Layer) -> bool:
 
     return (
         isinstance(layer, Image)
-        and not _metadata(layer)
+        and not metadata_of(layer)
         and not layer.multiscale
         and not layer.rgb
         and len(layer.data.shape) == 3
@@ -158,14 +165,14 @@ def to_series(layer: Layer) -> TiltSeries:
     """
     where = f"layer {layer.name!r}"
     if not is_tilt_series(layer):
-        found = _metadata(layer).get("kind", f"a layer of type {layer.__class__.__name__} without tilts")
+        found = metadata_of(layer).get("kind", f"a layer of type {layer.__class__.__name__} without tilts")
         raise DataError(
             f"{where}: found {found}; expected a tilt series. Open its file, or give the tilts of a stack"
         )
     shape = tuple(layer.data.shape)
     if len(shape) != 4 or shape[1] != 1:
         raise DataError(f"{where}: found shape {shape}; expected a tilt series (tilt, 1, y, x)")
-    kept = _metadata(layer)
+    kept = metadata_of(layer)
     alignment = kept.get("alignment")
     return TiltSeries(
         name=channel_name(layer),
@@ -230,10 +237,10 @@ def to_volume(layers: Sequence[Layer]) -> Volume:
             raise DataError(f"{where}: found voxels of other sizes or places; expected the same")
         if not np.allclose(layer.scale, layer.scale[0], rtol=1e-3):
             raise DataError(f"layer {layer.name!r}: found voxels of {layer.scale} nm; expected cubes")
-    names = [_metadata(layer)["channel"] for layer in layers]
+    names = [metadata_of(layer)["channel"] for layer in layers]
     if len(set(names)) != len(names):
         names = [layer.name for layer in layers]
-    recipes = [_metadata(layer).get("recipe", {}) for layer in layers]
+    recipes = [metadata_of(layer).get("recipe", {}) for layer in layers]
     same = all(recipe == recipes[0] for recipe in recipes)
     z, y, x = (
         float(np.round(place / scale, 6)) for place, scale in zip(first.translate, first.scale, strict=True)
@@ -404,11 +411,6 @@ def _sample_frame(voxel_size_nm: float, translate: tuple[float, ...]) -> dict[st
         "axis_labels": _SAMPLE_AXES,
         "blending": "additive",
     }
-
-
-def _metadata(layer: Layer) -> dict[str, Any]:
-    kept = layer.metadata.get(METADATA_KEY)
-    return kept if isinstance(kept, dict) else {}
 
 
 def _pixel_size_nm(layer: Layer) -> float:

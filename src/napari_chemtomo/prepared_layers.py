@@ -12,22 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import Dataset
-from napari_chemtomo.layers import METADATA_KEY, PREPARED_SUFFIX, series_layer
+from napari_chemtomo.layers import METADATA_KEY, PREPARED_SUFFIX, metadata_of, series_layer
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
     from napari.types import LayerDataTuple
 
-__all__ = ["add_prepared", "is_preview", "preview_layer", "source_of"]
+__all__ = ["add_prepared", "preview_layer", "source_of"]
 
 _PREVIEW = "preview of a prepared projection"
-
-
-def is_preview(layer: Layer) -> bool:
-    """Tell whether a layer is the preview of a prepared projection."""
-    kept = layer.metadata.get(METADATA_KEY)
-    return isinstance(kept, dict) and kept.get("kind") == _PREVIEW
 
 
 def preview_layer(
@@ -88,6 +82,5 @@ def add_prepared(viewer: Viewer, dataset: Dataset, sources: Sequence[Image]) -> 
 
 def source_of(viewer: Viewer, layer: Layer) -> Image | None:
     """Return the layer from which a tilt series was prepared, if it was and is still there."""
-    kept = layer.metadata.get(METADATA_KEY)
-    wanted = kept.get("prepared_from") if isinstance(kept, dict) else None
+    wanted = metadata_of(layer).get("prepared_from")
     return next((other for other in viewer.layers if str(other.unique_id) == wanted), None)

@@ -6,7 +6,7 @@ the layer's metadata.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from chemtomo.data import SpectrumSeries
 from chemtomo.errors import DataError
 from napari_chemtomo.appearance import intensity_limits
-from napari_chemtomo.layers import METADATA_KEY, tilt_axis
+from napari_chemtomo.layers import METADATA_KEY, metadata_of, tilt_axis
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -29,7 +29,7 @@ _AXES = ("tilt", "z", "y", "x")
 
 def is_spectra(layer: Layer) -> bool:
     """Tell whether a layer shows spectra, of which it is the sum image."""
-    return _kept(layer).get("kind") == _SPECTRA
+    return metadata_of(layer).get("kind") == _SPECTRA
 
 
 def spectra_layer(series: SpectrumSeries) -> LayerDataTuple:
@@ -88,13 +88,8 @@ def to_spectra(layer: Layer) -> SpectrumSeries:
     """
     if not is_spectra(layer):
         raise DataError(
-            f"layer {layer.name!r}: found {_kept(layer).get('kind', 'a layer without spectra')}; "
+            f"layer {layer.name!r}: found {metadata_of(layer).get('kind', 'a layer without spectra')}; "
             "expected a spectrum image"
         )
-    series: SpectrumSeries = _kept(layer)["series"]
+    series: SpectrumSeries = metadata_of(layer)["series"]
     return series
-
-
-def _kept(layer: Layer) -> dict[str, Any]:
-    kept = layer.metadata.get(METADATA_KEY)
-    return kept if isinstance(kept, dict) else {}

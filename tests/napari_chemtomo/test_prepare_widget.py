@@ -25,8 +25,7 @@ from chemtomo.pipeline.prepare_steps import (
     Median,
     SortTilts,
 )
-from napari_chemtomo.layers import dataset_layers, to_series
-from napari_chemtomo.prepared_layers import is_preview
+from napari_chemtomo.layers import dataset_layers, is_tilt_series, to_series
 from napari_chemtomo.widgets import PrepareWidget, ReconstructWidget
 from napari_chemtomo.widgets import prepare as module
 from napari_chemtomo.widgets.operation_list import OperationList
@@ -253,7 +252,7 @@ class TestPreview:
         expected = prepare(dataset, live.operations.steps())["HAADF"].data
         layer = live.preview.layer
         assert layer.name == "HAADF (preview)"
-        assert is_preview(layer)
+        assert not is_tilt_series(layer)
         for number in (0, 7, 3):
             loaded.dims.set_point(0, dataset["HAADF"].tilts_deg[number])
             settled(qtbot, live)

@@ -14,6 +14,7 @@ from napari_chemtomo.aligned_layers import is_aligned, raw_of
 from napari_chemtomo.forms import FloatEditor
 from napari_chemtomo.layers import channel_name, is_tilt_series
 from napari_chemtomo.prepared_layers import source_of
+from napari_chemtomo.widgets.layer_follower import LayerFollower
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -61,9 +62,7 @@ class ChannelList(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._empty)
         layout.addLayout(self._grid)
-        for event in ("inserted", "removed", "reordered"):
-            getattr(viewer.layers.events, event).connect(self._list_layers)
-        self._watched: list[Layer] = []
+        self._follower = LayerFollower(viewer, self._list_layers)
         self._list_layers()
 
     def layers(self) -> list[Image]:
@@ -82,14 +81,7 @@ class ChannelList(QWidget):
             row.check.setChecked(row.layer.unique_id not in replaced)
             row.weight.set(None)
 
-    def disconnect_viewer(self) -> None:
-        """Listen to the viewer no more: the list is about to go."""
-        for event in ("inserted", "removed", "reordered"):
-            getattr(self._viewer.layers.events, event).disconnect(self._list_layers)
-        self._watch([])
-
-    def _list_layers(self, event: Any = None) -> None:
-        self._watch(list(self._viewer.layers))
+    def _list_layers(self) -> None:
         for row in self.rows:
             self._kept[row.layer.unique_id] = (row.check.isChecked(), row.weight.get())
         while (item := self._grid.takeAt(0)) is not None:
@@ -132,13 +124,3 @@ class ChannelList(QWidget):
         editor.set(weight)
         editor.changed.connect(self.changed)
         return _Row(layer, check, editor)
-
-    def _watch(self, layers: list[Layer]) -> None:
-        """Follow the names, the colours and the metadata of these layers, and of no others."""
-        for layer in self._watched:
-            layer.events.name.disconnect(self._list_layers)
-            layer.events.metadata.disconnect(self._list_layers)
-        for layer in layers:
-            layer.events.name.connect(self._list_layers)
-            layer.events.metadata.connect(self._list_layers)
-        self._watched = layers

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 
 from napari_chemtomo.layers import is_tilt_series
+from napari_chemtomo.widgets.layer_follower import LayerFollower
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -38,7 +39,7 @@ class SeriesChoice(QComboBox):
         self._last: Any = None
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(12)
-        self._follower = _Follower(viewer, self._list)
+        self._follower = LayerFollower(viewer, self._list)
         self.currentIndexChanged.connect(lambda index: self._tell())
         self._list()
 
@@ -90,7 +91,7 @@ class SeriesChecks(QListWidget):
         self._accepts = accepts
         self._checked = checked
         self.setMaximumHeight(110)
-        self._follower = _Follower(viewer, self.refresh)
+        self._follower = LayerFollower(viewer, self.refresh)
         self.refresh()
 
     def layers(self) -> list[Image]:
@@ -118,34 +119,3 @@ class SeriesChecks(QListWidget):
         return {
             item.data(Qt.ItemDataRole.UserRole): item.checkState() == Qt.CheckState.Checked for item in items
         }
-
-
-class _Follower:
-    """Calls a function when the layers of a viewer, their names or their metadata change.
-
-    napari keeps weak references to bound methods: it forgets this object with the widget that owns it.
-    """
-
-    def __init__(self, viewer: Viewer, changed: Callable[[], None]) -> None:
-        self._viewer = viewer
-        self._changed = changed
-        self._watched: list[Layer] = []
-        for event in ("inserted", "removed", "reordered"):
-            getattr(viewer.layers.events, event).connect(self._layers_changed)
-        self._watch()
-
-    def _layers_changed(self, event: Any = None) -> None:
-        self._watch()
-        self._changed()
-
-    def _layer_changed(self, event: Any = None) -> None:
-        self._changed()
-
-    def _watch(self) -> None:
-        for layer in self._watched:
-            layer.events.name.disconnect(self._layer_changed)
-            layer.events.metadata.disconnect(self._layer_changed)
-        self._watched = list(self._viewer.layers)
-        for layer in self._watched:
-            layer.events.name.connect(self._layer_changed)
-            layer.events.metadata.connect(self._layer_changed)
