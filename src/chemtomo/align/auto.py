@@ -24,6 +24,9 @@ __all__ = ["auto", "auto_steps"]
 # depend on where it begins: it is taken unless projections predict each other clearly worse with it.
 _NOT_WORSE = 1.25
 
+# Projection matching refines by less than this: further away it has followed matter that comes and goes.
+_FARTHEST_PX = 1.0
+
 _AGAIN = " com_path center_of_mass"
 
 _COARSE: dict[str, Callable[[TiltSeries, Alignment], Alignment]] = {
@@ -133,8 +136,12 @@ def auto_steps(
         yield TaskProgress(progress.total + progress.done, 2 * progress.total, progress.message)
     scores["projection_matching"] = matched = disagreement(recorded, refined)
     finished = [way for way in ways if way.name.endswith(_AGAIN) and way.score <= _NOT_WORSE * lowest]
-    if _is_sound(refined, series) and matched <= _NOT_WORSE * lowest:
+    # Without an axis from the mass paths there was nothing but a coarse alignment to begin with.
+    near = begin not in ways or _apart(refined, begin.alignment) <= _FARTHEST_PX
+    if near and _is_sound(refined, series) and matched <= _NOT_WORSE * lowest:
         finished.append(_Way("projection_matching", refined, matched))
+    if not finished and begin in ways:
+        finished.append(begin)
     if not finished:
         raise DataError(
             f"tilt series {series.name!r}: projection matching moved projections out of the field; expected "
@@ -144,7 +151,7 @@ def auto_steps(
     return _named(final.alignment, scores, coarse, final.name)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Way:
     """A way to an alignment, and how badly projections predict each other at its end."""
 
@@ -168,6 +175,22 @@ def _about_the_axis(
             break
         scores[title] = ways[-1].score
     return ways
+
+
+def _apart(one: Alignment, other: Alignment) -> float:
+    """Root mean square distance of two alignments in pixels, wherever they place the sample.
+
+    The sample may be anywhere: in the aligned projections that is one shift along ``y``, and along ``x``
+    one that goes with the cosine and the sine of the tilt.
+    """
+    assert one.shape is not None
+    middle = affine.centre(one.shape)
+    seen = affine.apply(affine.compose(affine.inverse(other.matrices), one.matrices), [middle])[:, 0] - middle
+    angles = np.deg2rad(one.tilts_deg)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    place, *_ = np.linalg.lstsq(circle, seen[:, 1], rcond=None)
+    rest = np.stack([seen[:, 0] - seen[:, 0].mean(), seen[:, 1] - circle @ place])
+    return float(np.sqrt((rest**2).sum(axis=0).mean()))
 
 
 def _residual(alignment: Alignment) -> float:
