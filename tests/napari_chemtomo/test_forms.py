@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QFormLayout, QWidget
 
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, Range, ReconstructParameters
-from napari_chemtomo.forms import FloatEditor, ParameterForm, RangeEditor
+from napari_chemtomo.editors import FloatEditor, RangeEditor
+from napari_chemtomo.forms import ParameterForm
 
 
 class Everything(Parameters):

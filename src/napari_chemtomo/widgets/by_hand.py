@@ -27,7 +27,7 @@ from napari_chemtomo.aligned_layers import (
     preview_alignment,
     show_alignment,
 )
-from napari_chemtomo.forms import FloatEditor
+from napari_chemtomo.editors import FloatEditor
 from napari_chemtomo.slider import projection_in_view
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from chemtomo.pipeline.parameters import ReconstructParameters
 from napari_chemtomo.aligned_layers import is_aligned, raw_of
-from napari_chemtomo.forms import FloatEditor
+from napari_chemtomo.editors import FloatEditor
 from napari_chemtomo.layers import channel_name, is_tilt_series
 from napari_chemtomo.prepared_layers import source_of
 from napari_chemtomo.widgets.layer_follower import LayerFollower

@@ -23,7 +23,8 @@ from qtpy.QtWidgets import (
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline.prepare_step import PrepareStep
 from chemtomo.pipeline.prepare_steps import OPERATIONS, AnyStep, DropTilts
-from napari_chemtomo.forms import ParameterForm, RangeEditor
+from napari_chemtomo.editors import RangeEditor
+from napari_chemtomo.forms import ParameterForm
 
 __all__ = ["OperationList"]
 

@@ -23,7 +23,8 @@ from superqt import QCollapsible
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
 from napari_chemtomo import settings, worker
-from napari_chemtomo.forms import ParameterForm, SuggestionEditor
+from napari_chemtomo.editors import SuggestionEditor
+from napari_chemtomo.forms import ParameterForm
 from napari_chemtomo.layers import is_stack
 from napari_chemtomo.run import ReconstructionRun, active_run
 from napari_chemtomo.widgets.channels import ChannelList

@@ -16,7 +16,8 @@ from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline.align import AxisParameters, find_axis, preview_axis
 from napari_chemtomo import worker
 from napari_chemtomo.aligned_layers import add_aligned, aligned_of, current_alignment
-from napari_chemtomo.forms import FloatEditor, ParameterForm
+from napari_chemtomo.editors import FloatEditor
+from napari_chemtomo.forms import ParameterForm
 from napari_chemtomo.layers import to_series
 from napari_chemtomo.plots import pyqtgraph
 from napari_chemtomo.widgets.alignment_history import HistoryChoice, summary

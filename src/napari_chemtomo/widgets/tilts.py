@@ -8,7 +8,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QWidget
 
 from chemtomo.errors import ChemTomoError
-from napari_chemtomo.forms import FloatEditor
+from napari_chemtomo.editors import FloatEditor
 from napari_chemtomo.layers import colours_beside, is_stack, series_layer, stack_to_series
 
 if TYPE_CHECKING:
