@@ -45,11 +45,36 @@ def test_the_base_dependencies_hold_no_qt_binding(project):
     assert not names & {"napari", "pyqt5", "pyqt6", "pyside2", "pyside6"}
 
 
-def test_the_core_imports_neither_napari_nor_qt_nor_a_device():
+def test_all_names_of_the_package_are_there_when_only_the_package_is_imported():
+    code = (
+        "import chemtomo;"
+        "[getattr(chemtomo, name) for name in chemtomo.__all__];"
+        "chemtomo.preprocess.crop, chemtomo.spectra.suggest, chemtomo.io.read_spectra, chemtomo.align.apply;"
+        "import chemtomo.pipeline; [getattr(chemtomo.pipeline, name) for name in chemtomo.pipeline.__all__];"
+        "assert callable(chemtomo.pipeline.prepare) and callable(chemtomo.prepare)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        chemtomo.nothing  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        chemtomo.pipeline.nothing  # noqa: B018
+
+
+def test_the_package_is_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "chemtomo", "--version"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()
+
+
+def test_the_core_imports_neither_napari_nor_qt_nor_a_device_nor_slow_libraries():
     """In a process of its own, because other tests have imported them by now."""
     code = (
         "import sys, chemtomo, chemtomo.cli;"
-        "heavy = {'napari', 'napari_chemtomo', 'qtpy', 'magicgui', 'PyQt6', 'pyopencl'} & set(sys.modules);"
+        "heavy = {'napari', 'napari_chemtomo', 'qtpy', 'magicgui', 'PyQt6', 'pyopencl', 'scipy', 'skimage', "
+        "'sklearn', 'dask', 'h5py', 'tifffile', 'zarr', 'rsciio', 'xraydb', 'pint'} & set(sys.modules);"
         "sys.exit(', '.join(sorted(heavy)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

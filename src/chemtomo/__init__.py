@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chemtomo.data import Alignment, Dataset, SpectrumSeries, TiltSeries, Volume
-    from chemtomo.io import read, read_volume, write, write_dataset
+    from chemtomo.io import read, read_spectra, read_volume, write, write_dataset
     from chemtomo.operators import dot_test
     from chemtomo.pipeline import Result, reconstruct
+    from chemtomo.pipeline.maps import map_elements
+    from chemtomo.pipeline.prepare import PrepareRecipe, prepare
     from chemtomo.samples import phantom
 
 try:
@@ -26,14 +28,18 @@ except PackageNotFoundError:  # run from a source tree that is not installed
 __all__ = [
     "Alignment",
     "Dataset",
+    "PrepareRecipe",
     "Result",
     "SpectrumSeries",
     "TiltSeries",
     "Volume",
     "__version__",
     "dot_test",
+    "map_elements",
     "phantom",
+    "prepare",
     "read",
+    "read_spectra",
     "read_volume",
     "reconstruct",
     "write",
@@ -47,20 +53,29 @@ _HOMES = {
     "SpectrumSeries": "chemtomo.data",
     "TiltSeries": "chemtomo.data",
     "Volume": "chemtomo.data",
+    "PrepareRecipe": "chemtomo.pipeline.prepare",
     "Result": "chemtomo.pipeline",
+    "prepare": "chemtomo.pipeline.prepare",
     "reconstruct": "chemtomo.pipeline",
     "dot_test": "chemtomo.operators",
     "phantom": "chemtomo.samples",
     "read": "chemtomo.io",
+    "read_spectra": "chemtomo.io",
     "read_volume": "chemtomo.io",
     "write": "chemtomo.io",
     "write_dataset": "chemtomo.io",
+    "map_elements": "chemtomo.pipeline.maps",
 }
+
+# `import chemtomo` is enough for `chemtomo.preprocess.crop(...)`.
+_PACKAGES = ("align", "data", "errors", "io", "pipeline", "preprocess", "spectra")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        from importlib import import_module
+    from importlib import import_module
 
+    if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name in _PACKAGES:
+        return import_module(f"chemtomo.{name}")
     raise AttributeError(f"module 'chemtomo' has no attribute {name!r}")

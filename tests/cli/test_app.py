@@ -12,8 +12,8 @@ from pydantic import Field
 
 from chemtomo.cli import app, progress, simulated
 from chemtomo.cli.options import with_model_options
-from chemtomo.data import Dataset, EnergyAxis, TiltSeries
-from chemtomo.io import formats, read, read_volume, write_dataset
+from chemtomo.data import Dataset, EnergyAxis, TiltSeries, Volume
+from chemtomo.io import formats, read, read_volume, write, write_dataset
 from chemtomo.io.found import Found
 from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, Range, ReconstructParameters
 from chemtomo.samples import phantom
@@ -190,6 +190,40 @@ def test_info_shows_spectrum_images_and_what_series_have(run, tmp_path, monkeypa
     status, out, _ = run("info", path)
     for words in ("gains, background", "EDX", "-0.1 to -0.03", "EDX: noted"):
         assert words in " ".join(out.split())
+
+
+def test_info_shows_volumes_too(run, tmp_path):
+    volume = Volume(np.zeros((2, 3, 4, 5), np.float32), ("Fe", "O"), 1.5)
+    path = tmp_path / "volume.zarr"
+    write(volume, path)
+    status, out, _ = run("info", "--json", path)
+    assert status == 0
+    found = json.loads(out)["volume"]
+    assert found["channels"] == ["Fe", "O"]
+    assert (found["shape"], found["voxel_size_nm"]) == ([2, 3, 4, 5], 1.5)
+    status, out, _ = run("info", path)
+    assert status == 0
+    assert "Fe 3 4 5 1.5 float32" in " ".join(out.split())
+
+
+def test_info_does_not_cut_names(run, tmp_path):
+    name = "a long name of a series"
+    gains = {"gains": [1, 2], "background": np.zeros((2, 3, 4))}
+    series = TiltSeries(name, np.ones((2, 3, 4), np.float32), [-3.25, 4.5], pixel_size_nm=0.123456, **gains)
+    write_dataset(Dataset((series,)), tmp_path / "x.zarr")
+    assert name in run("info", tmp_path / "x.zarr")[1]
+
+
+def test_a_reconstruction_of_filtered_projections_is_warned_of(run, files, tmp_path):
+    recipe = tmp_path / "steps.json"
+    recipe.write_text('[{"operation": "sobel", "channels": "HAADF"}]')
+    assert run("prepare", *files, "-o", tmp_path / "x.zarr", "--steps", recipe)[0] == 0
+    options = ("--iterations", 1, "--method", "sirt", "--device", "numpy")
+    status, _, err = run("reconstruct", tmp_path / "x.zarr", "-o", tmp_path / "v.zarr", *options)
+    assert status == 0
+    assert "Note: HAADF: filtered for registration only" in err
+    status, _, err = run("reconstruct", *files, "-o", tmp_path / "w.zarr", *options)
+    assert "registration only" not in err
 
 
 def test_info_shows_what_was_assumed(run, tmp_path):

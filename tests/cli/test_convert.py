@@ -65,3 +65,9 @@ def test_convert_says_what_is_lost(run, tmp_path):
     status, _, err = run("convert", tmp_path / "a.hspy", "-o", tmp_path / "a.mrc")
     assert status == 0
     assert "Al: its background was not written" in err
+
+
+def test_convert_says_which_spectra_it_leaves_out(run, data_folder, tmp_path):
+    status, _, err = run("convert", data_folder / "vendor" / "test_TEM.bcf", "-o", tmp_path / "x.zarr")
+    assert status == 0
+    assert "the spectra EDX were not written; 'chemtomo maps' makes maps" in " ".join(err.split())

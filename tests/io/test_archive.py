@@ -93,3 +93,25 @@ def test_the_published_velox_file(data_folder: Path) -> None:
     found = contents(data_folder / "vendor" / "velox_EELS_EDS.zip")
     assert found.spectra
     assert {"Fe", "Co", "O"} <= {one.name for one in found.series}
+
+
+def test_archives_in_a_folder_are_read_with_its_files(files: list[Path], tmp_path: Path) -> None:
+    packed(tmp_path / "all.zip", [one for one in files if not one.name.startswith("HAADF")])
+    for one in files:
+        if one.name.startswith("HAADF"):
+            (tmp_path / one.name).write_bytes(one.read_bytes())
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("readme.txt", b"x")
+    assert set(read(tmp_path).names) == set(read(files[0].parent).names)
+
+
+def test_archives_in_archives_are_left_alone(files: list[Path], tmp_path: Path) -> None:
+    inner = packed(tmp_path / "inner.zip", files)
+    with pytest.raises(ReadError, match=r"outer.zip: found no file in the archive that can be read"):
+        read(packed(tmp_path / "outer.zip", [inner]))
+
+
+def test_notes_name_the_archive_and_no_temporary_folder(files: list[Path], tmp_path: Path) -> None:
+    path = packed(tmp_path / "one.zip", [one for one in files if one.stem.split(".")[0] == "HAADF"])
+    (series,) = read(path)
+    assert f"1 file of the archive {path}: HAADF.mrc" in series.notes

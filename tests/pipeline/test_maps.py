@@ -5,7 +5,14 @@ import pytest
 from tests.spectra.conftest import make_specimen
 
 from chemtomo.errors import ParameterError
-from chemtomo.pipeline.maps import MapParameters, make_maps, make_maps_job, suggest_job, windows_of
+from chemtomo.pipeline.maps import (
+    MapParameters,
+    make_maps,
+    make_maps_job,
+    map_elements,
+    suggest_job,
+    windows_of,
+)
 from chemtomo.progress import finish
 
 
@@ -72,3 +79,25 @@ def test_nothing_to_map_is_said(specimen):
 
 def test_a_stop_gives_nothing(specimen):
     assert finish(make_maps_job(specimen.series, MapParameters(), should_stop=lambda: True)) is None
+
+
+def test_maps_in_one_call_are_those_of_the_command_line(specimen):
+    made = map_elements(specimen.series, elements=["O", "Fe"], others=["Cu"])
+    expected = make_maps(specimen.series, MapParameters(elements="O,Fe", others="Cu"))
+    assert made.names == expected.names
+    for one, other in zip(made, expected, strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+        np.testing.assert_array_equal(one.background, other.background)
+    with pytest.raises(ParameterError, match=r"width: .*; found -1"):
+        map_elements(specimen.series, elements="Fe", width=-1)
+    with pytest.raises(ParameterError, match="elemnts"):
+        map_elements(specimen.series, elemnts="Fe")
+
+
+def test_an_empty_map_says_so(specimen):
+    series = specimen.series.replace(data=np.zeros_like(specimen.series.data))
+    assert any(
+        "Fe: no counts in its window" in note for note in map_elements(series, elements="Fe")["Fe"].notes
+    )
+    full = map_elements(specimen.series, elements="Fe")["Fe"].notes
+    assert not any("no counts" in note for note in full)

@@ -277,3 +277,13 @@ def test_a_recorded_series_is_prepared(data_folder):
     assert al.gains == pytest.approx(raw.sum(axis=(1, 2)) / raw.sum(axis=(1, 2)).mean())
     means = haadf.data.mean(axis=(1, 2), dtype=float)
     assert np.ptp(means) < 1e-4 * means.mean()
+
+
+def test_steps_may_be_written_as_in_a_recipe(dataset):
+    written = prepare(dataset, [{"operation": "bin", "factor": 2}, SortTilts()])
+    expected = prepare(dataset, [Bin(factor=2), SortTilts()])
+    for one, other in zip(written, expected, strict=True):
+        np.testing.assert_array_equal(one.values(), other.values())
+        assert one.provenance == other.provenance
+    with pytest.raises(ParameterError, match=r"step 2 factor: .*; found 0"):
+        prepare(dataset, [{"operation": "sort_tilts"}, {"operation": "bin", "factor": 0}])

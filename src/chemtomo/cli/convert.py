@@ -36,8 +36,9 @@ def convert(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Write tilt series or a volume in another format, with everything that it has a place for."""
-    from chemtomo.io import check_output, is_volume, read, read_volume, write, write_dataset
+    from chemtomo.io import check_output, contents, is_volume, read_volume, write, write_dataset
 
+    spectra: list[str] = []
     volumes = [is_volume(path) for path in inputs]
     if any(volumes) and len(inputs) > 1:
         raise typer.BadParameter(
@@ -53,8 +54,16 @@ def convert(
             volume = volume.select(channels)
         written = write(volume, output, overwrite=overwrite)
     else:
-        dataset = read(inputs) if tilts is None else read(inputs, tilts=tilts)
+        found = contents(inputs, tilts=tilts)
+        dataset = found.dataset()
         if channels:
             dataset = dataset.select(channels)
         written = write_dataset(dataset, output, overwrite=overwrite)
+        spectra = list(dict.fromkeys(one.name for _, one in found.spectra))
     tell_written(written)
+    if spectra:
+        typer.echo(
+            f"Note: the spectra {', '.join(spectra)} were not written; "
+            "'chemtomo maps' makes maps of elements from them",
+            err=True,
+        )

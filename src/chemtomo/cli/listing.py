@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from chemtomo.cli.common import TiltsOption, print_json
-from chemtomo.data import TiltSeries
+from chemtomo.data import TiltSeries, Volume
 
 __all__ = ["devices", "info"]
 
@@ -21,17 +21,25 @@ _JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def info(
     files: Annotated[
-        list[Path], typer.Argument(help="Tilt series of one sample, or folders of them.", metavar="FILES")
+        list[Path],
+        typer.Argument(help="Tilt series of one sample, folders of them, or a volume.", metavar="FILES"),
     ],
     tilts: TiltsOption = None,
     as_json: _JSON = False,
 ) -> None:
     """Show what is in files: shape, tilts, pixel size and kind of tilt series, and what was assumed.
 
-    Large files are not read as a whole.
+    Of a volume it shows channels, shape and voxel size. Large tilt series are not read as a whole.
     """
-    from chemtomo.io import contents, describe_spectra
+    from chemtomo.io import contents, describe_spectra, is_volume, read_volume
 
+    if len(files) == 1 and is_volume(files[0], ours=True):
+        volume = read_volume(files[0])
+        if as_json:
+            print_json({"volume": _described_volume(volume)})
+        else:
+            _print_volume(Console(), volume)
+        return
     found = contents(files, tilts=tilts)
     spectra = describe_spectra(found.spectra, tilts=tilts) if found.spectra else []
     if as_json:
@@ -66,8 +74,17 @@ def _described(one: TiltSeries) -> dict[str, Any]:
     }
 
 
+def _described_volume(volume: Volume) -> dict[str, Any]:
+    return {
+        "channels": list(volume.names),
+        "shape": list(volume.data.shape),
+        "dtype": volume.data.dtype.name,
+        "voxel_size_nm": volume.voxel_size_nm,
+    }
+
+
 def _print_series(console: Console, dataset: Sequence[TiltSeries]) -> None:
-    table = Table("Name", "Tilts", "y", "x", "Degrees", "Pixel (nm)", "Type", "Kind", "Has", box=None)
+    table = _table("Name", "Tilts", "y", "x", "Degrees", "Pixel (nm)", "Type", "Kind", "Has")
     for one in dataset:
         tilts, y, x = one.shape
         table.add_row(
@@ -88,9 +105,7 @@ def _print_series(console: Console, dataset: Sequence[TiltSeries]) -> None:
 
 
 def _print_spectra(console: Console, spectra: Sequence[dict[str, Any]]) -> None:
-    table = Table(
-        "Spectra", "Tilts", "y", "x", "Channels", "keV", "Pixel (nm)", "Detectors", "Elements", box=None
-    )
+    table = _table("Spectra", "Tilts", "y", "x", "Channels", "keV", "Pixel (nm)", "Detectors", "Elements")
     for one in spectra:
         tilts, y, x, channels = one["shape"]
         first, step = one["energy_offset_keV"], one["energy_step_keV"]
@@ -109,6 +124,22 @@ def _print_spectra(console: Console, spectra: Sequence[dict[str, Any]]) -> None:
     for one in spectra:
         for note in one["notes"]:
             console.print(f"{escape(one['name'])}: {escape(note)}", style="dim", highlight=False)
+
+
+def _print_volume(console: Console, volume: Volume) -> None:
+    table = _table("Channel", "z", "y", "x", "Voxel (nm)", "Type")
+    for name, values in zip(volume.names, volume.data, strict=True):
+        sizes = (str(size) for size in values.shape)
+        table.add_row(escape(name), *sizes, f"{volume.voxel_size_nm:g}", values.dtype.name)
+    console.print(table)
+
+
+def _table(*headings: str) -> Table:
+    """Return a table that shows long names whole, also in a narrow terminal."""
+    table = Table(box=None)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", no_wrap=number == 0)
+    return table
 
 
 def _range(one: TiltSeries) -> str:

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
 from types import FrameType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,7 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from chemtomo.progress import TaskProgress, finish
-from chemtomo.solvers import Progress
+
+if TYPE_CHECKING:
+    from chemtomo.solvers import Progress
 
 __all__ = ["TaskWatch", "Watch", "show_tasks", "task_bar", "watch"]
 

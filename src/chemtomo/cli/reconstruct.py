@@ -60,12 +60,16 @@ def reconstruct(
     from chemtomo.io import check_output, read, write
     from chemtomo.io.atomic import write_json
     from chemtomo.pipeline.runner import execute
+    from chemtomo.preprocess.filters import FILTERED_NOTE
     from chemtomo.recon.weights import by_full_name
 
     check_output(output)
     if report is not None and not report.parent.is_dir():
         raise WriteError(f"{report}: there is no folder {report.parent}; expected one to write to")
     dataset = read(files, tilts=tilts)
+    for series in dataset:
+        if FILTERED_NOTE in series.notes:
+            typer.echo(f"Note: {series.name}: {FILTERED_NOTE}", err=True)
     if alignment is not None:
         from chemtomo.pipeline.align import with_alignment
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-
-import pint
+from typing import TYPE_CHECKING
 
 from chemtomo.errors import DataError
+
+if TYPE_CHECKING:
+    import pint
 
 __all__ = ["to_nanometre"]
 
@@ -22,6 +24,8 @@ _SPELLINGS = {
 
 @cache
 def _registry() -> pint.UnitRegistry[float]:
+    import pint  # slow to import
+
     return pint.UnitRegistry()
 
 
@@ -40,8 +44,10 @@ def to_nanometre(value: float, unit: str) -> float:
     DataError
         When `unit` is no length.
     """
+    from pint import PintError  # slow to import
+
     try:
         quantity = _registry().Quantity(value, _SPELLINGS.get(unit.strip(), unit.strip()))
         return float(quantity.to("nanometer").magnitude)
-    except (pint.PintError, TypeError, ValueError, AttributeError) as error:
+    except (PintError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"found the unit {unit!r}; expected a length such as 'nm' or 'A'") from error

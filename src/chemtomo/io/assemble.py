@@ -55,6 +55,22 @@ class Contents:
     spectra: tuple[tuple[Path, Found], ...]
     left_out: tuple[str, ...]
 
+    def dataset(self) -> Dataset:
+        """Return the tilt series.
+
+        Raises
+        ------
+        ReadError
+            When there are spectrum images only.
+        """
+        if not self.series:
+            where = ", ".join(dict.fromkeys(str(path) for path, _ in self.spectra))
+            raise ReadError(
+                f"{where}: found spectrum images only; expected a tilt series. "
+                "'chemtomo maps' makes maps of elements from them"
+            )
+        return Dataset(self.series)
+
 
 def read(paths: Paths, *, tilts: TiltsArgument = None) -> Dataset:
     """Read tilt series of one sample.
@@ -81,14 +97,7 @@ def read(paths: Paths, *, tilts: TiltsArgument = None) -> Dataset:
         When a file cannot be read as what it claims to be: the message names the file, what was
         found and what was expected.
     """
-    found = contents(paths, tilts=tilts)
-    if not found.series:
-        where = ", ".join(dict.fromkeys(str(path) for path, _ in found.spectra))
-        raise ReadError(
-            f"{where}: found spectrum images only; expected a tilt series. "
-            "'chemtomo maps' makes maps of elements from them"
-        )
-    return Dataset(found.series)
+    return contents(paths, tilts=tilts).dataset()
 
 
 def contents(paths: Paths, *, tilts: TiltsArgument = None) -> Contents:
@@ -379,5 +388,7 @@ def _folder_note(sources: list[Source], left_out: list[str]) -> str:
     folder = next(source.folder for source in sources if source.folder is not None)
     names = [source.path.name for source in sources if source.folder is not None]
     taken = ", ".join(names) if len(names) <= 8 else f"{names[0]} to {names[-1]}"
-    note = f"{len(names) - len(left_out)} files of the folder {folder}: {taken}"
+    count = len(names) - len(left_out)
+    what = "the folder" if folder.is_dir() else "the archive"
+    note = f"{count} {'file' if count == 1 else 'files'} of {what} {folder}: {taken}"
     return note + (f"; left out: {', '.join(left_out)}" if left_out else "")

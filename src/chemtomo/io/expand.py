@@ -98,12 +98,12 @@ def natural_order(path: Path) -> list[tuple[int, int | str]]:
     ]
 
 
-def _in_folder(folder: Path) -> list[Source]:
+def _in_folder(folder: Path, *, archives: bool = True) -> list[Source]:
     try:
         inside = sorted((one for one in folder.iterdir() if one.name[:1] != "."), key=natural_order)
     except OSError as error:
         raise ReadError(f"{folder}: cannot be read ({error.strerror or error})") from error
-    known = readable_suffixes()
+    known = readable_suffixes() if archives else _without_archives()
     candidates = [
         one for one in inside if one.suffix.lower() in known and (one.is_file() or format_of(one) is not None)
     ]
@@ -117,7 +117,14 @@ def _in_folder(folder: Path) -> list[Source]:
             for one in described:
                 sources[one.path.resolve()] = dataclasses.replace(one, folder=folder)
     for path in candidates:
-        if path.suffix.lower() != MDOC_SUFFIX:
+        if path.suffix.lower() == ARCHIVE_SUFFIX:
+            try:
+                packed = _in_archive(path)
+            except NoTiltSeriesError:
+                continue
+            for one in packed:
+                sources[one.path.resolve()] = dataclasses.replace(one, folder=folder)
+        elif path.suffix.lower() != MDOC_SUFFIX:
             sources.setdefault(path.resolve(), Source(path, folder=folder))
     if not sources:
         raise ReadError(
@@ -127,8 +134,11 @@ def _in_folder(folder: Path) -> list[Source]:
 
 
 def _in_archive(path: Path) -> list[Source]:
-    """Return the files in an archive: of its folders too, which are not those of a Zarr image."""
-    known = readable_suffixes()
+    """Return the files in an archive: of its folders too, which are not those of a Zarr image.
+
+    Archives inside of it are left alone: they could be endless.
+    """
+    known = _without_archives()
     folder = unpacked(path)
     folders = [folder, *(one for one in sorted(folder.rglob("*"), key=natural_order) if one.is_dir())]
     images = [one for one in folders[1:] if one.suffix.lower() in known]
@@ -137,10 +147,18 @@ def _in_archive(path: Path) -> list[Source]:
         if any(image == one or image in one.parents for image in images):
             continue
         if any(each.suffix.lower() in known for each in one.iterdir()):
-            sources += _in_folder(one)
+            inside = _in_folder(one, archives=False)
+            # Notes name the archive, not the folder among the temporary files.
+            sources += [dataclasses.replace(each, folder=path) for each in inside]
     if not sources:
-        raise ReadError(f"{path}: found no file in the archive that can be read; expected {', '.join(known)}")
+        raise NoTiltSeriesError(
+            f"{path}: found no file in the archive that can be read; expected {', '.join(known)}"
+        )
     return sources
+
+
+def _without_archives() -> tuple[str, ...]:
+    return tuple(suffix for suffix in readable_suffixes() if suffix != ARCHIVE_SUFFIX)
 
 
 def _of_mdoc(path: Path) -> list[Source]:

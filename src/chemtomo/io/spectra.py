@@ -228,7 +228,7 @@ def _part(path: Path, found: Found, given: GivenTilts | None, several: bool) -> 
     if chosen.tilts_deg is None and data.shape[0] > 1 and not several:
         raise ReadError(
             f"{path}: found no tilts for {data.shape[0]} spectrum images; expected {chosen.source}. "
-            "They can be given by hand"
+            "The option --tilts gives them by hand"
         )
     return _Piece(path, found, data, chosen.tilts_deg, chosen.notes)
 
@@ -244,7 +244,7 @@ def _tilts(parts: Sequence[_Piece], given: GivenTilts | None) -> tuple[npt.NDArr
         without = [part.path for part in parts if part.tilts_deg is None]
         raise ReadError(
             f"{without[0]}: found no tilt in {len(without)} of {len(parts)} files; expected one in each. "
-            "They can be given by hand, in the order of the file names"
+            "The option --tilts gives them by hand, in the order of the file names"
         )
     return np.concatenate(known), []
 

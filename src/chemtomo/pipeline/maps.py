@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Generator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from chemtomo.data import Dataset, SpectrumSeries, TiltSeries
 from chemtomo.errors import ParameterError
@@ -36,6 +36,7 @@ __all__ = [
     "components_job",
     "make_maps",
     "make_maps_job",
+    "map_elements",
     "map_method",
     "net_series",
     "preview_job",
@@ -266,6 +267,48 @@ def make_maps(
     made = finish(make_maps_job(series, parameters, windows=windows, spectrum=spectrum), on_progress)
     assert made is not None  # nobody asked to stop
     return made
+
+
+def map_elements(
+    series: SpectrumSeries,
+    *,
+    on_progress: Callable[[TaskProgress], None] | None = None,
+    **parameters: Any,
+) -> Dataset:
+    """Make maps of elements: what `chemtomo maps` does, in one call.
+
+    Parameters
+    ----------
+    series : SpectrumSeries
+        The spectra, see `chemtomo.read_spectra`. Lazy ones are read in blocks.
+    on_progress : callable, optional
+        Called with a `TaskProgress` after every block.
+    **parameters
+        The fields of `MapParameters`, for example ``elements=["Fe", "Co"], method="fit"``; elements,
+        lines and others as a list or with commas.
+
+    Returns
+    -------
+    Dataset
+        One series an element, of counts with a background; see `chemtomo.spectra.element_maps`.
+
+    Raises
+    ------
+    ParameterError
+        When a parameter is unknown or out of bounds, and as `make_maps`.
+    """
+    joined = {
+        name: ",".join(value) if isinstance(value, (list, tuple)) else value
+        for name, value in parameters.items()
+    }
+    try:
+        chosen = MapParameters(**joined)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise ParameterError(f"{name}: {message}; found {first['input']!r}") from error
+    return make_maps(series, chosen, on_progress=on_progress)
 
 
 def components_job(

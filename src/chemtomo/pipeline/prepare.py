@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -140,7 +140,7 @@ class PrepareParameters(Parameters):
 
 def prepare(
     dataset: Dataset,
-    steps: PrepareRecipe | Sequence[AnyStep],
+    steps: PrepareRecipe | Sequence[AnyStep | Mapping[str, Any]],
     *,
     on_progress: Callable[[TaskProgress], None] | None = None,
 ) -> Dataset:
@@ -151,7 +151,8 @@ def prepare(
     dataset : Dataset
         It is not modified.
     steps : PrepareRecipe or sequence of steps
-        What to do.
+        What to do. A step is a model of `chemtomo.pipeline.prepare_steps`, or is written as in a recipe:
+        ``{"operation": "bin", "factor": 2}``.
     on_progress : callable, optional
         Called with a `TaskProgress` now and then.
 
@@ -163,6 +164,8 @@ def prepare(
 
     Raises
     ------
+    ParameterError
+        When a step is unknown, or a parameter of it is out of bounds.
     ChemTomoError
         When an operation cannot be done: the message says to which signal.
     """
@@ -170,7 +173,10 @@ def prepare(
 
 
 def prepare_job(
-    dataset: Dataset, steps: PrepareRecipe | Sequence[AnyStep], *, in_memory: bool = False
+    dataset: Dataset,
+    steps: PrepareRecipe | Sequence[AnyStep | Mapping[str, Any]],
+    *,
+    in_memory: bool = False,
 ) -> Generator[TaskProgress, None, Dataset]:
     """Do the operations one after the other, and yield the progress. See `prepare`.
 
@@ -184,7 +190,7 @@ def prepare_job(
     in_memory : bool
         Compute the values of lazy series too.
     """
-    listed = steps.steps if isinstance(steps, PrepareRecipe) else tuple(steps)
+    listed = steps.steps if isinstance(steps, PrepareRecipe) else _steps(steps)
     lazy_names = {one.name for one in dataset if one.is_lazy}
     done = dataset.map(lazy_series)
     for number, step in enumerate(listed):
@@ -209,6 +215,14 @@ def prepare_job(
             yield TaskProgress(finished, total, series.name)
         made.append(series.replace(data=data, background=background))
     return Dataset(tuple(made))
+
+
+def _steps(steps: Sequence[AnyStep | Mapping[str, Any]]) -> tuple[AnyStep, ...]:
+    """Make the models of steps that are written as in JSON."""
+    try:
+        return PrepareRecipe.model_validate({"steps": list(steps)}).steps
+    except ValidationError as error:
+        raise ParameterError(_explained(error)) from error
 
 
 def recipe_of(series: TiltSeries) -> PrepareRecipe:

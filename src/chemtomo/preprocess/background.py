@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from chemtomo.data import TiltSeries
 from chemtomo.errors import DataError, ParameterError
@@ -107,6 +106,8 @@ def mask_background(series: TiltSeries, *, level: float | None = None, clear: bo
     DataError
         When fewer than 16 pixels of a projection are outside (raised when it is read).
     """
+    from scipy import ndimage  # slow to import
+
     if clear and series.kind == "counts":
         raise ParameterError(
             f"tilt series {series.name!r}: counts cannot be set to zero outside of the mask, as they would "

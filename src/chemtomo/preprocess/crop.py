@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.errors import ParameterError
@@ -197,7 +196,7 @@ def _nonzero(series: TiltSeries) -> Iterator[npt.NDArray[np.bool_]]:
 
 
 def _occupied_by_counts(series: TiltSeries) -> Iterator[npt.NDArray[np.bool_]]:
-    from scipy import stats  # takes half a second, and is seldom needed
+    from scipy import ndimage, stats  # slow to import
 
     tilts, rows, columns = series.shape
     rates = np.zeros(columns)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from chemtomo.data import TiltSeries
 from chemtomo.errors import ParameterError
@@ -19,7 +18,7 @@ from chemtomo.preprocess.stacks import each_projection, recorded
 
 __all__ = ["band_pass", "gaussian_filter", "median_filter", "sobel_filter"]
 
-_NOTE = "filtered for registration only; reconstruct from the measured projections"
+FILTERED_NOTE = "filtered for registration only; reconstruct from the measured projections"
 _FWHM = 2 * np.sqrt(2 * np.log(2))
 
 Image = npt.NDArray[np.float32]
@@ -33,6 +32,8 @@ def median_filter(series: TiltSeries, size: int = 3) -> TiltSeries:
     ParameterError
         When the size is not odd and positive.
     """
+    from scipy import ndimage  # slow to import
+
     if size < 1 or size % 2 == 0:
         raise ParameterError(f"found a median over {size} pixels; expected an odd number, at least 1")
     return _filtered(
@@ -48,6 +49,8 @@ def gaussian_filter(series: TiltSeries, width_px: float = 2.0) -> TiltSeries:
     ParameterError
         When the width is not positive.
     """
+    from scipy import ndimage  # slow to import
+
     _require_positive("width", width_px)
     return _filtered(
         series,
@@ -73,6 +76,8 @@ def band_pass(series: TiltSeries, smallest_px: float = 2.0, largest_px: float = 
     ParameterError
         When the sizes are not positive, or not in this order.
     """
+    from scipy import ndimage  # slow to import
+
     _require_positive("smallest detail", smallest_px)
     if not largest_px > smallest_px:
         raise ParameterError(
@@ -106,7 +111,7 @@ def _filtered(
             image -= np.asarray(background[tilt], dtype=np.float32)
         return function(image)
 
-    notes = series.notes if _NOTE in series.notes else (*series.notes, _NOTE)
+    notes = series.notes if FILTERED_NOTE in series.notes else (*series.notes, FILTERED_NOTE)
     return series.replace(
         data=each_projection(series.data, apply, dtype=np.float32),
         kind="intensity",

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from chemtomo.data import TiltSeries
 from chemtomo.errors import DataError, ParameterError
@@ -180,6 +179,8 @@ def score_projections_job(
 
 def _measure(series: TiltSeries, number: int) -> tuple[float, float, float, float, float, Numbers]:
     """Return detail, how clear it is, brightness, spread, noise of the brightness, and a small image."""
+    from scipy import ndimage  # slow to import
+
     image = np.asarray(series.data[number], dtype=np.float64)
     if not np.isfinite(image).all():
         raise DataError(

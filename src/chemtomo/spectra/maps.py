@@ -245,6 +245,10 @@ def _dataset(
             notes += ("there are negative values in the window: these are no counts with Poisson noise",)
         elif (data.dtype.kind == "f" and np.array_equal(data, np.rint(data))) or data.dtype.kind == "i":
             data = data.astype(np.uint32)
+        if not data.any():
+            notes += (
+                f"{window.name}: no counts in its window from {window.low_keV:g} to {window.high_keV:g} keV",
+            )
         made.append(
             TiltSeries(
                 window.name,
