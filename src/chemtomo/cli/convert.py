@@ -60,10 +60,8 @@ def convert(
             dataset = dataset.select(channels)
         written = write_dataset(dataset, output, overwrite=overwrite)
         spectra = list(dict.fromkeys(one.name for _, one in found.spectra))
-    tell_written(written)
+    notes: tuple[str, ...] = ()
     if spectra:
-        typer.echo(
-            f"Note: the spectra {', '.join(spectra)} were not written; "
-            "'chemtomo maps' makes maps of elements from them",
-            err=True,
-        )
+        names = ", ".join(spectra)
+        notes = (f"the spectra {names} were not written; 'chemtomo maps' makes maps of elements from them",)
+    tell_written(written, notes=notes)
