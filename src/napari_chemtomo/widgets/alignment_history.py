@@ -29,7 +29,7 @@ def summary(alignment: Alignment) -> str:
     words.append(f"axis {alignment.axis_angle_deg:.2f}°, {alignment.axis_offset_px:+.2f} px")
     residual = alignment.residual_px
     if residual is not None and np.isfinite(residual).any():
-        words.append(f"residual {np.nanmedian(residual):.2f} px")
+        words.append(f"residual {np.nanmedian(residual):.3f} px")
     return ", ".join(words)
 
 
