@@ -6,7 +6,7 @@ import pytest
 from dask import array as da
 from hypothesis import given, settings
 
-from chemtomo.align import aligned_view, apply, compose
+from chemtomo.align import aligned_view, apply, compose, covered_rows
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError
 from chemtomo.geometry import affine
@@ -236,3 +236,15 @@ def test_composition_wants_the_same_projections():
         compose(a, a.replace(shape=(3, 4)))
     with pytest.raises(DataError, match="nm"):
         compose(a, a.replace(pixel_size_nm=1.0))
+
+
+def test_rows_that_were_recorded_at_every_tilt():
+    """Those into which no shift along y brings anything from outside."""
+    shifts = Alignment("a", [0.0, 1, 2], affine.translation([0.0, 2.5, -3.0], 0.0), shape=(20, 8))
+    assert covered_rows(shifts) == (3, 17)
+    series = TiltSeries("a", np.ones((3, 20, 8)), [0.0, 1, 2])
+    view = aligned_view(series, shifts, fill="zero").values()
+    full = (view == 1).all(axis=(0, 2))
+    assert np.flatnonzero(full).tolist() == list(range(3, 17))
+    with pytest.raises(DataError, match="no row was recorded at every tilt"):
+        covered_rows(Alignment("a", [0.0, 1], affine.translation([0.0, 30.0], 0.0), shape=(20, 8)))

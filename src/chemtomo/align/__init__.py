@@ -1,6 +1,6 @@
 """Estimators of alignments, and the ways to combine, link and apply them."""
 
-from chemtomo.align.apply import aligned_view, apply
+from chemtomo.align.apply import aligned_view, apply, covered_rows
 from chemtomo.align.auto import auto
 from chemtomo.align.center_of_mass import center_of_mass, com_common_line
 from chemtomo.align.compose import compose
@@ -23,6 +23,7 @@ __all__ = [
     "com_common_line",
     "com_path",
     "compose",
+    "covered_rows",
     "current",
     "link",
     "max_image",

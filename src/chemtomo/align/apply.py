@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from chemtomo.align.current import current
 from chemtomo.data import Alignment, TiltSeries
+from chemtomo.errors import DataError
 from chemtomo.geometry import affine
 from chemtomo.geometry.resample import Fill, warp
 
-__all__ = ["aligned_view", "apply"]
+__all__ = ["aligned_view", "apply", "covered_rows"]
 
 # A row shift that rounds to a whole number of rows within this copies them.
 _EXACT = 1e-6
@@ -124,6 +125,36 @@ def aligned_view(
         alignment=None,
         provenance=(*series.provenance, entry),
     )
+
+
+def covered_rows(alignment: Alignment, shape: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Return the rows of the aligned frame that were recorded at every tilt, start and stop.
+
+    Rows beyond hold what `apply` fills in at some tilts, which a reconstruction takes for measured.
+
+    Parameters
+    ----------
+    alignment : Alignment
+        Any.
+    shape : (int, int), optional
+        Rows and columns of a projection; that of the reference by default.
+
+    Raises
+    ------
+    DataError
+        When no shape is known, or no row was recorded at every tilt.
+    """
+    size = alignment.shape if shape is None else shape
+    where = f"alignment of {alignment.reference!r}"
+    if size is None:
+        raise DataError(f"{where}: the shape of a projection is not known; expected it")
+    rows = np.arange(size[0], dtype=np.float64)
+    middle = np.stack([rows, np.full(size[0], (size[1] - 1) / 2)], axis=1)
+    seen = affine.apply(alignment.matrices, middle)[:, :, 0]
+    inside = np.flatnonzero(((seen >= -_EXACT) & (seen <= size[0] - 1 + _EXACT)).all(axis=0))
+    if not inside.size:
+        raise DataError(f"{where}: no row was recorded at every tilt; expected shifts within the field")
+    return int(inside[0]), int(inside[-1]) + 1
 
 
 def _filling(series: TiltSeries, fill: Fill | None) -> Fill:

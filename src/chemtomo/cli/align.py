@@ -90,3 +90,6 @@ def _print(report: dict[str, object]) -> None:
         typer.echo(
             f"Residual: {residual['median']:.3f} pixels (median), {residual['largest']:.3f} at the worst tilt"
         )
+    rows = report["rows_at_every_tilt"]
+    if isinstance(rows, list):
+        typer.echo(f"Rows recorded at every tilt: {rows[0]}:{rows[1]} (for 'reconstruct --slices')")

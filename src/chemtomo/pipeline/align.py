@@ -14,7 +14,7 @@ from pydantic import Field
 
 from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.data.colours import is_structural
-from chemtomo.errors import ParameterError
+from chemtomo.errors import DataError, ParameterError
 from chemtomo.pipeline.parameters import Parameters
 from chemtomo.progress import TaskProgress
 
@@ -339,6 +339,12 @@ def _linked(
 
 
 def _report(alignment: Alignment, aligned: Sequence[TiltSeries]) -> dict[str, Any]:
+    from chemtomo.align import covered_rows
+
+    try:
+        rows = list(covered_rows(alignment))
+    except DataError:  # the shifts leave nothing in common; the residuals will tell more
+        rows = None
     residual = alignment.residual_px
     known = None if residual is None else residual[np.isfinite(residual)]
     return {
@@ -349,6 +355,7 @@ def _report(alignment: Alignment, aligned: Sequence[TiltSeries]) -> dict[str, An
         "residual_px": None
         if known is None or not known.size
         else {"median": float(np.median(known)), "largest": float(known.max())},
+        "rows_at_every_tilt": rows,
         "channels": [one.name for one in aligned],
         "provenance": list(alignment.provenance),
     }
