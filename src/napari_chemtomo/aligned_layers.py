@@ -27,9 +27,12 @@ from napari_chemtomo.layers import (
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
+    from napari.types import LayerDataTuple
+    from napari.utils import Colormap
 
 __all__ = [
     "add_aligned",
+    "aligned_layer",
     "aligned_of",
     "append_alignment",
     "current_alignment",
@@ -38,6 +41,7 @@ __all__ = [
     "preview_alignment",
     "raw_of",
     "show_alignment",
+    "show_recorded",
 ]
 
 
@@ -93,21 +97,35 @@ def add_aligned(viewer: Viewer, layer: Image, alignment: Alignment) -> Image:
         append_alignment(existing, alignment)
         return existing
     series = to_series(layer).replace(alignment=alignment)
-    _, attributes, _ = series_layer(series, layer.colormap, layer.opacity)
+    data, attributes, _ = aligned_layer(series, layer.colormap, layer.opacity)
     attributes |= {
         "name": _free_name(viewer, layer.name + ALIGNED_SUFFIX),
         "contrast_limits": tuple(layer.contrast_limits),
         "gamma": layer.gamma,
     }
-    attributes["metadata"][METADATA_KEY] |= {
-        "raw": series.data,
-        "raw_layer": str(layer.unique_id),
-        "alignments": [alignment.to_json()],
-        "alignment": alignment.to_json(),
-    }
-    added: Image = viewer.add_image(_view(series), **attributes)
+    attributes["metadata"][METADATA_KEY]["raw_layer"] = str(layer.unique_id)
+    added: Image = viewer.add_image(data, **attributes)
     layer.visible = False
     return added
+
+
+def aligned_layer(series: TiltSeries, colour: str | Colormap, opacity: float = 1.0) -> LayerDataTuple:
+    """Return the layer of a tilt series that has an alignment, as a file may bring it."""
+    if series.alignment is None:
+        raise DataError(f"tilt series {series.name!r}: found no alignment; expected one to show it aligned")
+    _, attributes, kind = series_layer(series, colour, opacity)
+    attributes["name"] = series.name + ALIGNED_SUFFIX
+    attributes["metadata"][METADATA_KEY] |= {
+        "raw": series.data,
+        "alignments": [series.alignment.to_json()],
+    }
+    return _view(series), attributes, kind
+
+
+def show_recorded(layer: Image, wanted: bool) -> None:
+    """Show the recorded data in an aligned layer for a while; the alignment stays the one that is used."""
+    series = to_series(layer)
+    layer.data = _view(series.replace(alignment=None) if wanted else series)
 
 
 def append_alignment(layer: Image, alignment: Alignment) -> None:

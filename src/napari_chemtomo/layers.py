@@ -139,11 +139,19 @@ def series_layer(series: TiltSeries, colour: str | Colormap, opacity: float = 1.
 
 
 def dataset_layers(dataset: Dataset, beside: Sequence[Layer] = ()) -> list[LayerDataTuple]:
-    """Return one layer a series, with colours that go with those of the layers `beside` them."""
+    """Return one layer a series, with colours that go with those of the layers `beside` them.
+
+    A series that has an alignment is shown aligned.
+    """
+    from napari_chemtomo.aligned_layers import aligned_layer  # builds on this module
+
     before = [layer.name for layer in beside if is_tilt_series(layer)]
     opacities = image_opacities([*before, *dataset.names])[len(before) :]
     colours = colours_beside(dataset.names, beside)
-    return [series_layer(*each) for each in zip(dataset, colours, opacities, strict=True)]
+    return [
+        (series_layer if series.alignment is None else aligned_layer)(series, colour, opacity)
+        for series, colour, opacity in zip(dataset, colours, opacities, strict=True)
+    ]
 
 
 def colours_beside(names: Sequence[str], beside: Sequence[Layer]) -> tuple[str, ...]:

@@ -220,6 +220,22 @@ class TestRegister:
         assert "HAADF (aligned)" in checked
         assert "HAADF" not in checked
 
+    def test_a_written_alignment_opens_aligned(self, loaded, aligned, recording, tmp_path, qtbot):
+        path = tmp_path / "aligned.zarr"
+        aligned.save(str(path), plugin="napari-chemtomo")
+        view = np.asarray(aligned.data)
+        loaded.layers.clear()
+        (opened,) = loaded.open(str(path), plugin="napari-chemtomo")
+        assert opened.name == "HAADF (aligned)"
+        np.testing.assert_allclose(np.asarray(opened.data), view, rtol=1e-5, atol=1e-3)
+        np.testing.assert_array_equal(to_series(opened).values(), recording.series.values())
+        dock = open_dock(loaded, "Register")
+        click(qtbot, dock.before)
+        np.testing.assert_array_equal(np.asarray(opened.data)[:, 0], recording.series.values())
+        click(qtbot, dock.before)
+        np.testing.assert_allclose(np.asarray(opened.data), view, rtol=1e-5, atol=1e-3)
+        assert current_alignment(opened) is not None
+
 
 class TestTiltAxis:
     @pytest.fixture

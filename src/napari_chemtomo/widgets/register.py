@@ -21,7 +21,14 @@ from superqt import QCollapsible
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline.align import AlignParameters, run_alignment, save_alignment
-from napari_chemtomo.aligned_layers import add_aligned, aligned_of, current_alignment, is_aligned, raw_of
+from napari_chemtomo.aligned_layers import (
+    add_aligned,
+    aligned_of,
+    current_alignment,
+    is_aligned,
+    raw_of,
+    show_recorded,
+)
 from napari_chemtomo.forms import ParameterForm
 from napari_chemtomo.layers import is_tilt_series, to_series
 from napari_chemtomo.slider import projection_in_view
@@ -169,7 +176,9 @@ class RegisterWidget(QWidget):
         if aligned is None:
             return
         raw = raw_of(self._viewer, aligned)
-        if raw is not None:
+        if raw is None:  # it was opened from a file, or removed
+            show_recorded(aligned, wanted)
+        else:
             raw.visible = wanted
             aligned.visible = not wanted
 
