@@ -123,7 +123,7 @@ def run(shape: tuple[int, int, int], moves: int) -> dict[str, Any]:
 
     from chemtomo.data import Dataset
     from napari_chemtomo.layers import dataset_layers
-    from napari_chemtomo.prepared_layers import projection_in_view
+    from napari_chemtomo.slider import projection_in_view
 
     viewer = Viewer(show_welcome_screen=False)
     loop = Loop()
