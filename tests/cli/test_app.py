@@ -1,21 +1,14 @@
 import json
 import signal
-import sys
-import types
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import pytest
-import typer
-from pydantic import Field
 
-from chemtomo.cli import app, progress, simulated
-from chemtomo.cli.options import with_model_options
+from chemtomo.cli import progress
 from chemtomo.data import Dataset, EnergyAxis, TiltSeries, Volume
 from chemtomo.io import formats, read, read_volume, write, write_dataset
 from chemtomo.io.found import Found
-from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, Range, ReconstructParameters
 from chemtomo.samples import phantom
 
 
@@ -24,97 +17,6 @@ def one_line(text):
     assert len(lines) == 1, text
     assert lines[0].startswith("Error: ")
     return lines[0]
-
-
-# Options from models
-
-
-class Toy(Parameters):
-    speed: float = Field(1.5, gt=0, description="How fast [m/s].")
-    many_turns: int = 3
-    shape: Literal["round", "flat"] = "round"
-    sides: Literal[2, 3] = 3
-    loud: bool = False
-    rows: Range | None = None
-    columns: Literal["all"] | Range = "all"
-    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    limit: float | None = None
-
-
-@pytest.fixture
-def parse():
-    """Give the model that a command gets from command line arguments."""
-    made = []
-
-    @with_model_options
-    def command(files: list[str], toy: Toy, extra: int = 7) -> None:
-        made.append((files, toy, extra))
-
-    toy_app = typer.Typer()
-    toy_app.command()(command)
-
-    def call(*arguments):
-        toy_app(["file", *arguments], standalone_mode=False)
-        assert made[-1][0] == ["file"]
-        assert made[-1][2] == 7
-        return made[-1][1]
-
-    return call
-
-
-def test_without_options_a_model_has_its_defaults(parse):
-    assert parse() == Toy()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "changes"),
-    [
-        (["--speed", "2"], {"speed": 2.0}),
-        (["--many-turns", "9"], {"many_turns": 9}),
-        (["--shape", "flat"], {"shape": "flat"}),
-        (["--sides", "2"], {"sides": 2}),
-        (["--loud"], {"loud": True}),
-        (["--loud", "--no-loud"], {"loud": False}),
-        (["--rows", "4:9"], {"rows": (4, 9)}),
-        (["--columns", "0:10"], {"columns": (0, 10)}),
-        (["--columns", "all"], {}),
-        (["--weights", "a=1", "--weights", "b=c=2.5"], {"weights": {"a": 1.0, "b=c": 2.5}}),
-        (["--limit", "0.1"], {"limit": 0.1}),
-    ],
-)
-def test_options_become_fields(parse, arguments, changes):
-    assert parse(*arguments) == Toy(**changes)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--speed", "-2"], "--speed: found -2.0; input should be greater than 0"),
-        (["--rows", "4"], "--rows: found '4'; expected START:STOP"),
-        (["--columns", "some"], "--columns: found 'some'; expected all, START:STOP"),
-        (["--weights", "a"], "--weights: found 'a'; expected NAME=VALUE"),
-        (["--weights", "=1"], "--weights: found '=1'; expected NAME=VALUE"),
-        (["--weights", "a=b"], "--weights: found 'a=b'; expected NAME=VALUE"),
-        (["--weights", "a=0"], "--weights a: found 0.0"),
-        (["--weights", "a=1", "--weights", "a=2"], "'a' twice"),
-    ],
-)
-def test_what_the_model_refuses_is_a_usage_error(parse, arguments, said):
-    with pytest.raises(typer.BadParameter) as caught:
-        parse(*arguments)
-    assert said in str(caught.value)
-
-
-def test_every_parameter_is_an_option_with_its_default_and_help():
-    command = typer.main.get_command(app).commands["reconstruct"]
-    options = {option.name: option for option in command.params}
-    for model in (PreprocessParameters, ReconstructParameters):
-        for name, field in model.model_fields.items():
-            option = options[name]
-            assert "--" + name.replace("_", "-") in option.opts
-            assert option.help == field.description
-            default = field.get_default(call_default_factory=True)
-            assert str(option.default) == str(default or option.default)
 
 
 # Listing
@@ -435,63 +337,3 @@ def test_an_abort_ends_with_130_and_writes_nothing(run, files, tmp_path, monkeyp
     assert status == 130
     assert one_line(err) == "Error: interrupted"
     assert list(tmp_path.iterdir()) == []
-
-
-# Demo
-
-
-@pytest.fixture
-def small_demo(monkeypatch, tmp_path):
-    monkeypatch.setattr(simulated, "_DEMO_SHAPE", (6, 24))
-    monkeypatch.setattr(simulated, "_DEMO_ITERATIONS", 3)
-    monkeypatch.setattr(simulated, "_DEMO_SIRT_ITERATIONS", 3)
-    monkeypatch.setenv("CHEMTOMO_DEVICE", "numpy")
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_demo_without_a_display_writes_volume_and_picture(run, small_demo):
-    status, out, _ = run("demo")
-    assert status == 0
-    assert "demo-output/demo.png" in out.replace("\\", "/")
-    volume = read_volume(small_demo / "demo-output" / "demo.zarr")
-    assert volume.names == ("HAADF", "Yb", "Si", "Al")
-    assert (small_demo / "demo-output" / "demo.png").stat().st_size > 10_000
-    assert out.count("%") == 8  # errors of four signals, alone and jointly
-
-
-def test_demo_with_a_display_opens_the_viewer(run, small_demo, monkeypatch):
-    shown = []
-    viewer = types.ModuleType("napari_chemtomo.demo")
-    viewer.show = shown.append
-    monkeypatch.setitem(sys.modules, "napari_chemtomo.demo", viewer)
-    monkeypatch.setenv("DISPLAY", ":7")
-    assert run("demo")[0] == 0
-    assert shown[0].names == ("HAADF", "Yb", "Si", "Al")
-    assert list(small_demo.iterdir()) == []
-
-
-def test_demo_writes_where_it_is_told_and_opens_nothing(run, small_demo, monkeypatch):
-    monkeypatch.setenv("DISPLAY", ":7")
-    monkeypatch.setattr(simulated, "_show_in_napari", lambda _: pytest.fail("a window was opened"))
-    assert run("demo", "--output", small_demo / "here")[0] == 0
-    assert (small_demo / "here" / "demo.png").exists()
-
-
-def test_demo_without_napari_falls_back_to_files(run, small_demo, monkeypatch):
-    monkeypatch.setitem(sys.modules, "napari_chemtomo.demo", None)
-    monkeypatch.setenv("DISPLAY", ":7")
-    status, _, err = run("demo")
-    assert status == 0
-    assert "No viewer" in err
-    assert (small_demo / "demo-output" / "demo.png").exists()
-
-
-def test_demo_reports_a_device_that_is_not_there(run, small_demo, monkeypatch):
-    monkeypatch.setenv("CHEMTOMO_DEVICE", "abacus")
-    status, _, err = run("demo")
-    assert status == 1
-    assert "abacus" in one_line(err)

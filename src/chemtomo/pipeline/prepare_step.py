@@ -12,7 +12,7 @@ from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline.parameters import Parameters
 
-__all__ = ["PrepareStep", "numbers_of", "require_rising"]
+__all__ = ["PrepareStep", "SeriesStep", "numbers_of", "require_rising"]
 
 _NUMBERS = re.compile(r"\d+(:\d+)?")
 
@@ -30,6 +30,7 @@ class PrepareStep(Parameters, abc.ABC):
         None, title="Channels", description="Names of the signals, separated by commas. All if not given."
     )
 
+    @abc.abstractmethod
     def apply(self, dataset: Dataset) -> Dataset:
         """Return the dataset with the chosen signals prepared, and this step in their provenance.
 
@@ -38,8 +39,6 @@ class PrepareStep(Parameters, abc.ABC):
         ChemTomoError
             When a signal is not there, or the step cannot be done to one.
         """
-        chosen = set(self._chosen(dataset))
-        return dataset.map(lambda one: self._recorded(one, self._prepare(one)) if one.name in chosen else one)
 
     def _chosen(self, dataset: Dataset) -> tuple[str, ...]:
         if self.channels is None:
@@ -52,6 +51,15 @@ class PrepareStep(Parameters, abc.ABC):
         did = after.provenance[len(before.provenance) :]
         entry = {"step": "prepare", **self.model_dump(mode="json"), "did": list(did)}
         return after.replace(provenance=(*before.provenance, entry))
+
+
+class SeriesStep(PrepareStep):
+    """Base of the operations that treat every signal by itself."""
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Prepare each of the chosen signals. See `PrepareStep.apply`."""
+        chosen = set(self._chosen(dataset))
+        return dataset.map(lambda one: self._recorded(one, self._prepare(one)) if one.name in chosen else one)
 
     @abc.abstractmethod
     def _prepare(self, series: TiltSeries) -> TiltSeries: ...

@@ -15,7 +15,7 @@ from chemtomo import preprocess
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline.parameters import Range
-from chemtomo.pipeline.prepare_step import PrepareStep, numbers_of, require_rising
+from chemtomo.pipeline.prepare_step import PrepareStep, SeriesStep, numbers_of, require_rising
 
 __all__ = [
     "OPERATIONS",
@@ -46,7 +46,7 @@ def _parse_range(value: Any) -> Any:
     return value
 
 
-class Crop(PrepareStep):
+class Crop(SeriesStep):
     """Keep a part of every projection. The tilt axis stays where it is in the sample."""
 
     title = "Crop"
@@ -67,7 +67,7 @@ class Crop(PrepareStep):
         return preprocess.crop(series, self.x, self.y)
 
 
-class Pad(PrepareStep):
+class Pad(SeriesStep):
     """Add empty columns and rows around every projection."""
 
     title = "Pad"
@@ -84,7 +84,7 @@ class Pad(PrepareStep):
         return preprocess.pad(series, self.x, self.y, edges=self.edges)
 
 
-class Bin(PrepareStep):
+class Bin(SeriesStep):
     """Join pixels: the sum of counts, the mean of an intensity."""
 
     title = "Bin"
@@ -95,7 +95,7 @@ class Bin(PrepareStep):
         return preprocess.bin_pixels(series, self.factor)
 
 
-class DropTilts(PrepareStep):
+class DropTilts(SeriesStep):
     """Leave projections out."""
 
     title = "Drop tilts"
@@ -123,7 +123,7 @@ class DropTilts(PrepareStep):
         return preprocess.drop_tilts(series, numbers_of(self.projections), largest_deg=self.largest_deg)
 
 
-class SortTilts(PrepareStep):
+class SortTilts(SeriesStep):
     """Put the projections into the order of their tilts."""
 
     title = "Sort by tilt"
@@ -133,7 +133,7 @@ class SortTilts(PrepareStep):
         return preprocess.sort_by_tilt(series)
 
 
-class HotPixels(PrepareStep):
+class HotPixels(SeriesStep):
     """Replace single pixels that their neighbours cannot explain."""
 
     title = "Hot and dead pixels"
@@ -163,7 +163,7 @@ class HotPixels(PrepareStep):
         )
 
 
-class Background(PrepareStep):
+class Background(SeriesStep):
     """Find the background: it is subtracted from intensities, and kept apart from counts."""
 
     title = "Background"
@@ -211,7 +211,7 @@ class Background(PrepareStep):
         )
 
 
-class Brightness(PrepareStep):
+class Brightness(SeriesStep):
     """Account for projections that differ in brightness, as the mass of the sample is the same."""
 
     title = "Brightness"
@@ -238,7 +238,7 @@ class Brightness(PrepareStep):
         return preprocess.equalise_brightness(series)
 
 
-class Dose(PrepareStep):
+class Dose(SeriesStep):
     """Account for doses or exposures that are known: gains for counts, a division of intensities."""
 
     title = "Dose"
@@ -259,7 +259,7 @@ class Dose(PrepareStep):
         return preprocess.with_dose(series, doses)
 
 
-class ClipNegative(PrepareStep):
+class ClipNegative(SeriesStep):
     """Set negative values to zero, as the data term for counts needs it."""
 
     title = "Clip negative values"
@@ -269,7 +269,7 @@ class ClipNegative(PrepareStep):
         return preprocess.clip_negative(series)
 
 
-class Median(PrepareStep):
+class Median(SeriesStep):
     """Median filter. For registration only: reconstruct from the measured projections."""
 
     title = "Median filter"
@@ -280,7 +280,7 @@ class Median(PrepareStep):
         return preprocess.median_filter(series, self.size)
 
 
-class Gaussian(PrepareStep):
+class Gaussian(SeriesStep):
     """Gaussian filter. For registration only: reconstruct from the measured projections."""
 
     title = "Gaussian filter"
@@ -293,7 +293,7 @@ class Gaussian(PrepareStep):
         return preprocess.gaussian_filter(series, self.width_px)
 
 
-class BandPass(PrepareStep):
+class BandPass(SeriesStep):
     """Keep details of some sizes. For registration only: reconstruct from the measured projections."""
 
     title = "Band-pass filter"
@@ -309,7 +309,7 @@ class BandPass(PrepareStep):
         return preprocess.band_pass(series, self.smallest_px, self.largest_px)
 
 
-class Sobel(PrepareStep):
+class Sobel(SeriesStep):
     """Show edges. For registration only: reconstruct from the measured projections."""
 
     title = "Edges (Sobel)"
@@ -372,9 +372,6 @@ class ScanDriftStep(PrepareStep):
             raise ParameterError("scan_drift: found no counts to sum; expected the name of the slow image")
         total = sum(one.data.astype("float32") for one in counts)
         return dataclasses.replace(counts[0], name="sum of the counts", data=total, background=None)
-
-    def _prepare(self, series: TiltSeries) -> TiltSeries:
-        raise NotImplementedError("it needs the other signals too")
 
 
 AnyStep = Annotated[
