@@ -10,6 +10,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "DeviceMemoryError",
+    "NoTiltsError",
     "ParameterError",
     "ReadError",
     "SolverError",
@@ -35,6 +36,23 @@ class ReadError(ChemTomoError, OSError):
 
 class NoTiltSeriesError(ReadError):
     """A file that is fine, but holds nothing of a tilt series. In a folder such files are left out."""
+
+
+class NoTiltsError(ReadError):
+    """Projections whose tilts no file says: they have to be given by hand.
+
+    Attributes
+    ----------
+    projections : int
+        How many there are.
+    from_names : bool
+        Whether the names of the files look like tilts.
+    """
+
+    def __init__(self, message: str, projections: int, from_names: bool = False) -> None:
+        super().__init__(message)
+        self.projections = projections
+        self.from_names = from_names
 
 
 class WriteError(ChemTomoError, OSError):

@@ -37,6 +37,7 @@ def test_info_as_json_has_the_agreed_keys(run, files):
             "kind": series.kind,
             "lazy": False,
             "axis_position_px": 7.5,
+            "axis_angle_deg": None,
             "detector_shifts_px": None,
             "gains": None,
             "has_background": False,

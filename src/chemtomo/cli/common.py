@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from chemtomo.io import Written
 
-__all__ = ["TiltsOption", "print_json", "tell_written"]
+__all__ = ["TiltsOption", "TiltsUnitOption", "print_json", "tell_written"]
+
 
 TiltsOption = Annotated[
     str | None,
     typer.Option(
         "--tilts",
-        metavar="FILE|START:STEP:COUNT",
+        metavar="FILE|START:STEP:COUNT|names",
         help="Tilts in degrees in place of those of the files: a text file with one a line (.rawtlt, .tlt, "
-        ".csv), an .mdoc file, or for example -60:2:61.",
+        ".csv), an .mdoc file, for example -60:2:61, or names: the number in the name of every file.",
+    ),
+]
+
+TiltsUnitOption = Annotated[
+    Literal["deg", "rad"] | None,
+    typer.Option(
+        "--tilts-unit",
+        help="Unit of the tilts, wherever they are from. By default what the file says, else degrees.",
+        show_default=False,
     ),
 ]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption, tell_written
+from chemtomo.cli.common import TiltsOption, TiltsUnitOption, tell_written
 
 __all__ = ["convert"]
 
@@ -27,6 +27,7 @@ def convert(
         ),
     ],
     tilts: TiltsOption = None,
+    tilts_unit: TiltsUnitOption = None,
     channels: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,7 +55,7 @@ def convert(
             volume = volume.select(channels)
         written = write(volume, output, overwrite=overwrite)
     else:
-        found = contents(inputs, tilts=tilts)
+        found = contents(inputs, tilts=tilts, tilts_unit=tilts_unit)
         dataset = found.dataset()
         if channels:
             dataset = dataset.select(channels)

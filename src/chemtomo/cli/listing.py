@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chemtomo.cli.common import TiltsOption, print_json
+from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json
 from chemtomo.data import TiltSeries, Volume
 
 __all__ = ["devices", "info"]
@@ -25,6 +25,7 @@ def info(
         typer.Argument(help="Tilt series of one sample, folders of them, or a volume.", metavar="FILES"),
     ],
     tilts: TiltsOption = None,
+    tilts_unit: TiltsUnitOption = None,
     as_json: _JSON = False,
 ) -> None:
     """Show what is in files: shape, tilts, pixel size and kind of tilt series, and what was assumed.
@@ -40,8 +41,8 @@ def info(
         else:
             _print_volume(Console(), volume)
         return
-    found = contents(files, tilts=tilts)
-    spectra = describe_spectra(found.spectra, tilts=tilts) if found.spectra else []
+    found = contents(files, tilts=tilts, tilts_unit=tilts_unit)
+    spectra = describe_spectra(found.spectra, tilts=tilts, tilts_unit=tilts_unit) if found.spectra else []
     if as_json:
         series = [_described(one) for one in found.series]
         print_json({"series": series, "spectra": spectra, "left_out": list(found.left_out)})
@@ -64,6 +65,7 @@ def _described(one: TiltSeries) -> dict[str, Any]:
         "kind": one.kind,
         "lazy": one.is_lazy,
         "axis_position_px": one.axis_position,
+        "axis_angle_deg": one.axis_angle_deg,
         "detector_shifts_px": None if one.detector_shifts_px is None else one.detector_shifts_px.tolist(),
         "gains": None if one.gains is None else one.gains.tolist(),
         "has_background": one.background is not None,
@@ -149,7 +151,9 @@ def _range(one: TiltSeries) -> str:
 
 def _extras(one: TiltSeries) -> list[str]:
     """Name what a series has beside its values and tilts."""
+    axis = "" if one.axis_angle_deg is None else f"tilt axis {one.axis_angle_deg:g}°"
     has = {
+        axis: bool(axis),
         "lazy values": one.is_lazy,
         "gains": one.gains is not None,
         "detector shifts": one.detector_shifts_px is not None,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chemtomo.cli.common import TiltsOption, print_json, tell_written
+from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import show_tasks
 from chemtomo.pipeline.maps import MapParameters
@@ -36,6 +36,7 @@ def maps(
         ),
     ] = None,
     tilts: TiltsOption = None,
+    tilts_unit: TiltsUnitOption = None,
     signal: Annotated[
         str | None,
         typer.Option("--signal", help="Name of the signal, where files have several: EELS."),
@@ -63,7 +64,7 @@ def maps(
         raise typer.BadParameter("--output: found none; expected where to write, or --suggest")
     if output is not None:
         check_output(output, overwrite=overwrite, folders=True)
-    series = read_spectra(files, tilts=tilts, signal=signal)
+    series = read_spectra(files, tilts=tilts, tilts_unit=tilts_unit, signal=signal)
     total = None
     columns: dict[str, Any] = {}
     if suggest or spectrum is not None:

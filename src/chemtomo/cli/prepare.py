@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption, print_json, tell_written
+from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.data import Dataset
 from chemtomo.pipeline.prepare import PrepareParameters
@@ -30,6 +30,7 @@ def prepare(
         ),
     ] = None,
     tilts: TiltsOption = None,
+    tilts_unit: TiltsUnitOption = None,
     steps: Annotated[
         Path | None,
         typer.Option(
@@ -68,7 +69,7 @@ def prepare(
         check_output(output, overwrite=overwrite, folders=True)
     listed = PrepareRecipe.load(steps).steps if steps is not None else ()
     recipe = PrepareRecipe(steps=(*listed, *parameters.steps()))
-    prepared = finish(prepare_job(read(files, tilts=tilts), recipe))
+    prepared = finish(prepare_job(read(files, tilts=tilts, tilts_unit=tilts_unit), recipe))
     if find_bad:
         print_json({"series": _scores(prepared)})
     # Standard output is kept for the JSON.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption, tell_written
+from chemtomo.cli.common import TiltsOption, TiltsUnitOption, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import watch
 from chemtomo.data import Alignment
@@ -36,6 +36,7 @@ def reconstruct(
     preprocess: PreprocessParameters,
     parameters: ReconstructParameters,
     tilts: TiltsOption = None,
+    tilts_unit: TiltsUnitOption = None,
     alignment: Annotated[
         Path | None,
         typer.Option(
@@ -66,7 +67,7 @@ def reconstruct(
     check_output(output)
     if report is not None and not report.parent.is_dir():
         raise WriteError(f"{report}: there is no folder {report.parent}; expected one to write to")
-    dataset = read(files, tilts=tilts)
+    dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     for series in dataset:
         if FILTERED_NOTE in series.notes:
             typer.echo(f"Note: {series.name}: {FILTERED_NOTE}", err=True)

@@ -39,6 +39,9 @@ class TiltSeries:
         ``"intensity"`` for everything else.
     axis_position_px : float, optional
         Detector coordinate ``x`` of the tilt axis, in pixels. The centre, ``(n - 1) / 2``, by default.
+    axis_angle_deg : float, optional
+        Angle of the tilt axis with ``y``, towards ``x``, in these projections, as the file they are from
+        says it: where an alignment begins to look for it. It is not applied to anything.
     detector_shifts_px : numpy.ndarray, shape (tilt,), optional
         How far the tilt axis is from `axis_position_px` in every projection, in pixels along ``x``.
         Reconstructions take them into their geometry, so that values are not interpolated.
@@ -77,6 +80,7 @@ class TiltSeries:
     source: str | None = None
     notes: tuple[str, ...] = ()
     provenance: tuple[dict[str, Any], ...] = ()
+    axis_angle_deg: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.strip():
@@ -91,6 +95,10 @@ class TiltSeries:
         if self.axis_position_px is not None and not np.isfinite(self.axis_position_px):
             raise DataError(
                 f"{where}: the tilt axis is at {self.axis_position_px}; expected a finite position"
+            )
+        if self.axis_angle_deg is not None and not abs(self.axis_angle_deg) <= 360:
+            raise DataError(
+                f"{where}: the tilt axis is at {self.axis_angle_deg} degrees from y; expected -360 to 360"
             )
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "tilts_deg", tilts)

@@ -1,4 +1,4 @@
-"""Tilt angles in text files: one angle a line, or a column of a table, in degrees."""
+"""Tilt angles in text files: one a line, or a column of a table, in degrees or, where it says so, radians."""
 
 from __future__ import annotations
 
@@ -7,13 +7,25 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import ReadError
 
-__all__ = ["ANGLE_SUFFIXES", "format_angles", "read_angles", "read_text"]
+__all__ = [
+    "ANGLE_SUFFIXES",
+    "AngleUnit",
+    "as_degrees",
+    "format_angles",
+    "read_angles",
+    "read_angles_and_unit",
+    "read_text",
+    "unit_in",
+]
+
+AngleUnit = Literal["deg", "rad"]
 
 ANGLE_SUFFIXES = (".rawtlt", ".tlt", ".csv")
 """In order of precedence: the recorded tilts before those that an alignment refined, then tables."""
@@ -25,13 +37,24 @@ _DELIMITERS = ("\t", ";", ",")
 # The heading of the column with the tilts. "Tilt axis angle" and "beta" are other things.
 _TILT_HEADING = re.compile(r"tilts?|angles?|alpha", re.IGNORECASE)
 _OTHER_HEADING = re.compile(r"axis|beta|azimuth|rotation", re.IGNORECASE)
+_UNITS: dict[AngleUnit, re.Pattern[str]] = {
+    "rad": re.compile(r"(?<![a-z])rad(?:ians?|s)?(?![a-z])", re.IGNORECASE),
+    "deg": re.compile(r"(?<![a-z])deg(?:rees?|s)?(?![a-z])|[°º]", re.IGNORECASE),
+}
+_TABLES = (".csv", ".txt")
 
 
 def read_angles(path: Path) -> npt.NDArray[np.float64]:
-    """Read tilts in degrees from a file with one number a line.
+    """Read tilts in degrees from a file with one number a line; see `read_angles_and_unit`."""
+    return read_angles_and_unit(path)[0]
 
-    In a ``.csv`` file the numbers may also be a column of a table: the only one, or the one whose
-    heading has the word tilt, angle or alpha. Columns are separated by commas, semicolons or tabs.
+
+def read_angles_and_unit(path: Path) -> tuple[npt.NDArray[np.float64], AngleUnit | None]:
+    """Read tilts from a file with one number a line, and the unit that the file says.
+
+    In a ``.csv`` or ``.txt`` file the numbers may also be a column of a table: the only one, or the one whose
+    heading has the word tilt, angle or alpha. Columns are separated by commas, semicolons or tabs. Where
+    the heading, or a line that starts with ``#`` above the numbers, says radians, they become degrees.
 
     Parameters
     ----------
@@ -40,8 +63,10 @@ def read_angles(path: Path) -> npt.NDArray[np.float64]:
 
     Returns
     -------
-    numpy.ndarray, shape (tilt,)
+    tilts_deg : numpy.ndarray, shape (tilt,)
         The tilts in degrees, in the order of the lines.
+    unit : {"deg", "rad"} or None
+        The unit in the file; None where it does not say, and degrees are taken.
 
     Raises
     ------
@@ -49,15 +74,33 @@ def read_angles(path: Path) -> npt.NDArray[np.float64]:
         When a line does not give one finite tilt, within 360 degrees; the message gives the line.
     """
     expected = "text with one tilt in degrees a line"
-    rows = [
+    lines = [
         (number, line.strip())
         for number, line in enumerate(read_text(path, expected).splitlines(), start=1)
-        if line.strip() and not line.lstrip().startswith("#")
+        if line.strip()
     ]
+    rows = [(number, line) for number, line in lines if not line.startswith("#")]
     if len(rows) > _MOST_TILTS:
         raise ReadError(f"{path}: found {len(rows)} lines; expected {expected}, at most {_MOST_TILTS}")
-    cells = _column(path, rows) if path.suffix.lower() == ".csv" else rows
-    return np.array([_tilt(path, number, text) for number, text in cells], dtype=np.float64)
+    first = rows[0][0] if rows else 0
+    comments = [line for number, line in lines if number < first]
+    heading, cells = _column(path, rows) if path.suffix.lower() in _TABLES else ("", rows)
+    unit = unit_in(heading)
+    if unit is None:
+        unit = next((said for line in comments if (said := unit_in(line)) is not None), None)
+    tilts = np.array([_tilt(path, number, text) for number, text in cells], dtype=np.float64)
+    return as_degrees(tilts, unit), unit
+
+
+def unit_in(text: str) -> AngleUnit | None:
+    """Return the unit of angles in a heading such as ``tilt angle [rad]``; None where it has none."""
+    found = [unit for unit, pattern in _UNITS.items() if pattern.search(text)]
+    return found[0] if len(found) == 1 else None
+
+
+def as_degrees(angles: npt.NDArray[np.float64], unit: AngleUnit | None) -> npt.NDArray[np.float64]:
+    """Return angles in `unit`, degrees where that is None, in degrees."""
+    return np.rad2deg(angles) if unit == "rad" else angles
 
 
 def read_text(path: Path, expected: str) -> str:
@@ -97,10 +140,10 @@ def format_angles(angles: Iterable[float]) -> str:
     return "".join(f"{float(angle)!r}\n" for angle in angles)
 
 
-def _column(path: Path, rows: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Return the cells of the column with the tilts, with the numbers of their lines."""
+def _column(path: Path, rows: Sequence[tuple[int, str]]) -> tuple[str, list[tuple[int, str]]]:
+    """Return the heading of the column with the tilts, and its cells with the numbers of their lines."""
     if not rows:
-        return []
+        return "", []
     delimiter = next((one for one in _DELIMITERS if one in rows[0][1]), ",")
     table = [(number, next(csv.reader([line], delimiter=delimiter))) for number, line in rows]
     head_line, head = table[0]
@@ -110,7 +153,7 @@ def _column(path: Path, rows: Sequence[tuple[int, str]]) -> list[tuple[int, str]
                 f"{path}, line {head_line}: found {len(head)} columns without headings; "
                 "expected one, or a column with the heading tilt, angle or alpha"
             )
-        column, body = 0, table
+        heading, column, body = "", 0, table
     else:
         fitting = [
             index
@@ -124,7 +167,7 @@ def _column(path: Path, rows: Sequence[tuple[int, str]]) -> list[tuple[int, str]
                 f"{path}, line {head_line}: found the headings {', '.join(map(repr, head))[:80]}; "
                 "expected one column with the heading tilt, angle or alpha"
             )
-        column, body = fitting[0], table[1:]
+        heading, column, body = head[fitting[0]], fitting[0], table[1:]
     cells = []
     for number, row in body:
         if column >= len(row):
@@ -132,7 +175,7 @@ def _column(path: Path, rows: Sequence[tuple[int, str]]) -> list[tuple[int, str]
                 f"{path}, line {number}: found {len(row)} columns; expected the tilt in column {column + 1}"
             )
         cells.append((number, row[column]))
-    return cells
+    return heading, cells
 
 
 def _is_number(text: str) -> bool:

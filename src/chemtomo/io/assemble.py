@@ -18,19 +18,20 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import Dataset, TiltSeries
-from chemtomo.errors import DataError, NoTiltSeriesError, ReadError
+from chemtomo.errors import DataError, NoTiltSeriesError, NoTiltsError, ReadError
 from chemtomo.io import formats
-from chemtomo.io.expand import Source, expand, natural_order
+from chemtomo.io.angles import AngleUnit
+from chemtomo.io.expand import Source, expand
 from chemtomo.io.found import Found
-from chemtomo.io.frames import average_frames, frame_runs
+from chemtomo.io.pieces import Piece, common_axis, piece_of, with_borrowed_tilts
 from chemtomo.io.signal_kind import guess_kind, summarise
-from chemtomo.io.tilts import GivenTilts, TiltsArgument, given_tilts, stack_tilts
+from chemtomo.io.tilt_names import look_like_tilts
+from chemtomo.io.tilts import GivenTilts, TiltsArgument, given_tilts, how_to_give, radians_note
 
 __all__ = ["Contents", "contents", "read"]
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
-_LARGEST_PROJECTION_BYTES = 1 << 30
 # Images of a set that take more than this together are read again when they are needed.
 _LAZY_FROM_BYTES = 512 << 20
 _NUMBER_AT_END = re.compile(r"[\s_.-]*[+-]?\d+(?:[.,]\d+)?\s*(?:deg|°)?$", re.IGNORECASE)
@@ -72,7 +73,7 @@ class Contents:
         return Dataset(self.series)
 
 
-def read(paths: Paths, *, tilts: TiltsArgument = None) -> Dataset:
+def read(paths: Paths, *, tilts: TiltsArgument = None, tilts_unit: AngleUnit | None = None) -> Dataset:
     """Read tilt series of one sample.
 
     Parameters
@@ -81,9 +82,12 @@ def read(paths: Paths, *, tilts: TiltsArgument = None) -> Dataset:
         Files, or folders of them. The format is found by the ending of the name, else by the content.
         An ``.mdoc`` file stands for the images that it describes.
     tilts : path, str or sequence of float, optional
-        Tilts in place of those of the files: a file, ``START:STEP:COUNT``, or numbers in degrees. By
+        Tilts in place of those of the files: a file, ``START:STEP:COUNT``, numbers in degrees, or
+        ``"names"``: the number in the name of every file. By
         default the first is taken of the ``.mdoc``, ``.rawtlt``, ``.tlt`` and ``.csv`` file beside a stack
         and the stack itself, see `chemtomo.io.tilts`.
+    tilts_unit : {"deg", "rad"}, optional
+        Unit of the tilts, wherever they are from. By default what the source says, else degrees.
 
     Returns
     -------
@@ -97,10 +101,10 @@ def read(paths: Paths, *, tilts: TiltsArgument = None) -> Dataset:
         When a file cannot be read as what it claims to be: the message names the file, what was
         found and what was expected.
     """
-    return contents(paths, tilts=tilts).dataset()
+    return contents(paths, tilts=tilts, tilts_unit=tilts_unit).dataset()
 
 
-def contents(paths: Paths, *, tilts: TiltsArgument = None) -> Contents:
+def contents(paths: Paths, *, tilts: TiltsArgument = None, tilts_unit: AngleUnit | None = None) -> Contents:
     """Read what is in files: tilt series, as `read` does, and spectrum images.
 
     Raises
@@ -111,8 +115,8 @@ def contents(paths: Paths, *, tilts: TiltsArgument = None) -> Contents:
     listed = [Path(paths)] if isinstance(paths, (str, PathLike)) else [Path(path) for path in paths]
     if not listed:
         raise ReadError("found no file to read; expected at least one")
-    given = given_tilts(tilts)
-    pieces: list[_Piece] = []
+    given = given_tilts(tilts, tilts_unit)
+    pieces: list[Piece] = []
     spectra: list[tuple[Path, Found]] = []
     left_out: list[str] = []
     sources = expand(listed)
@@ -123,19 +127,20 @@ def contents(paths: Paths, *, tilts: TiltsArgument = None) -> Contents:
                 if one.kind == "spectrum image":
                     spectra.append((source.path, one))
                 else:
-                    pieces.append(_piece(source, index, one, given))
+                    pieces.append(piece_of(source, index, one, given))
         except NoTiltSeriesError as error:
             if source.folder is None:
                 raise
             left_out.append(f"{source.path.name} ({str(error).removeprefix(f'{source.path}: ')})")
-    pieces = _with_borrowed_tilts(pieces)
+    pieces = with_borrowed_tilts(pieces)
     made: list[_Made] = []
     for piece in pieces:
         if not piece.is_image and piece.tilts_deg is None:
             if piece.source.folder is None or len(pieces) == 1:
-                raise ReadError(
+                raise NoTiltsError(
                     f"{piece.path}: found no tilts for {piece.data.shape[0]} projections; expected "
-                    f"{piece.tilts_source}. The option --tilts gives them by hand"
+                    f"{piece.tilts_source}. The option --tilts gives them by hand",
+                    piece.data.shape[0],
                 )
             left_out.append(f"{piece.path.name} (no tilts)")
         elif not piece.is_image:
@@ -153,82 +158,12 @@ def contents(paths: Paths, *, tilts: TiltsArgument = None) -> Contents:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Piece:
-    """A stack or an image of a file, with its tilts as far as they are known."""
-
-    source: Source
-    index: int
-    found: Found
-    data: Any
-    tilts_deg: npt.NDArray[np.float64] | None
-    tilts_source: str
-    notes: tuple[str, ...]
-
-    @property
-    def path(self) -> Path:
-        return self.source.path
-
-    @property
-    def is_image(self) -> bool:
-        return bool(self.data.shape[0] == 1)
-
-    @property
-    def pixel_size_nm(self) -> float | None:
-        return self.found.pixel_size_nm or self.source.pixel_size_nm
-
-
-def _piece(source: Source, index: int, found: Found, given: GivenTilts | None) -> _Piece:
-    path = source.path
-    data = found.data if found.kind == "stack" else found.data[np.newaxis]
-    notes = list(found.notes)
-    size = data.dtype.itemsize * data.shape[1] * data.shape[2]
-    if size > _LARGEST_PROJECTION_BYTES:
-        raise ReadError(
-            f"{path}: found projections of {data.shape[1]} x {data.shape[2]} pixels, {size >> 20} MiB; "
-            f"expected at most {_LARGEST_PROJECTION_BYTES >> 20} MiB"
-        )
-    count = data.shape[0]
-    inside = None if found.tilts_deg is None else np.atleast_1d(np.asarray(found.tilts_deg, np.float64))
-    tilts: npt.NDArray[np.float64] | None
-    if source.tilt_deg is not None:
-        tilts, tilts_source = np.full(count, source.tilt_deg), ".mdoc"
-    else:
-        # One image a file: the given tilts are those of the set.
-        chosen = stack_tilts(path, count, inside, None if count == 1 else given)
-        tilts, tilts_source = chosen.tilts_deg, chosen.source
-        notes += chosen.notes
-    if tilts is not None and count > 1 and tilts_source.lower().endswith(".mdoc"):
-        runs = frame_runs(tilts)
-        if runs is not None:
-            data = average_frames(data, runs)
-            tilts = np.array([tilts[run.start] for run in runs])
-            notes.append(f"each projection is the mean of its registered frames ({count} in all)")
-            found = dataclasses.replace(found, signal="intensity")
-    return _Piece(source, index, found, data, tilts, tilts_source, tuple(notes))
-
-
-def _with_borrowed_tilts(pieces: list[_Piece]) -> list[_Piece]:
-    """Give stacks without tilts those of the others, where all with as many projections agree."""
-    lenders = [one for one in pieces if one.tilts_deg is not None and not one.is_image]
-    done = []
-    for piece in pieces:
-        fitting = [one for one in lenders if one.data.shape[0] == piece.data.shape[0]]
-        if piece.tilts_deg is None and not piece.is_image and fitting:
-            tilts = [one.tilts_deg for one in fitting if one.tilts_deg is not None]
-            if all(np.abs(one - tilts[0]).max() <= 0.01 for one in tilts):
-                note = f"no tilts of its own; those of {fitting[0].path.name} are taken"
-                piece = dataclasses.replace(piece, tilts_deg=tilts[0], notes=(*piece.notes, note))
-        done.append(piece)
-    return done
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class _Made:
     """A tilt series before it has its final name."""
 
     name: str
     path: Path
-    pieces: list[_Piece]
+    pieces: list[Piece]
     data: Any
     tilts_deg: npt.NDArray[np.float64] | None
     notes: tuple[str, ...]
@@ -251,6 +186,9 @@ class _Made:
         if kind == "counts" and values.smallest < 0:
             raise ReadError(f"{self.path}: found {values.smallest:g}; expected counts of at least 0")
         attributes = dict(first.found.attributes) if len(self.pieces) == 1 else {}
+        axis = common_axis(self.pieces)
+        if axis is not None:
+            attributes["axis_angle_deg"] = axis
         try:
             return TiltSeries(
                 name=name,
@@ -265,9 +203,9 @@ class _Made:
             raise ReadError(f"{self.path}: {error}") from error
 
 
-def _sets_of_images(images: list[_Piece], given: GivenTilts | None) -> list[_Made]:
+def _sets_of_images(images: list[Piece], given: GivenTilts | None) -> list[_Made]:
     """Put images of one signal together, sorted by their tilt."""
-    groups: dict[tuple[str, int], list[_Piece]] = {}
+    groups: dict[tuple[str, int], list[Piece]] = {}
     names = _set_names(images)
     seen: Counter[tuple[Path, str, float | None]] = Counter()
     for image in images:
@@ -281,7 +219,7 @@ def _sets_of_images(images: list[_Piece], given: GivenTilts | None) -> list[_Mad
     return [_set_of_images(name, group, given, lazy) for (name, _), group in groups.items()]
 
 
-def _set_names(images: list[_Piece]) -> dict[str, str]:
+def _set_names(images: list[Piece]) -> dict[str, str]:
     """Name sets by what the stems of their files have in common, without the numbers."""
     stems = list(dict.fromkeys(one.path.stem for one in images if not one.found.named))
     names = {stem: _NUMBER_AT_END.sub("", _NUMBER_AT_END.sub("", stem)) for stem in stems}
@@ -295,7 +233,7 @@ def _set_names(images: list[_Piece]) -> dict[str, str]:
     }
 
 
-def _set_of_images(name: str, images: list[_Piece], given: GivenTilts | None, lazy: bool) -> _Made:
+def _set_of_images(name: str, images: list[Piece], given: GivenTilts | None, lazy: bool) -> _Made:
     notes: list[str] = []
     first = images[0]
     for one in images[1:]:
@@ -311,19 +249,24 @@ def _set_of_images(name: str, images: list[_Piece], given: GivenTilts | None, la
                 f"{first.path.name}, for {name!r}"
             )
     unknown = [one for one in images if one.tilts_deg is None]
-    if given is not None:
-        images = sorted(images, key=lambda one: natural_order(one.path))
+    if given is not None and given.are_given:
         what = str(first.path) if len(images) == 1 else f"{first.path} and the other images of {name!r}"
-        tilts = given.for_projections(len(images), what)
+        tilts, assigned = given.for_files([one.path for one in images], what)
+        notes += [assigned, *radians_note(tilts, given.unit or given.said)]
     elif not unknown:
         tilts = np.array([one.tilts_deg[0] for one in images if one.tilts_deg is not None])
+        notes += radians_note(tilts, first.found.tilt_unit if given is None else given.unit)
     elif len(images) == 1:
         tilts = np.zeros(1)
         notes.append("a single image without a tilt; 0 degrees are assumed")
     else:
-        raise ReadError(
+        paths = [one.path for one in images]
+        named = look_like_tilts(paths)
+        raise NoTiltsError(
             f"{unknown[0].path}: found no tilt in {len(unknown)} of {len(images)} images of {name!r}; "
-            "expected one in each. The option --tilts gives them by hand, in the order of the file names"
+            f"expected one in each. {how_to_give(named)}",
+            len(images),
+            named,
         )
     order = np.argsort(tilts, kind="stable")
     if len(images) > 1:
@@ -338,7 +281,7 @@ def _set_of_images(name: str, images: list[_Piece], given: GivenTilts | None, la
     )
 
 
-def _stacked(images: list[_Piece], lazy: bool) -> Any:
+def _stacked(images: list[Piece], lazy: bool) -> Any:
     if len(images) == 1:
         return images[0].data
     dtype = np.result_type(*(one.data.dtype for one in images))

@@ -64,6 +64,7 @@ def describe_series(series: TiltSeries) -> dict[str, Any]:
             "tilts_deg": series.tilts_deg,
             "pixel_size_nm": float(series.pixel_size_nm),
             "axis_position_px": series.axis_position_px,
+            "axis_angle_deg": series.axis_angle_deg,
             "detector_shifts_px": shifts,
             "gains": gains,
             "alignment": None if series.alignment is None else series.alignment.to_json(),
@@ -103,9 +104,11 @@ def described(
     if entry["signal"] not in ("counts", "intensity"):
         raise ReadError(f"{where}: found values of the kind {entry['signal']!r}; expected counts")
     alignment = entry.get("alignment")
-    axis = entry.get("axis_position_px")
     attributes = {
-        "axis_position_px": None if axis is None else float(axis),
+        **{
+            name: None if entry.get(name) is None else float(entry[name])
+            for name in ("axis_position_px", "axis_angle_deg")
+        },
         "detector_shifts_px": _numbers(entry.get("detector_shifts_px")),
         "gains": _numbers(entry.get("gains")),
         "background": background,
@@ -118,6 +121,7 @@ def described(
             data=data,
             kind="stack",
             tilts_deg=_numbers(entry.get("tilts_deg")),
+            tilt_unit="deg",
             pixel_size_nm=float(entry["pixel_size_nm"]),
             signal=entry["signal"],
             notes=(*_texts(entry.get("notes", ())), *notes),

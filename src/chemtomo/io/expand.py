@@ -13,9 +13,10 @@ from chemtomo.io.archive import ARCHIVE_SUFFIX, unpacked
 from chemtomo.io.formats import MDOC_SUFFIX, format_of, readable_suffixes
 from chemtomo.io.mdoc import Mdoc, read_mdoc
 from chemtomo.io.ome_zarr_series import holds_tilt_series, holds_zarr
+from chemtomo.io.tilt_names import natural_order
 from chemtomo.io.tilts import companions
 
-__all__ = ["Source", "expand", "may_hold_tilt_series", "natural_order"]
+__all__ = ["Source", "expand", "may_hold_tilt_series"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +33,15 @@ class Source:
         Pixel size that this ``.mdoc`` file says.
     folder : pathlib.Path, optional
         The folder that was given in place of the file. What is no tilt series there is left out.
+    mdoc : pathlib.Path, optional
+        The ``.mdoc`` file that describes it, where its name does not say so.
     """
 
     path: Path
     tilt_deg: float | None = None
     pixel_size_nm: float | None = None
     folder: Path | None = None
+    mdoc: Path | None = None
 
 
 def expand(paths: Iterable[Path]) -> list[Source]:
@@ -89,15 +93,6 @@ def may_hold_tilt_series(path: str | PathLike[str]) -> bool:
         return False
 
 
-def natural_order(path: Path) -> list[tuple[int, int | str]]:
-    """Sort by name with the numbers in it as numbers: ``a2`` before ``a10``."""
-    return [
-        (0, int(part)) if part.isdecimal() and len(part) < 20 else (1, part)
-        for part in re.split(r"(\d+)", path.name.lower())
-        if part
-    ]
-
-
 def _in_folder(folder: Path, *, archives: bool = True) -> list[Source]:
     try:
         inside = sorted((one for one in folder.iterdir() if one.name[:1] != "."), key=natural_order)
@@ -115,7 +110,10 @@ def _in_folder(folder: Path, *, archives: bool = True) -> list[Source]:
             except NoTiltSeriesError:
                 continue
             for one in described:
-                sources[one.path.resolve()] = dataclasses.replace(one, folder=folder)
+                # The file of its own name describes a stack rather than one that only mentions it.
+                known_already = sources.get(one.path.resolve())
+                if known_already is None or known_already.mdoc is not None:
+                    sources[one.path.resolve()] = dataclasses.replace(one, folder=folder)
     for path in candidates:
         if path.suffix.lower() == ARCHIVE_SUFFIX:
             try:
@@ -162,17 +160,24 @@ def _without_archives() -> tuple[str, ...]:
 
 
 def _of_mdoc(path: Path) -> list[Source]:
-    """Return the stack, or the images of a series, that an ``.mdoc`` file describes."""
+    """Return the stack, or the images of a series, that an ``.mdoc`` file describes.
+
+    That is ``a.st`` for ``a.st.mdoc``, also where the stack was renamed and the ``ImageFile`` is another;
+    else the ``ImageFile``, the images that sections name, or a stack of the same name with any ending.
+    """
     mdoc = read_mdoc(path)
     described = path.with_suffix("")
-    if not described.suffix:
-        described = _beside(path, mdoc.entries.get("ImageFile", "")) or described
     names = mdoc.image_names()
-    if described.is_file() and (names is None or mdoc.is_frame_set or len(mdoc.sections) == 1):
+    images = names is not None and any(_beside(path, name) is not None for name in names)
+    numbered = all(one.kind == "ZValue" for one in mdoc.sections)
+    if described.is_file() and (names is None or mdoc.is_frame_set or len(mdoc.sections) == 1 or numbered):
         return [Source(described)]
-    stack = _beside(path, mdoc.entries.get("ImageFile", ""))
-    if stack is not None:
-        return [Source(stack)]
+    named = _beside(path, mdoc.entries.get("ImageFile", ""))
+    if named is not None:
+        return [Source(named, pixel_size_nm=mdoc.pixel_size_nm, mdoc=path)]
+    alike = None if images else _of_the_same_name(path)
+    if alike is not None:
+        return [Source(alike)]
     if names is None:
         raise NoTiltSeriesError(
             f"{path}: found neither {described.name} beside it nor an ImageFile for every section; "
@@ -181,7 +186,19 @@ def _of_mdoc(path: Path) -> list[Source]:
     return _images(mdoc, names)
 
 
+def _of_the_same_name(path: Path) -> Path | None:
+    """Find the one image file ``a.st``, of any ending, beside ``a.mdoc``."""
+    known = _without_archives()
+    alike = [
+        one
+        for one in path.parent.iterdir()
+        if one.stem == path.stem and one.suffix.lower() in known and one.suffix.lower() != MDOC_SUFFIX
+    ]
+    return alike[0] if len(alike) == 1 and alike[0].is_file() else None
+
+
 def _images(mdoc: Mdoc, names: list[str]) -> list[Source]:
+    mdoc.require_no_montage()
     tilts = mdoc.tilts_deg()
     if tilts is None:
         raise ReadError(f"{mdoc.path}: found no TiltAngle; expected one in every section")
@@ -193,7 +210,7 @@ def _images(mdoc: Mdoc, names: list[str]) -> list[Source]:
                 f"{mdoc.path}, line {section.line}: found no file {name} beside it; expected the image of "
                 f"[{section.kind} = {section.value}]"
             )
-        sources.append(Source(image, tilt, mdoc.pixel_size_nm))
+        sources.append(Source(image, tilt, mdoc.pixel_size_nm, mdoc=mdoc.path))
     if len({one.path for one in sources}) < len(sources):
         raise ReadError(f"{mdoc.path}: found an image file that is named twice; expected one each section")
     return sources

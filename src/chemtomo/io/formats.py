@@ -42,6 +42,8 @@ class TiltSeriesFormat:
     folders : bool or None
         Whether its files are folders (Zarr), in which `recognises` gets nothing to look at. None where they
         are either.
+    bottom_row_first : bool
+        Whether the first row of an array is the lowest of the image, for angles that others measure in it.
     """
 
     name: str
@@ -49,10 +51,17 @@ class TiltSeriesFormat:
     recognises: Callable[[bytes], bool]
     find: Callable[[Path], list[Found]]
     folders: bool | None = False
+    bottom_row_first: bool = False
 
 
 FORMATS: tuple[TiltSeriesFormat, ...] = (
-    TiltSeriesFormat("MRC", (".mrc", ".mrcs", ".st", ".ali", ".preali", ".rec"), mrc.recognises, mrc.find),
+    TiltSeriesFormat(
+        "MRC",
+        (".mrc", ".mrcs", ".st", ".ali", ".preali", ".rec"),
+        mrc.recognises,
+        mrc.find,
+        bottom_row_first=True,
+    ),
     TiltSeriesFormat("TIFF", (".tif", ".tiff", ".btf", ".tf8"), tiff.recognises, tiff.find),
     TiltSeriesFormat("NPY", (".npy",), numpy_files.recognises_npy, numpy_files.find_npy),
     TiltSeriesFormat("NPZ", (".npz",), numpy_files.recognises_npz, numpy_files.find_npz),

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal, TiltSeries
 from chemtomo.errors import DataError
+from chemtomo.io.angles import AngleUnit
+from chemtomo.io.tilts import InsideTilts
 
 __all__ = ["Found", "FoundKind"]
 
@@ -45,6 +47,10 @@ class Found:
         Which of these it is.
     tilts_deg : float or numpy.ndarray, shape (tilt,), or None
         The tilt of an image, or the tilts of a stack, in degrees. None where the file does not say.
+    tilt_unit : {"deg", "rad"} or None
+        The unit of the tilts in the file, which are in degrees here. None where it does not say.
+    tilts_misfit : int, optional
+        How many tilts the file gives where that is not the number of its projections.
     pixel_size_nm : float or None
         Edge of a pixel in nanometres; None where the file does not say.
     signal : {"counts", "intensity"} or None
@@ -64,7 +70,7 @@ class Found:
         What was assumed.
     attributes : mapping
         Further attributes of the tilt series that the file gives, by their names in
-        `chemtomo.data.TiltSeries`: ``axis_position_px``, ``gains``, ``provenance``...
+        `chemtomo.data.TiltSeries`: ``axis_position_px``, ``axis_angle_deg``, ``gains``, ``provenance``...
 
     Raises
     ------
@@ -86,6 +92,8 @@ class Found:
     named: bool = True
     notes: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    tilt_unit: AngleUnit | None = None
+    tilts_misfit: int | None = None
 
     def __post_init__(self) -> None:
         where = f"{self.kind} {self.name!r}"
@@ -111,13 +119,21 @@ class Found:
     @classmethod
     def of_series(cls, series: TiltSeries) -> Found:
         """Return what a file holds that describes a whole tilt series, as those of this program do."""
-        kept = ("axis_position_px", "detector_shifts_px", "gains", "background", "alignment", "provenance")
-        given = {name: getattr(series, name) for name in (*kept, "source")}
+        kept = (
+            "axis_position_px",
+            "axis_angle_deg",
+            "detector_shifts_px",
+            "gains",
+            "background",
+            "alignment",
+        )
+        given = {name: getattr(series, name) for name in (*kept, "provenance", "source")}
         return cls(
             name=series.name,
             data=series.data,
             kind="stack",
             tilts_deg=series.tilts_deg,
+            tilt_unit="deg",
             pixel_size_nm=series.pixel_size_nm,
             signal=series.kind,
             notes=series.notes,
@@ -128,6 +144,12 @@ class Found:
     def has_tilt_axis(self) -> bool:
         """Whether the first axis of the data is that of the tilts."""
         return self.kind == "stack" or (self.kind == "spectrum image" and self.data.ndim == 4)
+
+    @property
+    def tilts(self) -> InsideTilts:
+        """The tilts that the file says, one for each projection."""
+        known = None if self.tilts_deg is None else np.atleast_1d(np.asarray(self.tilts_deg, np.float64))
+        return InsideTilts(known, self.tilt_unit, self.tilts_misfit)
 
     def replace(self, **changes: Any) -> Found:
         """Return a copy with some attributes changed and everything checked anew."""

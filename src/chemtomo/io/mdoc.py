@@ -19,6 +19,7 @@ import numpy.typing as npt
 from chemtomo.data import to_nanometre
 from chemtomo.errors import ReadError
 from chemtomo.io.angles import read_text
+from chemtomo.io.tilt_axis import axis_in_text
 
 __all__ = ["Mdoc", "MdocSection", "parse_mdoc", "read_mdoc"]
 
@@ -27,6 +28,10 @@ _ENTRY = re.compile(r"([A-Za-z_][\w./-]*)\s*=\s*(.*)")
 _TITLE = "T"
 _LARGEST_TILT = 360.0
 _MOST_LINES = 400_000
+_SAME_TILT_DEG = 0.05
+_SAME_AXIS_DEG = 1.0
+# From the axis that SerialEM calls the rotation of the image to the tilt axis.
+_QUARTER_TURN = 90.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +129,58 @@ class Mdoc:
         ordered = np.empty(len(tilts))
         ordered[numbers] = tilts
         return ordered
+
+    @property
+    def axis_angle_deg(self) -> float | None:
+        """Tilt axis as IMOD measures it, from the vertical, counterclockwise; None where it is not said.
+
+        That of the title ``Tilt axis angle = ...``, else that of ``RotationAngle``. Frames that were saved as
+        the camera read them (``RotationAndFlip``) are turned against it: None for these.
+
+        See Also
+        --------
+        chemtomo.io.tilt_axis.from_imod : what that is in an array.
+        """
+        if any(one.entries.get("RotationAndFlip", "0").strip() not in ("0", "") for one in self.sections[:1]):
+            return None
+        for title in self.titles:
+            said = axis_in_text(title)
+            if said is not None:
+                return said
+        found = [self._number(one, "RotationAngle") for one in self.sections]
+        angles = [one for one in found if one is not None and abs(one) <= _LARGEST_TILT]
+        if not angles or max(angles) - min(angles) > _SAME_AXIS_DEG:
+            return None
+        return angles[0] - _QUARTER_TURN
+
+    def require_no_montage(self) -> None:
+        """Raise unless there is one image at a time, not a montage of several at every tilt.
+
+        SerialEM gives tiles of one tilt different ``PieceCoordinates``. Its key ``Montage`` alone proves
+        nothing: files with one image a tilt have it too.
+
+        Raises
+        ------
+        ReadError
+            When images of one tilt are at different places.
+        """
+        places: dict[float, set[tuple[str, ...]]] = {}
+        for section in self.sections:
+            tilt, place = (
+                section.entries.get("TiltAngle"),
+                section.entries.get("PieceCoordinates", "").split(),
+            )
+            if tilt is None or len(place) < 2:
+                continue
+            number = self._number(section, "TiltAngle") or 0.0
+            nearest = next((one for one in places if abs(one - number) <= _SAME_TILT_DEG), number)
+            places.setdefault(nearest, set()).add(tuple(place[:2]))
+        tiles = max((len(one) for one in places.values()), default=0)
+        if tiles > 1:
+            raise ReadError(
+                f"{self.path}: found a montage, {tiles} tiles at a tilt (PieceCoordinates); expected one "
+                "image a tilt. Blend the tiles first, for example with IMOD's blendmont"
+            )
 
     @property
     def is_frame_set(self) -> bool:

@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import SpectrumSeries
-from chemtomo.errors import DataError, NoTiltSeriesError, ReadError
+from chemtomo.errors import DataError, NoTiltSeriesError, NoTiltsError, ReadError
 from chemtomo.io import formats
-from chemtomo.io.expand import expand, natural_order
+from chemtomo.io.angles import AngleUnit
+from chemtomo.io.expand import expand
 from chemtomo.io.found import Found
-from chemtomo.io.tilts import GivenTilts, TiltsArgument, given_tilts, stack_tilts
+from chemtomo.io.tilt_names import look_like_tilts
+from chemtomo.io.tilts import GivenTilts, TiltsArgument, given_tilts, how_to_give, radians_note, stack_tilts
 
 __all__ = ["assemble_spectra", "describe_spectra", "read_spectra"]
 
@@ -24,7 +26,12 @@ Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
 def read_spectra(
-    paths: Paths, *, tilts: TiltsArgument = None, lazy: bool = True, signal: str | None = None
+    paths: Paths,
+    *,
+    tilts: TiltsArgument = None,
+    tilts_unit: AngleUnit | None = None,
+    lazy: bool = True,
+    signal: str | None = None,
 ) -> SpectrumSeries:
     """Read spectrum images: all tilts of one file, or one file for every tilt, sorted by the tilts.
 
@@ -34,7 +41,9 @@ def read_spectra(
         Files, or folders of them: Velox EMD, DM3 and DM4, BCF, EDAX, JEOL, HSPY, ZSPY, EMD.
     tilts : path, str or sequence of float, optional
         Tilts in place of those of the files: a file, ``START:STEP:COUNT``, or numbers in degrees, in the
-        order of the file names.
+        order of the file names; or ``"names"``: the number in the name of every file.
+    tilts_unit : {"deg", "rad"}, optional
+        Unit of the tilts, wherever they are from. By default what the source says, else degrees.
     lazy : bool
         Leave the values in the files until they are needed, where the format allows it. A file that is
         changed or removed in the meantime raises `ReadError` then; none is kept open.
@@ -56,7 +65,7 @@ def read_spectra(
     names = list(dict.fromkeys(found.name for _, found in pieces))
     name = _chosen(names, signal, pieces)
     chosen = [piece for piece in pieces if piece[1].name == name]
-    series = _series(name, chosen, given_tilts(tilts))
+    series = _series(name, chosen, given_tilts(tilts, tilts_unit))
     if signal is None and len(names) > 1:
         others = ", ".join(repr(one) for one in names if one != name)
         series = series.replace(
@@ -66,7 +75,10 @@ def read_spectra(
 
 
 def assemble_spectra(
-    pieces: Sequence[tuple[Path, Found]], *, tilts: TiltsArgument = None
+    pieces: Sequence[tuple[Path, Found]],
+    *,
+    tilts: TiltsArgument = None,
+    tilts_unit: AngleUnit | None = None,
 ) -> list[SpectrumSeries]:
     """Put spectrum images of one sample together: one series for each name of a signal.
 
@@ -74,21 +86,24 @@ def assemble_spectra(
     ----------
     pieces : sequence of (pathlib.Path, Found)
         Spectrum images and their files, as `chemtomo.io.contents` gives them.
-    tilts : path, str or sequence of float, optional
-        Tilts in place of those of the files, see `read_spectra`.
+    tilts, tilts_unit : optional
+        Tilts in place of those of the files, and their unit, see `read_spectra`.
 
     Raises
     ------
     ReadError
         When spectrum images of one name do not fit together.
     """
-    given = given_tilts(tilts)
+    given = given_tilts(tilts, tilts_unit)
     names = list(dict.fromkeys(found.name for _, found in pieces))
     return [_series(name, [piece for piece in pieces if piece[1].name == name], given) for name in names]
 
 
 def describe_spectra(
-    paths: Paths | Sequence[tuple[Path, Found]], *, tilts: TiltsArgument = None
+    paths: Paths | Sequence[tuple[Path, Found]],
+    *,
+    tilts: TiltsArgument = None,
+    tilts_unit: AngleUnit | None = None,
 ) -> list[dict[str, Any]]:
     """Return what is in files with spectra, ready for JSON, without reading the spectra.
 
@@ -96,6 +111,8 @@ def describe_spectra(
     ----------
     paths : path, sequence of paths, or sequence of (pathlib.Path, Found)
         Files or folders, or the spectrum images that were found in them.
+    tilts, tilts_unit : optional
+        Tilts in place of those of the files, and their unit, see `read_spectra`.
 
     Raises
     ------
@@ -120,7 +137,7 @@ def describe_spectra(
             "source": one.source,
             "notes": list(one.notes),
         }
-        for one in assemble_spectra(paths, tilts=tilts)  # type: ignore[arg-type]
+        for one in assemble_spectra(paths, tilts=tilts, tilts_unit=tilts_unit)  # type: ignore[arg-type]
     ]
 
 
@@ -176,11 +193,7 @@ class _Piece:
 
 def _series(name: str, pieces: Sequence[tuple[Path, Found]], given: GivenTilts | None) -> SpectrumSeries:
     """Put the spectrum images of one signal together."""
-    if given is not None and len(pieces) > 1:
-        pieces = sorted(pieces, key=lambda piece: natural_order(piece[0]))
-    parts = [
-        _part(path, found, given if len(pieces) == 1 else None, len(pieces) > 1) for path, found in pieces
-    ]
+    parts = [_part(path, found, given, len(pieces) > 1) for path, found in pieces]
     first = parts[0]
     for part in parts[1:]:
         _require_same(first, part, name)
@@ -221,31 +234,46 @@ def _series(name: str, pieces: Sequence[tuple[Path, Found]], given: GivenTilts |
 
 def _part(path: Path, found: Found, given: GivenTilts | None, several: bool) -> _Piece:
     data = found.data if found.has_tilt_axis else found.data[np.newaxis]
-    inside = None if found.tilts_deg is None else np.atleast_1d(np.asarray(found.tilts_deg, np.float64))
     if several and not hasattr(data, "dask"):
         data = _read_again_later(path, found)
-    chosen = stack_tilts(path, data.shape[0], inside, given)
+    # One spectrum image a file: the given tilts are those of all files.
+    by_hand = given
+    if given is not None and (several or data.shape[0] == 1):
+        by_hand = None if given.unit is None else GivenTilts(None, "", given.unit)
+    chosen = stack_tilts(path, data.shape[0], found.tilts, by_hand)
     if chosen.tilts_deg is None and data.shape[0] > 1 and not several:
-        raise ReadError(
+        raise NoTiltsError(
             f"{path}: found no tilts for {data.shape[0]} spectrum images; expected {chosen.source}. "
-            "The option --tilts gives them by hand"
+            "The option --tilts gives them by hand",
+            data.shape[0],
         )
     return _Piece(path, found, data, chosen.tilts_deg, chosen.notes)
 
 
 def _tilts(parts: Sequence[_Piece], given: GivenTilts | None) -> tuple[npt.NDArray[np.float64], list[str]]:
     count = sum(part.data.shape[0] for part in parts)
-    if given is not None:
-        return given.for_projections(count, str(parts[0].path)), []
+    paths = [part.path for part in parts for _ in range(part.data.shape[0])]
+    if given is not None and given.are_given and len(parts) == 1 and count > 1:
+        assert parts[0].tilts_deg is not None  # the given ones
+        return parts[0].tilts_deg, []
+    if given is not None and given.are_given:
+        tilts, assigned = given.for_files(paths, str(paths[0]))
+        return tilts, [assigned, *radians_note(tilts, given.unit or given.said)]
     if count == 1 and parts[0].tilts_deg is None:
         return np.zeros(1), ["a single spectrum image without a tilt; 0 degrees are assumed"]
     known = [part.tilts_deg for part in parts if part.tilts_deg is not None]
     if len(known) < len(parts):
         without = [part.path for part in parts if part.tilts_deg is None]
-        raise ReadError(
+        named = look_like_tilts(paths)
+        raise NoTiltsError(
             f"{without[0]}: found no tilt in {len(without)} of {len(parts)} files; expected one in each. "
-            "The option --tilts gives them by hand, in the order of the file names"
+            f"{how_to_give(named)}",
+            count,
+            named,
         )
+    if len(parts) > 1:
+        unit = parts[0].found.tilt_unit if given is None else given.unit
+        return np.concatenate(known), list(radians_note(np.concatenate(known), unit))
     return np.concatenate(known), []
 
 
