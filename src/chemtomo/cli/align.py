@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption, print_json, tell_written
+from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import task_bar
 from chemtomo.errors import ParameterError, WriteError
@@ -38,6 +38,7 @@ def align(
         ),
     ] = None,
     tilts: TiltsOption = None,
+    tilts_unit: TiltsUnitOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -55,7 +56,7 @@ def align(
         check_output(output, overwrite=overwrite, folders=True)
     if save is not None:
         _check_file(save, overwrite)
-    dataset = read(files, tilts=tilts)
+    dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     with task_bar() as watching:
         result = watching.finish(run_alignment(dataset, parameters, should_stop=watching.should_stop))
     if as_json:
@@ -81,6 +82,11 @@ def _check_file(path: Path, overwrite: bool) -> None:
 
 def _print(report: dict[str, object]) -> None:
     typer.echo(f"Reference: {report['reference']}, method: {report['method']}")
+    if report["axis_near_from"] == "file":
+        typer.echo(
+            f"Tilt axis looked for near {report['axis_near_deg']:g} degrees from y, as the file says "
+            "(--axis-near gives another)"
+        )
     typer.echo(
         f"Tilt axis: {report['axis_angle_deg']:.3f} degrees from y, {report['axis_offset_px']:+.3f} pixels "
         "from the middle"

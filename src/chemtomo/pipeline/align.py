@@ -89,13 +89,14 @@ class AlignParameters(LinkParameters):
         description="How the tilt axis is found after a registration; auto and projection-matching find it "
         "themselves. none: leave it.",
     )
-    axis_near: float = Field(
-        0.0,
+    axis_near: float | None = Field(
+        None,
         ge=-180,
         le=180,
         title="Tilt axis near",
         description="About where the tilt axis is, in degrees from y towards x, to within 15: 90 where it "
-        "runs along x. A series that has an alignment begins with the axis of that.",
+        "runs along x. If not given: what the file of the reference says, else along y. A series that "
+        "has an alignment begins with the axis of that.",
     )
     reference_tilt: float | None = Field(
         None,
@@ -164,10 +165,11 @@ def run_alignment(
     """
     reference = reference_series(dataset, parameters.reference)
     alignment = reference.alignment
-    if alignment is None and parameters.axis_near != 0:
+    near = reference.axis_angle_deg if parameters.axis_near is None else parameters.axis_near
+    if alignment is None and near:
         from chemtomo.align import current, set_axis
 
-        alignment = set_axis(current(reference), parameters.axis_near, 0.0)
+        alignment = set_axis(current(reference), near, 0.0)
     begins_with_nothing = reference.alignment is None
     finds_axis = parameters.method in ("auto", "projection-matching")
     if parameters.method == "projection-matching" and begins_with_nothing:
@@ -185,7 +187,17 @@ def run_alignment(
         yield TaskProgress(number, len(dataset), f"Linking {series.name}")
         linked = _linked(alignment, series, reference, parameters.residual_shift)
         aligned.append(series.replace(alignment=linked))
-    return AlignmentResult(alignment, Dataset(tuple(aligned)), _report(alignment, aligned))
+    begun = {"axis_near_deg": near or 0.0, "axis_near_from": _axis_source(reference, parameters)}
+    return AlignmentResult(alignment, Dataset(tuple(aligned)), _report(alignment, aligned) | begun)
+
+
+def _axis_source(reference: TiltSeries, parameters: AlignParameters) -> str:
+    """Tell who said where the tilt axis is looked for."""
+    if reference.alignment is not None:
+        return "alignment"
+    if parameters.axis_near is not None:
+        return "parameter"
+    return "default" if reference.axis_angle_deg is None else "file"
 
 
 def find_axis(
@@ -196,7 +208,12 @@ def find_axis(
 ) -> _Job:
     """Find the tilt axis on the one series of a dataset, which keeps its registration."""
     series = reference_series(dataset, "")
-    alignment = yield from _estimate(parameters.axis, series, series.alignment, parameters, should_stop)
+    alignment = series.alignment
+    if alignment is None and series.axis_angle_deg:
+        from chemtomo.align import current, set_axis
+
+        alignment = set_axis(current(series), series.axis_angle_deg, 0.0)
+    alignment = yield from _estimate(parameters.axis, series, alignment, parameters, should_stop)
     return alignment
 
 

@@ -18,7 +18,7 @@ from napari_chemtomo import worker
 from napari_chemtomo.aligned_layers import add_aligned, aligned_of, current_alignment
 from napari_chemtomo.editors import FloatEditor
 from napari_chemtomo.forms import ParameterForm
-from napari_chemtomo.layers import to_series
+from napari_chemtomo.layers import metadata_of, to_series
 from napari_chemtomo.plots import pyqtgraph
 from napari_chemtomo.widgets.alignment_history import HistoryChoice, summary
 from napari_chemtomo.widgets.scrolling import VerticalScrollArea
@@ -108,8 +108,10 @@ class TiltAxisWidget(QWidget):
         self.history.show_layer(aligned)
         alignment = None if aligned is None else current_alignment(aligned)
         self._start = alignment
+        layer = self.series.layer()
+        said = None if layer is None else metadata_of(layer).get("axis_angle_deg")
         for editor, number in (
-            (self.angle, 0.0 if alignment is None else alignment.axis_angle_deg),
+            (self.angle, (said or 0.0) if alignment is None else alignment.axis_angle_deg),
             (self.offset, 0.0 if alignment is None else alignment.axis_offset_px),
         ):
             editor.blockSignals(True)
