@@ -159,6 +159,27 @@ def test_without_a_device_it_is_said_what_to_install(run, monkeypatch):
     assert "Install the driver" in one_line(err)
 
 
+def test_phantom_writes_a_specimen_with_its_true_alignment(run, tmp_path):
+    from chemtomo.data import Alignment
+    from chemtomo.io import read
+    from chemtomo.samples import specimen_series
+
+    status, _, _ = run("phantom", tmp_path, "--sample", "pillar", "--seed", 2)
+    assert status == 0
+    made = specimen_series("pillar", seed=2, counts=4.0)
+    found = read([tmp_path])
+    assert set(found.names) == {"HAADF", "matrix", "precipitates"}
+    assert np.array_equal(np.asarray(found["HAADF"].data), made.series.data)
+    assert np.allclose(Alignment.load(tmp_path / "truth.json").matrices, made.truth.matrices)
+
+
+def test_phantom_refuses_a_specimen_it_does_not_know(run, tmp_path):
+    status, _, err = run("phantom", tmp_path, "--sample", "sponge")
+    assert status != 0
+    assert "sponge" in err
+    assert "lamella" in err
+
+
 def test_phantom_writes_what_info_reads(run, tmp_path):
     status, out, _ = run("phantom", tmp_path / "new" / "folder")
     assert status == 0

@@ -171,5 +171,13 @@ def test_the_sample_data_are_four_channels(viewer):
     assert len(to_dataset(list(viewer.layers))) == 4
 
 
+@pytest.mark.parametrize("name", ["film", "lamella", "pillar", "grains"])
+def test_the_specimens_that_are_not_aligned_open_with_their_maps(viewer, name):
+    viewer.open_sample("napari-chemtomo", name)
+    opened = to_dataset(list(viewer.layers))
+    assert opened.names[0] == "HAADF"
+    assert len(opened) >= 3
+
+
 def test_the_sample_data_need_no_viewer():
     assert len(simulated_series()) == 4

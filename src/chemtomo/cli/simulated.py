@@ -18,6 +18,7 @@ from rich.table import Table
 from chemtomo.cli.common import tell_written
 from chemtomo.cli.progress import watch
 from chemtomo.data import Dataset, Volume
+from chemtomo.errors import ParameterError
 from chemtomo.pipeline.parameters import ReconstructParameters
 
 __all__ = ["demo", "phantom"]
@@ -32,12 +33,43 @@ _DEMO_LEAST_ITERATIONS = 20
 
 def phantom(
     folder: Annotated[Path, typer.Argument(help="Folder to write to.", metavar="OUTDIR")],
+    sample: Annotated[
+        str,
+        typer.Option(
+            "--sample",
+            help="phantom: a needle in four signals, aligned. film, lamella, pillar, grains: HAADF and "
+            "element maps, not aligned; all but the pillar go beyond the field.",
+        ),
+    ] = "phantom",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed makes another specimen.")] = 0,
+    dose: Annotated[
+        float | None,
+        typer.Option(
+            "--dose",
+            min=1.0,
+            help="Counts in the brightest HAADF pixel; without it no noise.",
+        ),
+    ] = None,
 ) -> None:
-    """Write a simulated acquisition of four signals: MRC files with their tilts in .rawtlt files."""
-    from chemtomo.io import write_dataset
-    from chemtomo.samples import phantom as simulate
+    """Write a simulated acquisition: MRC files with their tilts in .rawtlt files.
 
-    tell_written(write_dataset(simulate(), folder, overwrite=True))
+    For a specimen that is not aligned the true alignment is written too, as truth.json.
+    """
+    from chemtomo.io import write_dataset
+    from chemtomo.pipeline.align import save_alignment
+    from chemtomo.samples import phantom as simulate
+    from chemtomo.samples import specimen_series
+
+    if sample == "phantom":
+        if dose is not None:
+            raise ParameterError("found --dose for the phantom; expected a film, lamella, pillar or grains")
+        tell_written(write_dataset(simulate(seed=seed), folder, overwrite=True))
+        return
+    made = specimen_series(sample, dose=dose, counts=4.0, seed=seed)
+    tell_written(write_dataset(made.dataset, folder, overwrite=True))
+    truth = folder / "truth.json"
+    save_alignment(made.truth, truth)
+    typer.echo(f"Wrote {truth}")
 
 
 def demo(

@@ -4,9 +4,11 @@ from chemtomo.samples.acquisition import phantom
 from chemtomo.samples.alignment_error import AlignmentError, alignment_error
 from chemtomo.samples.particles import Misalignment, Simulated, particles
 from chemtomo.samples.specimen import CHANNELS, phantom_volume
+from chemtomo.samples.specimens import SPECIMENS, specimen_series, specimen_volume
 
 __all__ = [
     "CHANNELS",
+    "SPECIMENS",
     "AlignmentError",
     "Misalignment",
     "Simulated",
@@ -14,4 +16,6 @@ __all__ = [
     "particles",
     "phantom",
     "phantom_volume",
+    "specimen_series",
+    "specimen_volume",
 ]

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Body", "Box", "Ellipsoid", "project"]
+__all__ = ["Body", "Box", "Ellipsoid", "project", "voxels"]
 
 _Array = npt.NDArray[np.float64]
 
@@ -29,6 +29,9 @@ class Body(Protocol):
 
     def chord(self, y: _Array, s: _Array, cosine: float, sine: float) -> _Array:
         """Thickness along the beam, at places relative to the shadow's centre."""
+
+    def inside(self, z: _Array, y: _Array, x: _Array) -> npt.NDArray[np.bool_]:
+        """Whether places relative to the centre are in the body."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +54,12 @@ class Ellipsoid:
         left = 1 - (s / width) ** 2 - (y / along_y) ** 2
         thickness: _Array = 2 * along_z * along_x / width * np.sqrt(np.maximum(left, 0))
         return thickness
+
+    def inside(self, z: _Array, y: _Array, x: _Array) -> npt.NDArray[np.bool_]:
+        """Whether places relative to the centre are in the body."""
+        along_z, along_y, along_x = self.half_axes
+        within: npt.NDArray[np.bool_] = (z / along_z) ** 2 + (y / along_y) ** 2 + (x / along_x) ** 2 <= 1
+        return within
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +84,14 @@ class Box:
         ramp = (wide + narrow - np.abs(s)) / max(2 * narrow, 1e-12)
         thickness: _Array = most * np.clip(ramp, 0, 1) * (np.abs(y) <= along_y)
         return thickness
+
+    def inside(self, z: _Array, y: _Array, x: _Array) -> npt.NDArray[np.bool_]:
+        """Whether places relative to the centre are in the body."""
+        along_z, along_y, along_x = self.half_edges
+        within: npt.NDArray[np.bool_] = (
+            (np.abs(z) <= along_z) & (np.abs(y) <= along_y) & (np.abs(x) <= along_x)
+        )
+        return within
 
 
 def project(
@@ -127,6 +144,28 @@ def project(
             mean = thickness.reshape(height, samples, width, samples).mean(axis=(1, 3))
             projection[window] += body.density * mean
     return result
+
+
+def voxels(bodies: tuple[Body, ...], edge: int, rows: int, samples: int = 3) -> npt.NDArray[np.float64]:
+    """Return the mean density of every voxel, shape (edge, rows, edge), about the middle.
+
+    Every voxel is the mean of ``samples`` places along each edge.
+    """
+    volume = np.zeros((edge, rows, edge))
+    middle = (np.array(volume.shape) - 1) / 2
+    for body in bodies:
+        half = np.array([body.reach(0.0, 1.0)[1], *body.reach(1.0, 0.0)])
+        centre = np.asarray(body.centre) + middle
+        first = np.maximum(np.floor(centre - half).astype(int), 0)
+        last = np.minimum(np.ceil(centre + half).astype(int) + 1, volume.shape)
+        if (first >= last).any():
+            continue
+        window = tuple(slice(int(one), int(two)) for one, two in zip(first, last, strict=True))
+        z, y, x = (_fine(part, samples) - at for part, at in zip(window, centre, strict=True))
+        within = body.inside(z[:, np.newaxis, np.newaxis], y[:, np.newaxis], x)
+        sizes = [one for part in window for one in (part.stop - part.start, samples)]
+        volume[window] += body.density * within.reshape(sizes).mean(axis=(1, 3, 5))
+    return volume
 
 
 def _window(

@@ -13,7 +13,7 @@ from chemtomo.errors import ParameterError
 from chemtomo.geometry import affine
 from chemtomo.samples.bodies import Body, Box, Ellipsoid, project
 
-__all__ = ["Misalignment", "SampleName", "Simulated", "particles"]
+__all__ = ["Misalignment", "SampleName", "Simulated", "misaligned", "particles"]
 
 SampleName = Literal["sphere", "needle", "slab"]
 
@@ -63,6 +63,11 @@ class Simulated:
     maps: Dataset | None
     truth: Alignment
     positions: npt.NDArray[np.float64]
+
+    @property
+    def dataset(self) -> Dataset:
+        """The series with its maps, as recorded."""
+        return Dataset((self.series, *(() if self.maps is None else self.maps)))
 
 
 def particles(
@@ -127,7 +132,7 @@ def particles(
     rng = np.random.default_rng(seed)
     tilts = np.arange(-76.0, 77.0, 2.0) if tilts_deg is None else np.asarray(tilts_deg, dtype=np.float64)
     carrier, scattered = _specimen(sample, min(shape), rng)
-    truth = _truth(tilts, shape, misalignment or Misalignment(), rng)
+    truth = misaligned(tilts, shape, misalignment or Misalignment(), rng)
     parts = [project(bodies, tilts, truth.matrices, shape) for bodies in ((carrier,), scattered)]
     expected = parts[0] + parts[1]
     scale = _BRIGHTNESS / expected.max()
@@ -167,10 +172,10 @@ def _element_maps(
     )
 
 
-def _truth(
+def misaligned(
     tilts: npt.NDArray[np.float64], shape: tuple[int, int], wrong: Misalignment, rng: np.random.Generator
 ) -> Alignment:
-    """Draw the shifts and make the matrices: turn and offset of the axis first, then the shift."""
+    """Draw the shifts of a recording; the true alignment is turn and offset of the axis, then the shift."""
     count = tilts.size
     shifts = rng.uniform(-wrong.shifts_px, wrong.shifts_px, (2, count))
     phase = rng.uniform(0, 2 * np.pi, 2)[:, np.newaxis]
