@@ -107,7 +107,17 @@ def test_a_pixel_size_without_a_unit_is_not_used_and_that_is_said(tmp_path):
     assert series.pixel_size_nm == 1
     assert "the pixel size 2 has no unit and is not used" in series.notes
     series = read(write_zarr(tmp_path / "b.zarr", stack(), "zyx", unit="second"), tilts=TILTS)["b"]
-    assert "the pixel size has the unit 'second', which is no length" in series.notes
+    assert "the unit of the pixels is 'second', which is no length; the size is not used" in series.notes
+
+
+def test_pixels_that_are_not_square_are_noted(tmp_path):
+    def change(described):
+        (transform,) = described["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+        transform["scale"][-2] = 3.0
+
+    series = read(write_zarr(tmp_path / "a.zarr", stack(), "zyx", change=change), tilts=TILTS)["a"]
+    assert series.pixel_size_nm == 2
+    assert any("2 x 3 nm (x, y)" in note for note in series.notes)
 
 
 def test_large_images_are_read_when_they_are_needed(tmp_path, monkeypatch):

@@ -136,6 +136,23 @@ def test_warnings_of_the_library_are_notes(tmp_path, monkeypatch, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_spectra_of_bruker_have_the_pixels_of_their_images():
+    """The library gives the columns of spectra the size of the rows."""
+    from chemtomo.io.bruker import correct_pixel_width
+
+    def signal(width, *more):
+        axes = [{"name": "height", "scale": 3.0}, {"name": "width", "scale": width}, *more]
+        return {"axes": [one | {"units": "nm"} for one in axes]}
+
+    signals = [signal(2.0), signal(3.0, {"name": "Energy", "scale": 0.01})]
+    correct_pixel_width(signals)
+    for one in signals:
+        assert [axis["scale"] for axis in one["axes"][:2]] == [3.0, 2.0]
+    alone = [signal(3.0, {"name": "Energy", "scale": 0.01})]
+    correct_pixel_width(alone)
+    assert alone[0]["axes"][1]["scale"] == 3.0
+
+
 def _damaged(raw: bytes, seed: int) -> bytes:
     """Return a file with something wrong with it: cut off, or with other bytes somewhere."""
     rng = random.Random(seed)

@@ -89,6 +89,15 @@ def test_what_another_program_would_read_is_read_without_our_description(tmp_pat
     assert found.voxel_size_nm == pytest.approx(1.3)
 
 
+@pytest.mark.parametrize("unit", ["pixel", "reference frame"])
+def test_a_volume_in_a_unit_that_is_no_length_has_voxels_of_1_nm(tmp_path, unit):
+    import tifffile
+
+    metadata = {"axes": "ZYX", "PhysicalSizeX": 2.0, "PhysicalSizeXUnit": unit}
+    tifffile.imwrite(tmp_path / "v.ome.tif", np.ones((3, 4, 5), np.float32), metadata=metadata)
+    assert read_volume(tmp_path / "v.ome.tif").voxel_size_nm == 1
+
+
 def test_one_channel_of_several_mrc_files_is_read_alone(tmp_path):
     given_volume = volume()
     _, path, _ = write(given_volume, tmp_path / "v.mrc")

@@ -1,32 +1,56 @@
-"""Lengths: nanometres inside, anything at the door."""
+"""Lengths: nanometres inside, anything at the door.
+
+Only the lengths of microscopy are known, in the spellings that occur in files. General libraries of units
+take ``px`` for a pixel of a printed page and ``au`` for the distance to the sun.
+"""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING
+import unicodedata
 
 from chemtomo.errors import DataError
 
-if TYPE_CHECKING:
-    import pint
-
 __all__ = ["to_nanometre"]
 
-# "A" is ampere to pint and an angstrom to microscopes.
-_SPELLINGS = {
-    "A": "angstrom",
-    "\u00c5": "angstrom",  # the letter A with a ring
-    "\u212b": "angstrom",  # the sign of the unit, which looks the same
-    "µm": "micrometer",
-    "um": "micrometer",
+_NANOMETRES = {
+    "pm": 1e-3,
+    "Å": 1e-1,
+    "nm": 1.0,
+    "µm": 1e3,
+    "mm": 1e6,
+    "cm": 1e7,
+    "m": 1e9,
 }
-
-
-@cache
-def _registry() -> pint.UnitRegistry[float]:
-    import pint  # slow to import
-
-    return pint.UnitRegistry()
+# Symbols after NFKC, which leaves one mu and one A with a ring. Those of two letters may be in capitals.
+_SYMBOLS = {
+    "pm": "pm",
+    "A": "Å",
+    "Å": "Å",
+    "nm": "nm",
+    "um": "µm",
+    "μm": "µm",
+    "mm": "mm",
+    "cm": "cm",
+    "m": "m",
+    # UTF-8 that was read as Latin-1, and the reverse.
+    "Âμm": "µm",
+    "\ufffdm": "µm",
+}
+# Words in lower case and in the singular; both spellings of the metre.
+_WORDS = {
+    "ang": "Å",
+    "angstrom": "Å",
+    "angström": "Å",
+    "ångstrom": "Å",
+    "ångström": "Å",
+    "picometer": "pm",
+    "nanometer": "nm",
+    "micrometer": "µm",
+    "micron": "µm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+}
 
 
 def to_nanometre(value: float, unit: str) -> float:
@@ -37,17 +61,21 @@ def to_nanometre(value: float, unit: str) -> float:
     value : float
         The length.
     unit : str
-        Its unit as files spell it, for example ``"A"`` (an angstrom), ``"µm"`` or ``"m"``.
+        Its unit as files spell it, for example ``"A"`` (an angstrom), ``"µm"``, ``"microns"`` or ``"m"``.
 
     Raises
     ------
     DataError
-        When `unit` is no length.
+        When `unit` is no length of microscopy, such as ``"px"``.
     """
-    from pint import PintError  # slow to import
-
-    try:
-        quantity = _registry().Quantity(value, _SPELLINGS.get(unit.strip(), unit.strip()))
-        return float(quantity.to("nanometer").magnitude)
-    except (PintError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"found the unit {unit!r}; expected a length such as 'nm' or 'A'") from error
+    text = unicodedata.normalize("NFKC", unit).strip("\0 \t\r\n")
+    word = text.lower().replace("metre", "meter")
+    known = (
+        _SYMBOLS.get(text)
+        or (_SYMBOLS.get(text.lower()) if len(text) == 2 and text.isupper() else None)
+        or _WORDS.get(word)
+        or _WORDS.get(word.removesuffix("s"))
+    )
+    if known is None:
+        raise DataError(f"found the unit {unit!r}; expected a length such as 'nm' or 'A'")
+    return float(value) * _NANOMETRES[known]

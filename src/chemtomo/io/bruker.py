@@ -13,6 +13,7 @@ import dataclasses
 import math
 import struct
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy.typing as npt
 
 from chemtomo.errors import ReadError
 
-__all__ = ["check_container", "check_spectra", "lazy_spectra"]
+__all__ = ["check_container", "check_spectra", "correct_pixel_width", "lazy_spectra"]
 
 _CHUNK_HEADER = 0x20
 _FIRST_CHUNK = 0x118
@@ -76,6 +77,20 @@ def check_spectra(path: Path, shape: tuple[int, int, int]) -> None:
         raise ReadError(f"{path}: found no spectra; expected an item SpectrumData0")
     stream, block = _stream(container, item)
     _walk(path, stream, block, shape)
+
+
+def correct_pixel_width(signals: Sequence[Mapping[str, Any]]) -> None:
+    """Give the columns of spectra the size that those of images have.
+
+    RosettaSciIO gives the columns of spectra the size of the rows. All are of one scan.
+    """
+    widths = [axis for one in signals for axis in one["axes"] if axis.get("name") == "width"]
+    images = [axis for one in signals if len(one["axes"]) == 2 for axis in one["axes"]]
+    image = next((axis for axis in images if axis.get("name") == "width"), None)
+    if image is None:
+        return
+    for axis in widths:
+        axis["scale"], axis["units"] = image["scale"], image["units"]
 
 
 def lazy_spectra(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Any:

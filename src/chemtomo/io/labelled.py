@@ -15,13 +15,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal, to_nanometre
+from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal
 from chemtomo.data.colours import is_structural
-from chemtomo.errors import DataError, ReadError
+from chemtomo.errors import ReadError
 from chemtomo.io.elements import element_of
 from chemtomo.io.found import Found
+from chemtomo.io.pixel_size import pixel_size, plain_unit
 
-__all__ = ["Axis", "Labelled", "lookup", "map_kind", "number", "pixel_size", "to_found"]
+__all__ = ["Axis", "Labelled", "lookup", "map_kind", "number", "to_found"]
 
 _Role = Literal["tilt", "energy", "extra", "space"]
 
@@ -140,26 +141,6 @@ def to_found(given: Labelled) -> Found | None:
     )
 
 
-def pixel_size(y: tuple[float, str], x: tuple[float, str]) -> tuple[float | None, list[str]]:
-    """Return the pixel size in nanometres from scale and unit along y and x, and what was assumed."""
-    sizes = []
-    for scale, unit in (y, x):
-        try:
-            size = abs(to_nanometre(float(scale), _clean(unit))) if unit.strip() else math.nan
-        except DataError:
-            return None, [f"the unit of the pixels is {unit!r}, which is no length"]
-        sizes.append(size)
-    if not all(math.isfinite(size) and size > 0 for size in sizes):
-        return None, []
-    # Files keep float32, or a unit in which the number is small: more digits are not meant.
-    rounded = [float(f"{size:.7g}") for size in sizes]
-    if abs(sizes[0] / sizes[1] - 1) > 1e-3:
-        return rounded[1], [
-            f"pixels of {rounded[1]:g} x {rounded[0]:g} nm (x, y) in the file; {rounded[1]:g} nm is used"
-        ]
-    return rounded[1], []
-
-
 def map_kind(name: str, data: Any, quantity: str = "") -> SignalKind | None:
     """Tell whether values are counts, as far as name and file say it; None where it is to be guessed."""
     said = quantity.strip().lower()
@@ -180,11 +161,6 @@ def _is_counts(image: npt.NDArray[Any]) -> bool:
     return bool((image >= 0).all() and (image == np.rint(image)).all())
 
 
-def _clean(unit: str) -> str:
-    """Return a unit without what EMD files put around it: ``[n_m]`` is a nanometre."""
-    return unit.strip().strip("[]").replace("_", "")
-
-
 def _without_single_axes(given: Labelled) -> Labelled:
     """Drop axes of one value that an image has no use for."""
     axes, data = list(given.axes), given.data
@@ -198,7 +174,7 @@ def _without_single_axes(given: Labelled) -> Labelled:
 
 
 def _role(axis: Axis) -> _Role:
-    unit, name = _clean(axis.units).lower(), axis.name.strip().lower()
+    unit, name = plain_unit(axis.units).lower(), axis.name.strip().lower()
     if unit in _DEGREES or unit in _RADIANS or name in _TILT_NAMES:
         return "tilt"
     if unit in _KEV or "energy" in name:
@@ -255,7 +231,7 @@ def _tilts(given: Labelled, axis: Axis | None) -> tuple[float | npt.NDArray[np.f
         return None, []
     if said is not None and said.shape == (axis.size,) and np.isfinite(said).all():
         return said, []
-    unit = _clean(axis.units).lower()
+    unit = plain_unit(axis.units).lower()
     if unit in _RADIANS:
         return np.rad2deg(axis.positions() * _RADIANS[unit]), []
     if unit in _DEGREES:
@@ -272,7 +248,7 @@ def _energy(axis: Axis, signal_type: str) -> tuple[EnergyAxis, SpectrumSignal, l
     notes = []
     signal: SpectrumSignal
     said = signal_type.upper()
-    unit = _clean(axis.units).lower()
+    unit = plain_unit(axis.units).lower()
     if said.startswith("EELS") or "loss" in axis.name.lower():
         signal = "EELS"
     elif said.startswith("EDS"):

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from mrcfile.dtypes import HEADER_DTYPE
 
-from chemtomo.data import to_nanometre
 from chemtomo.errors import ReadError
 from chemtomo.io.description import described, load, series_entries
 from chemtomo.io.found import Found
 from chemtomo.io.mrc_extended import ByteOrder, ExtendedHeader, read_extended
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX
+from chemtomo.io.pixel_size import pixel_size
 from chemtomo.io.tilts import mdoc_beside
 
 __all__ = ["SERIES_LABEL", "find", "read_stack", "recognises"]
@@ -68,17 +68,17 @@ def find(path: Path) -> list[Found]:
         When the file is no MRC file, truncated, or of complex numbers.
     """
     header = _read_header(path)
-    pixel_size, notes = header.pixel_size_nm, [*header.notes]
-    if pixel_size is None or pixel_size == _UNSET_PIXEL_NM:
+    size, notes = header.pixel_size_nm, [*header.notes]
+    if size is None or size == _UNSET_PIXEL_NM:
         mdoc = mdoc_beside(path)
         others = {
             mdoc.path.name if mdoc is not None else "": mdoc.pixel_size_nm if mdoc is not None else None,
             "the extended header": header.extended.pixel_size_nm,
         }
         for name, other in others.items():
-            if other is not None and other != pixel_size:
+            if other is not None and other != size:
                 notes.append(f"the pixel size of {other:g} nm is that of {name}; the header has none of use")
-                pixel_size = other
+                size = other
                 break
     said = _parse_label(header.labels)
     attributes: dict[str, Any] = {}
@@ -90,7 +90,7 @@ def find(path: Path) -> list[Found]:
         data=_read_data(path, header),
         kind="stack",
         tilts_deg=header.extended.tilts_deg,
-        pixel_size_nm=pixel_size,
+        pixel_size_nm=size,
         signal=kind if kind in ("counts", "intensity") else None,
         named=False,
         notes=tuple(notes),
@@ -170,7 +170,7 @@ def _read_header(path: Path) -> _Header:
         notes.append("no 'MAP' mark in the header; read as MRC because the sizes agree")
     if size > expected:
         notes.append(f"{size - expected} bytes after the data are not used")
-    pixel_size, pixel_notes = _pixel_size(raw)
+    size_nm, pixel_notes = _pixel_size(raw)
     labels = tuple(
         bytes(text).decode("ascii", "replace").strip("\0 ")
         for text in raw["label"][: max(0, min(10, int(raw["nlabl"])))]
@@ -179,7 +179,7 @@ def _read_header(path: Path) -> _Header:
         file.seek(_HEADER_BYTES)
         extended = file.read(min(int(raw["nsymbt"]), _LARGEST_EXTENDED))
     found = read_extended(raw, extended, shape[0], order)
-    return _Header(shape, dtype, offset, pixel_size, found, labels, (*notes, *pixel_notes))
+    return _Header(shape, dtype, offset, size_nm, found, labels, (*notes, *pixel_notes))
 
 
 def _plausible(head: bytes) -> tuple[Any, ByteOrder]:
@@ -209,17 +209,11 @@ def _imod_unsigned(raw: Any, order: ByteOrder) -> bool:
 def _pixel_size(raw: Any) -> tuple[float | None, list[str]]:
     """Return the pixel size in nanometres, or None, and what had to be assumed."""
     sizes = []
-    for axis, count in (("x", "mx"), ("y", "my")):
+    for axis, count in (("y", "my"), ("x", "mx")):
         length, pixels = float(raw["cella"][axis]), int(raw[count])
-        sizes.append(length / pixels if pixels > 0 and math.isfinite(length) else 0.0)
-    if sizes[0] <= 0:
-        return None, []
-    # The header holds float32: six digits give back the number that was meant.
-    found = float(f"{to_nanometre(sizes[0], 'angstrom'):.6g}")
-    if abs(sizes[1] / sizes[0] - 1) > 1e-3:
-        other = to_nanometre(sizes[1], "angstrom")
-        return found, [f"pixels of {found:g} x {other:.6g} nm (x, y) in the header; {found:g} nm is used"]
-    return found, []
+        # The header holds float32: six digits give back the number that was meant.
+        sizes.append(float(f"{length / pixels:.6g}") if pixels > 0 else math.nan)
+    return pixel_size((sizes[0], "A"), (sizes[1], "A"))
 
 
 def _read_data(path: Path, header: _Header) -> npt.NDArray[Any]:

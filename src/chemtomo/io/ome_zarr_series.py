@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from chemtomo.data.units import to_nanometre
-from chemtomo.errors import DataError, NoTiltSeriesError, ReadError
+from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io import restore
 from chemtomo.io.axes import channel_stacks
 from chemtomo.io.found import Found
+from chemtomo.io.pixel_size import pixel_size
 
 __all__ = ["find", "holds_tilt_series", "holds_zarr", "recognises"]
 
@@ -109,7 +109,7 @@ def _channels(image: Any, path: Path, *, many: bool) -> list[Found]:
         multiscale = attributes["multiscales"][0]
         # In 0.4 and later an axis is an object; before, it was its name.
         axes = [one if isinstance(one, str) else one["name"] for one in multiscale["axes"]]
-        units = [None if isinstance(one, str) else one.get("unit") for one in multiscale["axes"]]
+        units = ["" if isinstance(one, str) else str(one.get("unit") or "") for one in multiscale["axes"]]
         dataset = multiscale["datasets"][0]
         array = image[dataset["path"]]
         scale = _scale(multiscale, dataset, len(axes))
@@ -119,7 +119,7 @@ def _channels(image: Any, path: Path, *, many: bool) -> list[Found]:
             f"{path}: found no image description ({error}); expected an OME-Zarr image"
         ) from error
     stacks = channel_stacks(_values(array, path), axes, path)
-    pixel_size, notes = _pixel_size(scale, units)
+    size, notes = pixel_size((scale[-2], units[-2]), (scale[-1], units[-1]))
     # The folder of an image is NAME.zarr or NAME.ome.zarr.
     stem = path.name.split(".")[0]
     found = []
@@ -133,9 +133,9 @@ def _channels(image: Any, path: Path, *, many: bool) -> list[Found]:
                 name=name,
                 data=stack if len(stack) > 1 else stack[0],
                 kind="stack" if len(stack) > 1 else "image",
-                pixel_size_nm=pixel_size,
+                pixel_size_nm=size,
                 named=named or many or len(stacks) > 1,
-                notes=notes,
+                notes=tuple(notes),
             )
         )
     return found
@@ -163,15 +163,3 @@ def _scale(multiscale: Any, dataset: Any, axes: int) -> list[float]:
             if one.get("type") == "scale":
                 scale = [size * float(factor) for size, factor in zip(scale, one["scale"], strict=True)]
     return scale
-
-
-def _pixel_size(scale: list[float], units: list[str | None]) -> tuple[float | None, tuple[str, ...]]:
-    size, unit = scale[-1], units[-1]
-    if not (math.isfinite(size) and size > 0):
-        return None, ()
-    if unit is None:
-        return None, (f"the pixel size {size:g} has no unit and is not used",)
-    try:
-        return float(f"{to_nanometre(size, unit):.6g}"), ()
-    except DataError:
-        return None, (f"the pixel size has the unit {unit!r}, which is no length",)

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from chemtomo.data import Volume, to_nanometre
+from chemtomo.data import Volume
 from chemtomo.errors import ChemTomoError, ReadError
 from chemtomo.io.description import KEY, VOLUME, check_version, from_text, load, restore_volume
 from chemtomo.io.hdf5_heaps import check_heaps
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX, is_zarr, output_format
+from chemtomo.io.pixel_size import pixel_size
 from chemtomo.io.restore import tiff_description
 from chemtomo.io.writers.emd import GROUP, SCALARS
 
@@ -163,7 +164,7 @@ def _read_zarr(path: Path) -> Volume:
         check_version(described, str(path))
         return restore_volume(described, data, str(path))
     scale = [float(value) for value in transforms["scale"][-3:]]
-    size = to_nanometre(scale[0], axes[-3].get("unit", "nanometer"))
+    size = _voxel_size(scale[0], axes[-3].get("unit", "nanometer"))
     place = [float(value) for value in transforms.get("translation", [0.0] * len(names))[-3:]]
     if len(labels) != len(data) or None in labels:
         labels = _numbered(path, len(data))
@@ -203,7 +204,7 @@ def _read_tiff(path: Path) -> Volume:
     return restore_volume(
         {
             "names": _numbered(path, len(data)),
-            "voxel_size_nm": to_nanometre(
+            "voxel_size_nm": _voxel_size(
                 float(pixels.get("PhysicalSizeX", 1.0)), pixels.get("PhysicalSizeXUnit", "nm")
             ),
         },
@@ -247,8 +248,8 @@ def _read_emd(path: Path) -> Volume:
         if KEY in group:
             return restore_volume(from_text(group[KEY][()], str(path)), data, str(path))
         dim = np.asarray(group["dim1"][:2], np.float64).ravel()
-        unit = _decode(group["dim1"].attrs.get("units", b"[n_m]")).strip("[]").replace("_", "")
-    size = to_nanometre(float(dim[1] - dim[0]), unit) if dim.size > 1 else 1.0
+        unit = _decode(group["dim1"].attrs.get("units", b"[n_m]"))
+    size = _voxel_size(float(dim[1] - dim[0]), unit) if dim.size > 1 else 1.0
     return restore_volume({"names": list(arrays), "voxel_size_nm": size}, data, str(path))
 
 
@@ -321,6 +322,12 @@ def _read_one_mrc(path: Path) -> Volume:
 
     data, size = read_stack(path)
     return Volume(np.asarray(data, np.float32)[np.newaxis], (path.stem,), voxel_size_nm=size)
+
+
+def _voxel_size(size: float, unit: str) -> float:
+    """Return the edge of a voxel in nanometres; 1 where the file says none, or no length."""
+    found, _ = pixel_size((size, unit), (size, unit))
+    return 1.0 if found is None else found
 
 
 def _check_size(path: Path, shape: tuple[int, ...], dtype: Any, file: Path) -> None:

@@ -135,6 +135,8 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
             f"Install it with 'pip install {error.name}'"
         ) from error
     several = sum(1 for one in signals if np.ndim(one["data"]) >= 2) > 1
+    if how.module == "bruker":
+        bruker.correct_pixel_width(signals)
     found = []
     for signal in signals:
         if how.module == "digitalmicrograph":

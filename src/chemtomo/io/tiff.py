@@ -1,8 +1,8 @@
 """TIFF files: plain stacks of pages, those of ImageJ, and OME-TIFF.
 
-ImageJ and OME say the pixel size and, OME only, the names of channels. The axis of the tilts is the one
-beside ``y``, ``x`` and the channels that is longer than 1: TIFF has none of its own, and programs write
-tilts as slices, times or plain pages. What `chemtomo.io.write` wrote is restored from its annotation.
+Pixel sizes are those of `chemtomo.io.tiff_calibration`; OME has the names of channels. The axis of the tilts
+is the one beside ``y``, ``x`` and the channels that is longer than 1: TIFF has none of its own, and programs
+write tilts as slices, times or plain pages. What `chemtomo.io.write` wrote is restored from its annotation.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from chemtomo.data import to_nanometre
-from chemtomo.errors import DataError, NoTiltSeriesError, ReadError
+from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io import restore
 from chemtomo.io.axes import channel_stacks
 from chemtomo.io.found import Found
 from chemtomo.io.library import quietly
+from chemtomo.io.tiff_calibration import ome_images, tiff_pixel_size
 
 __all__ = ["find", "recognises"]
 
@@ -27,9 +26,7 @@ _MAP_FROM_BYTES = 512 << 20
 # More than any codec of TIFF shrinks anything, which bounds what a small file can claim to hold.
 _LARGEST_COMPRESSION = 2000
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_CENTIMETRE = 3
 _MOST_WARNINGS = 3
-_LARGEST_PIXEL_NM = 1e4
 
 
 def recognises(head: bytes) -> bool:
@@ -72,8 +69,8 @@ def _find(path: Path) -> list[Found]:
         if restored is not None:
             return restored
         images = _images(file, path)
-        pixel_size, notes = _pixel_size(file)
-        ome = _ome(file)
+        pixel_size, notes = tiff_pixel_size(file)
+        ome = ome_images(file)
     found: list[Found] = []
     for index, (axes, data) in enumerate(images):
         said = ome[index] if index < len(ome) else {}
@@ -89,8 +86,10 @@ def _require_values(images: Any, path: Path) -> None:
             raise NoTiltSeriesError(f"{path}: found values of the type {series.dtype}; expected real numbers")
         if "S" in series.axes:
             raise NoTiltSeriesError(f"{path}: found an image in colours; expected grey values")
+        # Pixels of fewer bits than a byte are packed in the file.
+        stored = series.nbytes * min(1.0, series.keyframe.bitspersample / (8 * series.dtype.itemsize))
         if series.nbytes > size * _LARGEST_COMPRESSION or (
-            series.keyframe.compression == 1 and series.nbytes > size and not series.is_multifile
+            series.keyframe.compression == 1 and stored > size and not series.is_multifile
         ):
             raise ReadError(
                 f"{path}: truncated: found {size} bytes; expected at least {series.nbytes} for "
@@ -117,8 +116,10 @@ def _images(file: Any, path: Path) -> list[tuple[str, Any]]:
 def _values(series: Any, path: Path, index: int) -> Any:
     """Return the values of a series: read, mapped, or to be read page by page."""
     if series.nbytes < _MAP_FROM_BYTES:
-        return series.asarray()
-    if series.dataoffset is not None and series.dtype.isnative:
+        values = series.asarray()
+        return values.astype(np.uint8) if values.dtype.kind == "b" else values
+    dtype = np.dtype(np.uint8) if series.dtype.kind == "b" else series.dtype
+    if series.dataoffset is not None and series.dtype.isnative and series.dtype.kind != "b":
         return np.memmap(path, series.dtype, "r", series.dataoffset, series.shape)
     import dask.array
     from dask.delayed import delayed
@@ -126,7 +127,7 @@ def _values(series: Any, path: Path, index: int) -> Any:
     height, width = series.shape[-2:]
     pages = [
         dask.array.from_delayed(
-            delayed(_read_page)(path, index, page, (height, width)), (1, height, width), series.dtype
+            delayed(_read_page)(path, index, page, (height, width)), (1, height, width), dtype
         )
         for page in range(math.prod(series.shape[:-2]))
     ]
@@ -138,7 +139,8 @@ def _read_page(path: Path, index: int, page: int, shape: tuple[int, int]) -> Any
 
     try:
         with tifffile.TiffFile(path) as file:
-            return file.series[index].asarray(key=page).reshape(1, *shape)
+            values = file.series[index].asarray(key=page).reshape(1, *shape)
+            return values.astype(np.uint8) if values.dtype.kind == "b" else values
     except Exception as error:
         # Nearly anything, when the file is damaged or another one by now.
         raise ReadError(
@@ -177,55 +179,7 @@ def _channels(
                 kind="stack" if len(stack) > 1 else "image",
                 pixel_size_nm=said.get("pixel_size_nm", pixel_size),
                 named=named or channels > 1 or many,
-                notes=notes,
+                notes=said["notes"] if "pixel_size_nm" in said else notes,
             )
         )
-    return found
-
-
-def _pixel_size(file: Any) -> tuple[float | None, tuple[str, ...]]:
-    """Return the pixel size that ImageJ or the resolution of the first page says."""
-    page = file.pages[0]
-    resolution = page.tags.get("XResolution")
-    if resolution is None:
-        return None, ()
-    numerator, denominator = resolution.value
-    if numerator <= 0 or denominator <= 0:
-        return None, ()
-    size = denominator / numerator
-    unit = (file.imagej_metadata or {}).get("unit")
-    if unit:
-        # ImageJ writes the micro sign as an escape.
-        unit = str(unit).replace("\\u00B5", "µ").replace("micron", "µm")
-        try:
-            return float(f"{to_nanometre(size, unit):.6g}"), ()
-        except DataError:
-            return None, (f"the pixel size has the unit {unit!r}, which is no length",)
-    if page.resolutionunit == _CENTIMETRE:
-        found = float(f"{to_nanometre(size, 'cm'):.6g}")
-        # Larger pixels are those of a printer.
-        return (found, ()) if found < _LARGEST_PIXEL_NM else (None, ())
-    return None, ()
-
-
-def _ome(file: Any) -> list[dict[str, Any]]:
-    """Return names and pixel size of every image that an OME-TIFF file describes."""
-    if not file.is_ome or not file.ome_metadata:
-        return []
-    root = ET.fromstring(file.ome_metadata)
-    namespace = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
-    found = []
-    for image in root.iter(f"{namespace}Image"):
-        pixels = image.find(f"{namespace}Pixels")
-        if pixels is None:
-            continue
-        one: dict[str, Any] = {
-            "name": image.get("Name"),
-            "channels": [channel.get("Name") for channel in pixels.iter(f"{namespace}Channel")],
-        }
-        size = float(pixels.get("PhysicalSizeX", "0"))
-        if size > 0 and math.isfinite(size):
-            unit = pixels.get("PhysicalSizeXUnit", "µm")
-            one["pixel_size_nm"] = float(f"{to_nanometre(size, unit):.6g}")
-        found.append(one)
     return found
