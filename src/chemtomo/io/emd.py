@@ -23,6 +23,7 @@ from chemtomo.io import restore
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, to_found
 from chemtomo.io.lazy import lazy_hdf5
+from chemtomo.io.tilt_axis import axis_in_text, from_imod, wrapped
 
 __all__ = ["find", "is_emd"]
 
@@ -30,6 +31,9 @@ _TOMVIZ = "data/tomography"
 _SCALARS = "tomviz_scalars"
 _ARRAYS = ("data", "datacube", "counted_datacube", "realslice")
 _LONGEST_AXIS = 1 << 20
+# Groups of the NCEM with what the microscope recorded.
+_METADATA = ("microscope", "acquisition", "comments")
+_AXES = {"y": 0.0, "x": 90.0}
 # What tomviz calls an array that nobody named.
 _NO_NAMES = {"", "data", "datacube", "tomography", "imagescalars", "scalars", "realslice"}
 
@@ -58,14 +62,15 @@ def find(path: Path) -> list[Found]:
             if restored is not None:
                 return restored
             for labelled in _arrays(path, group):
-                shapes.append(tuple(labelled.data.shape))
+                named = ", ".join(repr(one.name) for one in labelled.axes)
+                shapes.append(f"{tuple(labelled.data.shape)} with the axes {named}")
                 if _is_volume(labelled):
                     continue
                 one = to_found(labelled)
                 if one is not None:
                     found.append(_of_tomviz(one) if _is_tomviz(group) else one)
     if not found:
-        what = ", ".join(str(shape) for shape in shapes) or "no EMD group"
+        what = ", ".join(shapes) or "no EMD group"
         raise NoTiltSeriesError(
             f"{path}: found {what}; expected a tilt series, an image or a spectrum image with its axes"
         )
@@ -112,7 +117,13 @@ def _arrays(path: Path, group: Any) -> Iterator[Labelled]:
         own = group.name.rsplit("/", 1)[-1]
     named = own.lower() not in _NO_NAMES
     axes = tuple(_axis(group, index, size) for index, size in enumerate(dataset.shape))
-    first = Labelled(name=own if named else path.stem, named=named, data=lazy_hdf5(path, dataset), axes=axes)
+    first = Labelled(
+        name=own if named else path.stem,
+        named=named,
+        data=lazy_hdf5(path, dataset),
+        axes=axes,
+        axis_angle_deg=_axis_angle(group, dataset),
+    )
     yield first
     scalars = group.get(_SCALARS)
     for key in scalars if scalars is not None else ():
@@ -134,9 +145,27 @@ def _axis(group: Any, index: int, size: int) -> Axis:
     if values.size < 1:
         return Axis(name, size, units=units)
     step = float(values[1] - values[0]) if values.size > 1 else 1.0
-    # The first two values stand for all of an even axis.
-    listed = values if values.size == size else None
+    # In version 1.0 the first two values stand for all of an even axis. Of other numbers, the tilts matter.
+    listed = None if values.size == 2 else values
     return Axis(name, size, step, float(values[0]), units, listed)
+
+
+def _axis_angle(group: Any, dataset: Any) -> float | None:
+    """Return the tilt axis that an attribute of the data, its group or the file says.
+
+    It is the name of an image axis, or an angle as IMOD has it. The first row is the top one.
+    """
+    for place in (dataset, group, group.file, *(group.file.get(one) for one in _METADATA)):
+        for key, value in () if place is None else place.attrs.items():
+            text = _text(value)
+            if key.strip().lower().replace("_", " ") in ("tilt axis", "tilt axis direction") and text:
+                named = _AXES.get(text.lower())
+                if named is not None:
+                    return named
+            said = axis_in_text(f"{key} = {text}")
+            if said is not None:
+                return from_imod(said, bottom_row_first=False)
+    return None
 
 
 def _is_volume(labelled: Labelled) -> bool:
@@ -149,7 +178,10 @@ def _of_tomviz(one: Found) -> Found:
     if one.kind != "stack":
         return one
     note = "written by tomviz, which has the tilt axis parallel to x: rows and columns are exchanged"
-    return one.replace(data=one.data.transpose(0, 2, 1), notes=(*one.notes, note))
+    attributes = dict(one.attributes)
+    if "axis_angle_deg" in attributes:
+        attributes["axis_angle_deg"] = wrapped(90.0 - attributes["axis_angle_deg"])
+    return one.replace(data=one.data.transpose(0, 2, 1), notes=(*one.notes, note), attributes=attributes)
 
 
 def _text(value: Any) -> str:

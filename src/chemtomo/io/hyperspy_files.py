@@ -34,6 +34,11 @@ _TILTS = (
     "Acquisition_instrument.TEM.Stage.tilt_series_alpha",
     "Acquisition_instrument.TEM.Stage.tilt_alpha",
     "Acquisition_instrument.SEM.Stage.tilt_alpha",
+    # Before HyperSpy 1.6, and before 0.8.
+    "Acquisition_instrument.TEM.tilt_stage",
+    "Acquisition_instrument.SEM.tilt_stage",
+    "TEM.tilt_stage",
+    "SEM.tilt_stage",
     "Tomography._tilts",
     "Tomography.tilts",
 )
@@ -170,11 +175,11 @@ def _labelled(path: Path, name: str, group: Any, zarr: bool) -> Labelled:
             or lookup(metadata, "Acquisition_instrument.SEM.beam_energy")
         ),
     )
-    return dataclasses.replace(labelled, tilts_deg=_tilts(metadata, array.shape))
+    return dataclasses.replace(labelled, tilts_deg=_tilts(metadata))
 
 
-def _tilts(metadata: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
-    """Return the tilts that the metadata say: one for each index of an axis, else a single one."""
+def _tilts(metadata: Mapping[str, Any]) -> Any:
+    """Return the tilts that the metadata say: a list of them, else a single one."""
     for place in _TILTS:
         said = lookup(metadata, place)
         values = lookup(said, "data") if isinstance(said, Mapping) else said
@@ -184,7 +189,7 @@ def _tilts(metadata: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
             tilts = np.squeeze(np.asarray(values, dtype=np.float64))
         except (TypeError, ValueError):
             continue
-        if tilts.ndim == 0 or (tilts.ndim == 1 and tilts.size in shape):
+        if tilts.ndim <= 1 and tilts.size:
             return tilts if tilts.ndim else float(tilts)
     return None
 

@@ -18,18 +18,26 @@ import numpy.typing as npt
 from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal
 from chemtomo.data.colours import is_structural
 from chemtomo.errors import ReadError
+from chemtomo.io.angles import AngleUnit
 from chemtomo.io.elements import element_of
 from chemtomo.io.found import Found
 from chemtomo.io.pixel_size import pixel_size, plain_unit
 
 __all__ = ["Axis", "Labelled", "lookup", "map_kind", "number", "to_found"]
 
-_Role = Literal["tilt", "energy", "extra", "space"]
+_Role = Literal["tilt", "energy", "extra", "space", "other"]
 
 _DEGREES = {"deg", "degs", "degree", "degrees", "°", "º"}
 _RADIANS = {"rad": 1.0, "radian": 1.0, "radians": 1.0, "mrad": 1e-3}
 _KEV = {"ev": 1e-3, "kev": 1.0}
 _TILT_NAMES = {"tilt", "tilts", "tilt angle", "angle", "angles", "alpha", "theta", "tilt axis", "stage tilt"}
+# Of the stage: not that of the beam, and not the angles into which electrons are scattered.
+_SAYS_TILT = re.compile(r"(?<![a-z])tilts?(?![a-z])", re.IGNORECASE)
+_OTHER_TILT = re.compile(r"beam|scatter|azimuth|beta|detector", re.IGNORECASE)
+# What libraries call an axis that nobody named.
+_NO_NAME = re.compile(
+    r"(?:|z|n|i|axis|index|dim|stack|image|images|projections?|frames?|series|unnamed)[ _-]*\d*"
+)
 _EXTRA_NAMES = {"detector", "detectors", "segment", "frame", "frames", "time", "scan", "repeat"}
 _ORDER = {"y": 0, "height": 0, "row": 0, "x": 1, "width": 1, "column": 1}
 _LARGEST_IMAGE = 1 << 28
@@ -62,7 +70,8 @@ class Labelled:
     """An array with its axes and what else the file says.
 
     `tilts_deg` are the tilts from elsewhere than the axes: one number, or one for each index of the tilt
-    axis; they take precedence. `quantity` is the file's word for what the values are.
+    axis; they take precedence where they are as many. `quantity` is the file's word for what the values are.
+    `axis_angle_deg` is where the tilt axis is in the images, see `chemtomo.data.TiltSeries`.
     """
 
     name: str
@@ -76,6 +85,7 @@ class Labelled:
     detectors: tuple[str, ...] = ()
     beam_energy_keV: float | None = None
     notes: tuple[str, ...] = ()
+    axis_angle_deg: float | None = None
 
 
 def to_found(given: Labelled) -> Found | None:
@@ -96,7 +106,7 @@ def to_found(given: Labelled) -> Found | None:
     given = _without_single_axes(given)
     roles = _roles(given)
     spaces = [index for index, role in enumerate(roles) if role == "space"]
-    if len(spaces) != 2 or roles.count("tilt") > 1 or roles.count("energy") > 1:
+    if "other" in roles or len(spaces) != 2 or roles.count("tilt") > 1 or roles.count("energy") > 1:
         return None
     notes = list(given.notes)
     data, axes = given.data, list(given.axes)
@@ -111,12 +121,15 @@ def to_found(given: Labelled) -> Found | None:
     y, x = (axis for axis, role in zip(axes, roles, strict=True) if role == "space")
     _require_bearable(given.name, axes, roles)
     size, size_notes = pixel_size((y.scale, y.units), (x.scale, x.units))
-    tilts, tilt_notes = _tilts(given, axes[0] if roles[0] == "tilt" else None)
+    tilts, unit, misfit, tilt_notes = _tilts(given, axes[0] if roles[0] == "tilt" else None)
     notes += [*size_notes, *tilt_notes]
     common: dict[str, Any] = {
         "name": given.name,
         "data": data,
         "tilts_deg": tilts,
+        "tilt_unit": unit,
+        "tilts_misfit": misfit,
+        "attributes": {} if given.axis_angle_deg is None else {"axis_angle_deg": given.axis_angle_deg},
         "pixel_size_nm": size,
         "elements": given.elements,
         "detectors": given.detectors,
@@ -175,13 +188,27 @@ def _without_single_axes(given: Labelled) -> Labelled:
 
 def _role(axis: Axis) -> _Role:
     unit, name = plain_unit(axis.units).lower(), axis.name.strip().lower()
-    if unit in _DEGREES or unit in _RADIANS or name in _TILT_NAMES:
+    if _is_tilt(name, unit):
         return "tilt"
+    if unit in _DEGREES or unit in _RADIANS:
+        return "other"
     if unit in _KEV or "energy" in name:
         return "energy"
     if name in _EXTRA_NAMES:
         return "extra"
     return "space"
+
+
+def _is_tilt(name: str, unit: str) -> bool:
+    """Tell whether an axis is that of the tilts of the stage, by its name; without one, by degrees."""
+    if _OTHER_TILT.search(name):
+        return False
+    if _SAYS_TILT.search(name.replace("_", " ")):
+        return True
+    if name in _TILT_NAMES:
+        # Angles in thousandths of a radian are those of scattering.
+        return unit != "mrad"
+    return unit in _DEGREES and _NO_NAME.fullmatch(name) is not None
 
 
 def _roles(given: Labelled) -> list[_Role]:
@@ -222,26 +249,47 @@ def _require_bearable(name: str, axes: Sequence[Axis], roles: Sequence[_Role]) -
             raise ReadError(f"{name!r} has {axis.size} values along {role}; expected at most {bounds[role]}")
 
 
-def _tilts(given: Labelled, axis: Axis | None) -> tuple[float | npt.NDArray[np.float64] | None, list[str]]:
-    """Return tilts in degrees, from what the file says apart from its axes before the axis itself."""
+_Tilts = float | npt.NDArray[np.float64] | None
+
+
+def _tilts(given: Labelled, axis: Axis | None) -> tuple[_Tilts, AngleUnit | None, int | None, list[str]]:
+    """Return tilts in degrees, their unit in the file, how many do not fit, and what was assumed.
+
+    What the file says apart from its axes comes before the axis itself.
+    """
     said = None if given.tilts_deg is None else np.asarray(given.tilts_deg, dtype=np.float64)
     if axis is None:
-        if said is not None and said.ndim == 0 and np.isfinite(said):
-            return float(said), []
-        return None, []
+        if said is not None and said.size == 1 and np.isfinite(said).all():
+            return float(said.reshape(())), None, None, []
+        return None, None, None, []
     if said is not None and said.shape == (axis.size,) and np.isfinite(said).all():
-        return said, []
+        return said, None, None, []
+    wrong = said.size if said is not None and said.ndim == 1 and said.size != axis.size else None
+    if axis.values is not None and axis.values.size != axis.size:
+        return None, None, axis.values.size, []
     unit = plain_unit(axis.units).lower()
+    name = axis.name.strip().lower()
+    notes = [] if wrong is None else [f"{wrong} tilts in the metadata are not used; those of the axis are"]
     if unit in _RADIANS:
-        return np.rad2deg(axis.positions() * _RADIANS[unit]), []
+        return np.rad2deg(axis.positions() * _RADIANS[unit]), "rad", None, notes
     if unit in _DEGREES:
-        return axis.positions(), []
-    if axis.name.strip().lower() in _TILT_NAMES and axis.values is not None:
-        return axis.positions(), [f"the axis {axis.name!r} has no unit; taken for degrees"]
-    if axis.name.strip().lower() in _TILT_NAMES and (axis.scale != 1 or axis.offset != 0):
-        return axis.positions(), [f"the axis {axis.name!r} has no unit; taken for degrees"]
+        return axis.positions(), "deg", None, notes
+    if _is_tilt(name, unit) and (axis.values is not None or axis.scale != 1 or axis.offset != 0):
+        return (
+            axis.positions(),
+            None,
+            None,
+            [*notes, f"the axis {axis.name!r} has no unit; taken for degrees"],
+        )
+    if wrong is not None:
+        return None, None, wrong, []
     what = f" in {axis.units}" if axis.units.strip() else ""
-    return None, [f"the first axis of the stack is {axis.name!r}{what}: the file does not say the tilts"]
+    return (
+        None,
+        None,
+        None,
+        [f"the first axis of the stack is {axis.name!r}{what}: the file does not say the tilts"],
+    )
 
 
 def _energy(axis: Axis, signal_type: str) -> tuple[EnergyAxis, SpectrumSignal, list[str]]:
@@ -260,6 +308,8 @@ def _energy(axis: Axis, signal_type: str) -> tuple[EnergyAxis, SpectrumSignal, l
         unit = "ev" if signal == "EELS" else "kev"
         notes.append(f"the unit of the energies is {axis.units!r}; taken for {unit.replace('ev', 'eV')}")
     positions = axis.positions()
+    if positions.size != axis.size:
+        raise ReadError(f"found {positions.size} energies; expected {axis.size}, one for each channel")
     step = axis.scale if axis.values is None or positions.size < 2 else float(positions[1] - positions[0])
     if positions.size > 2 and np.abs(np.diff(positions) - step).max() > 1e-3 * abs(step):
         raise ReadError("the energies are not evenly spaced; expected a constant step")

@@ -21,6 +21,7 @@ from chemtomo.io.found import Found
 from chemtomo.io.mrc_extended import ByteOrder, ExtendedHeader, read_extended
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX
 from chemtomo.io.pixel_size import pixel_size
+from chemtomo.io.tilt_axis import axis_in_text, from_imod, is_aligned
 from chemtomo.io.tilts import mdoc_beside
 
 __all__ = ["SERIES_LABEL", "find", "read_stack", "recognises"]
@@ -68,6 +69,11 @@ def find(path: Path) -> list[Found]:
         When the file is no MRC file, truncated, or of complex numbers.
     """
     header = _read_header(path)
+    if header.extended.tiles > 1:
+        raise ReadError(
+            f"{path}: found a montage, {header.extended.tiles} tiles at a tilt (piece coordinates); expected "
+            "one image a tilt. Blend the tiles first, for example with IMOD's blendmont"
+        )
     size, notes = header.pixel_size_nm, [*header.notes]
     if size is None or size == _UNSET_PIXEL_NM:
         mdoc = mdoc_beside(path)
@@ -84,6 +90,9 @@ def find(path: Path) -> list[Found]:
     attributes: dict[str, Any] = {}
     if "axis_position_px" in said:
         attributes["axis_position_px"] = float(said["axis_position_px"])
+    axis = None if is_aligned(path) else _axis_angle(header)
+    if axis is not None:
+        attributes["axis_angle_deg"] = axis
     kind: Any = said.get("kind")
     found = Found(
         name=path.stem,
@@ -97,6 +106,18 @@ def find(path: Path) -> list[Found]:
         attributes=attributes,
     )
     return [_with_description(found, path) if SERIES_LABEL in " ".join(header.labels) else found]
+
+
+def _axis_angle(header: _Header) -> float | None:
+    """Return the tilt axis that a title of the header says, or else the extended header."""
+    titles = (said for label in header.labels if (said := axis_in_text(label)) is not None)
+    angle = next(titles, None)
+    if angle is None:
+        angle = header.extended.axis_angle_deg
+        # As IMOD's program `header` does.
+        if angle is not None and header.labels and header.labels[0].startswith("Fei "):
+            angle = -angle
+    return None if angle is None else from_imod(angle, bottom_row_first=True)
 
 
 def _with_description(found: Found, path: Path) -> Found:

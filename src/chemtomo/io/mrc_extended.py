@@ -31,6 +31,7 @@ ByteOrder = Literal["<", ">"]
 
 _FEI_RECORD_FLOATS = 32
 _FEI_RECORDS = 1024
+_FEI_TILT_AXIS = 10
 _FEI_PIXEL_SIZE = 11
 # What every bit of `nreal` stands for in SerialEM's header, in bytes a section.
 _SERIALEM_BYTES = (2, 6, 4, 2, 2, 4, 2, 4, 2, 4, 2)
@@ -47,10 +48,16 @@ class ExtendedHeader:
         In degrees; None where it has none.
     pixel_size_nm : float or None
         None where it says none.
+    axis_angle_deg : float or None
+        Angle of the tilt axis from the vertical, counterclockwise; None where it is not said, or zero.
+    tiles : int
+        How many sections of one tilt are at different places: more than one in a montage.
     """
 
     tilts_deg: npt.NDArray[np.float64] | None = None
     pixel_size_nm: float | None = None
+    axis_angle_deg: float | None = None
+    tiles: int = 1
 
 
 def read_extended(raw: Any, extended: bytes, sections: int, order: ByteOrder) -> ExtendedHeader:
@@ -74,11 +81,11 @@ def read_extended(raw: Any, extended: bytes, sections: int, order: ByteOrder) ->
     if code in (b"FEI1", b"FEI2"):
         return _fei(code, extended, sections)
     if code == b"SERI":
-        return ExtendedHeader(_serialem(extended, sections, integers, reals, order))
+        return _serialem_header(extended, sections, integers, reals, order)
     if code not in (b"", b"AGAR") or not extended:
         return ExtendedHeader()
     if code == b"" and _is_serialem(integers, reals):
-        return ExtendedHeader(_serialem(extended, sections, integers, reals, order))
+        return _serialem_header(extended, sections, integers, reals, order)
     old_fei = code == b"" and len(extended) == 4 * _FEI_RECORD_FLOATS * _FEI_RECORDS
     if old_fei and (integers, reals) in ((0, 0), (0, _FEI_RECORD_FLOATS)):
         return _old_fei(extended, sections, order)
@@ -94,14 +101,22 @@ def _fei(code: bytes, extended: bytes, sections: int) -> ExtendedHeader:
         return ExtendedHeader()
     records = np.frombuffer(extended, np.uint8, size * sections).reshape(sections, size)
     fields = np.ascontiguousarray(records[:, : dtype.itemsize]).view(dtype)[:, 0]
-    return ExtendedHeader(_tilts(fields["Alpha tilt"]), _from_metre(float(fields["Pixel size X"][0])))
+    return ExtendedHeader(
+        _tilts(fields["Alpha tilt"]),
+        _from_metre(float(fields["Pixel size X"][0])),
+        _axis(float(fields["Tilt axis angle"][0])),
+    )
 
 
 def _old_fei(extended: bytes, sections: int, order: ByteOrder) -> ExtendedHeader:
     if sections > _FEI_RECORDS:
         return ExtendedHeader()
     floats = np.frombuffer(extended, np.dtype("f4").newbyteorder(order)).reshape(_FEI_RECORDS, -1)[:sections]
-    return ExtendedHeader(_tilts(floats[:, 0]), _from_metre(float(floats[0, _FEI_PIXEL_SIZE])))
+    return ExtendedHeader(
+        _tilts(floats[:, 0]),
+        _from_metre(float(floats[0, _FEI_PIXEL_SIZE])),
+        _axis(float(floats[0, _FEI_TILT_AXIS])),
+    )
 
 
 def _is_serialem(size: int, flags: int) -> bool:
@@ -121,6 +136,20 @@ def _serialem(
     hundredths = np.ascontiguousarray(records[:, :2]).view(np.dtype("i2").newbyteorder(order))[:, 0]
     # Divided, as they were multiplied: 0.01 has no exact float.
     return _tilts(hundredths / 100)
+
+
+def _serialem_header(
+    extended: bytes, sections: int, size: int, flags: int, order: ByteOrder
+) -> ExtendedHeader:
+    tilts = _serialem(extended, sections, size, flags, order)
+    if tilts is None or not flags & 2 or size < 8:
+        return ExtendedHeader(tilts)
+    records = np.frombuffer(extended, np.uint8, size * sections).reshape(sections, size)
+    places = np.ascontiguousarray(records[:, 2:6]).view(np.dtype("u2").newbyteorder(order))
+    found: dict[float, set[tuple[int, ...]]] = {}
+    for tilt, place in zip(tilts, places, strict=True):
+        found.setdefault(float(tilt), set()).add(tuple(int(one) for one in place))
+    return ExtendedHeader(tilts, tiles=max(len(one) for one in found.values()))
 
 
 def _agard(
@@ -145,6 +174,10 @@ def _tilts(found: npt.NDArray[Any]) -> npt.NDArray[np.float64] | None:
     if tilts.size > 1 and not tilts.any():
         return None
     return tilts
+
+
+def _axis(angle: float) -> float | None:
+    return angle if np.isfinite(angle) and 0 < abs(angle) <= _LARGEST_TILT else None
 
 
 def _from_metre(size: float) -> float | None:

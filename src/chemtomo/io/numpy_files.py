@@ -2,7 +2,8 @@
 
 An NPY file is a stack ``(tilt, y, x)``, an image ``(y, x)``, or several stacks ``(channel, tilt, y, x)``.
 In an NPZ file every array of two or three axes is one, named by its key. ``tilts_deg``, ``tilts`` or
-``angles`` are the tilts in degrees, and ``pixel_size_nm`` is the edge of a pixel.
+``angles`` are the tilts in degrees, ``tilts_rad`` or ``angles_rad`` in radians, and ``pixel_size_nm`` is the
+edge of a pixel.
 
 Objects (pickles) are refused: they could run any program.
 """
@@ -19,11 +20,19 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io.angles import AngleUnit, as_degrees
 from chemtomo.io.found import Found
 
 __all__ = ["find_npy", "find_npz", "recognises_npy", "recognises_npz"]
 
-_TILT_KEYS = ("tilts_deg", "tilts", "angles")
+_TILT_KEYS: dict[str, AngleUnit | None] = {
+    "tilts_deg": "deg",
+    "angles_deg": "deg",
+    "tilts_rad": "rad",
+    "angles_rad": "rad",
+    "tilts": None,
+    "angles": None,
+}
 _PIXEL_KEY = "pixel_size_nm"
 _MAP_FROM_BYTES = 512 << 20
 _LARGEST_HEADER = 10_000
@@ -87,7 +96,8 @@ def find_npz(path: Path) -> list[Found]:
             key = info.filename.removesuffix(".npy")
             if key != info.filename:
                 arrays[key] = _member(archive, info, f"{path}: {key}")
-    tilts = next((arrays.pop(key) for key in _TILT_KEYS if key in arrays), None)
+    key_of_tilts = next((key for key in _TILT_KEYS if key in arrays), "")
+    tilts = arrays.pop(key_of_tilts, None)
     pixel_size = _number(arrays.pop(_PIXEL_KEY, None), f"{path}: {_PIXEL_KEY}")
     stacks = {key: array for key, array in arrays.items() if array.ndim in (2, 3)}
     if not stacks:
@@ -104,7 +114,8 @@ def find_npz(path: Path) -> list[Found]:
                     f"{path}: found tilts of shape {tilts.shape}; "
                     f"expected {array.shape[0]}, one for each projection of {key!r}"
                 )
-            one = one.replace(tilts_deg=tilts)
+            unit = _TILT_KEYS[key_of_tilts]
+            one = one.replace(tilts_deg=as_degrees(np.asarray(tilts, np.float64), unit), tilt_unit=unit)
         found.append(one)
     return found
 

@@ -16,7 +16,7 @@ from chemtomo.io.expand import Source
 from chemtomo.io.found import Found
 from chemtomo.io.frames import average_frames, frame_runs
 from chemtomo.io.mdoc import read_mdoc
-from chemtomo.io.tilt_axis import from_imod
+from chemtomo.io.tilt_axis import from_imod, is_aligned
 from chemtomo.io.tilts import GivenTilts, in_unit, mdoc_beside, stack_tilts
 
 __all__ = ["Piece", "common_axis", "piece_of", "with_borrowed_tilts"]
@@ -108,7 +108,7 @@ def _unit_only(given: GivenTilts | None) -> GivenTilts | None:
 
 def _with_axis(source: Source, found: Found) -> Found:
     """Add the tilt axis that the ``.mdoc`` file says, unless the file itself says one."""
-    if "axis_angle_deg" in found.attributes:
+    if "axis_angle_deg" in found.attributes or is_aligned(source.path):
         return found
     mdoc = mdoc_beside(source.path) if source.mdoc is None else read_mdoc(source.mdoc)
     angle = None if mdoc is None else mdoc.axis_angle_deg

@@ -25,7 +25,8 @@ from chemtomo.io.library import quietly
 
 __all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find"]
 
-_ALPHA = "Stage.tilt_alpha"
+# The second is that of HyperSpy before 1.6.
+_ALPHA = ("Stage.tilt_alpha", "tilt_stage")
 # Images rather than spectra, and bytes of a value by the number of its type, in TIA.
 _TIA_IMAGES = 0x4122
 _TIA_BYTES = {1: 1, 2: 2, 3: 4, 4: 1, 5: 2, 6: 4, 7: 4, 8: 8, 9: 8, 10: 16}
@@ -267,11 +268,11 @@ def _stage_tilts(signal: Mapping[str, Any], shape: tuple[int, ...]) -> float | n
         # Of the last dimension, which is the first of the array.
         values = lookup(recorded, "2.Data")
         units = str(lookup(recorded, "2.Units") or "")
-        if isinstance(values, Mapping) and len(values) == shape[0] and not units.strip().startswith("s"):
-            found = [number(values.get(str(index), values.get(index))) for index in range(shape[0])]
+        if isinstance(values, Mapping) and values and not units.strip().startswith("s"):
+            found = [number(values.get(str(index), values.get(index))) for index in range(len(values))]
             if all(one is not None for one in found):
                 return np.array(found, dtype=np.float64)
-    return number(_mapped(signal, _ALPHA))
+    return next((one for name in _ALPHA if (one := number(_mapped(signal, name))) is not None), None)
 
 
 def _mapped(signal: Mapping[str, Any], destination: str) -> Any:

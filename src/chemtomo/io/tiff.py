@@ -19,6 +19,7 @@ from chemtomo.io.axes import channel_stacks
 from chemtomo.io.found import Found
 from chemtomo.io.library import quietly
 from chemtomo.io.tiff_calibration import ome_images, tiff_pixel_size
+from chemtomo.io.tilt_axis import axis_in_text, from_imod
 
 __all__ = ["find", "recognises"]
 
@@ -71,11 +72,19 @@ def _find(path: Path) -> list[Found]:
         images = _images(file, path)
         pixel_size, notes = tiff_pixel_size(file)
         ome = ome_images(file)
+        axis = axis_in_text(_description(file))
     found: list[Found] = []
     for index, (axes, data) in enumerate(images):
         said = ome[index] if index < len(ome) else {}
         found += _channels(path, axes, data, said, pixel_size, notes, many=len(images) > 1)
+    if axis is not None:
+        said = {"axis_angle_deg": from_imod(axis, bottom_row_first=False)}
+        found = [one.replace(attributes={**one.attributes, **said}) for one in found]
     return found
+
+
+def _description(file: Any) -> str:
+    return str(getattr(file.pages[0], "description", "") or "")
 
 
 def _require_values(images: Any, path: Path) -> None:

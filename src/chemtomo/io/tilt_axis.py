@@ -14,8 +14,9 @@ The half turn keeps the sense of the axis, and so the handedness of the volume.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-__all__ = ["axis_in_text", "from_imod", "wrapped"]
+__all__ = ["axis_in_text", "from_imod", "is_aligned", "wrapped"]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 _SAID = re.compile(
@@ -43,6 +44,11 @@ def from_imod(angle_deg: float, *, bottom_row_first: bool) -> float:
         Whether the first row of the array is the lowest of the image, as in MRC files.
     """
     return wrapped(-angle_deg if bottom_row_first else angle_deg + 180)
+
+
+def is_aligned(path: Path) -> bool:
+    """Tell by the name whether IMOD aligned a stack: its titles still say where the tilt axis once was."""
+    return path.suffix.lower() == ".ali" or path.stem.lower().endswith("_ali")
 
 
 def wrapped(angle_deg: float) -> float:

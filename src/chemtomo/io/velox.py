@@ -41,6 +41,7 @@ class _Recorded:
     dataset: Any
     metadata: Mapping[str, Any]
     tilts_deg: npt.NDArray[np.float64] | None
+    misfit: int | None = None
 
     @property
     def scan_area(self) -> Any:
@@ -102,7 +103,9 @@ def _recorded(group: Any) -> Iterator[_Recorded]:
             alphas += [number(lookup(one, "Stage.AlphaTilt")) for one in rest]
         known = [one for one in alphas if one is not None]
         tilts = np.rad2deg(np.array(known)) if len(known) == len(alphas) else None
-        yield _Recorded(key, dataset, first, tilts)
+        recorded = frames.shape[1] if frames.ndim == 2 else 1
+        misfit = recorded if dataset.ndim == 3 and recorded not in (1, dataset.shape[2]) else None
+        yield _Recorded(key, dataset, first, tilts, misfit)
 
 
 def _metadata(dataset: Any, frame: int) -> Mapping[str, Any]:
@@ -175,6 +178,7 @@ def _image(
         tilt = None if tilts is None else float(tilts.mean())
     else:
         data, what, tilt = stack, "stack", None
+        tilts = None if one.misfit is not None else tilts
         if tilts is not None and tilts.size == 1:
             tilts = np.full(frames, tilts[0])
         if tilts is not None and np.ptp(tilts) < 1e-3:
@@ -185,6 +189,8 @@ def _image(
         data=data,
         kind=what,
         tilts_deg=tilts if what == "stack" else tilt,
+        tilt_unit="rad",
+        tilts_misfit=one.misfit if what == "stack" else None,
         pixel_size_nm=size,
         signal=kind,
         elements=(symbol,) if (symbol := element_of(name)) else (),
