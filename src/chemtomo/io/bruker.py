@@ -109,7 +109,9 @@ def _decode(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> np
 
     try:
         check_spectra(path, shape)
-        signals, _ = quietly(lambda: file_reader(str(path), select_type="spectrum_image"), "rsciio")
+        signals, _ = quietly(
+            lambda: file_reader(str(path), select_type="spectrum_image"), "rsciio", wait=False
+        )
     except ReadError:
         raise
     except OSError as error:

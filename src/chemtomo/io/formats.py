@@ -17,10 +17,13 @@ from chemtomo.errors import ReadError
 from chemtomo.io import hdf5, hyperspy_files, mrc, numpy_files, ome_zarr_series, rosetta, tiff
 from chemtomo.io.archive import ARCHIVE_SUFFIX
 from chemtomo.io.found import Found
+from chemtomo.io.library import quietly
 
 __all__ = ["FORMATS", "TiltSeriesFormat", "find", "format_of", "readable_suffixes"]
 
 _HEAD_BYTES = 1024
+# Of what a library says, which may say it of every page.
+_MOST_WARNINGS = 5
 MDOC_SUFFIX = ".mdoc"
 
 
@@ -128,7 +131,7 @@ def _guarded(one: TiltSeriesFormat, path: Path) -> list[Found]:
     The one place for it: a damaged file makes libraries raise nearly anything.
     """
     try:
-        found = one.find(path)
+        found, notes = quietly(lambda: one.find(path))
     except ReadError as error:
         if str(path) in str(error):
             raise
@@ -146,4 +149,4 @@ def _guarded(one: TiltSeriesFormat, path: Path) -> list[Found]:
         ) from error
     if not found:
         raise ReadError(f"{path}: found no image in it; expected a tilt series, as {one.name}")
-    return found
+    return [each.replace(notes=(*each.notes, *notes[:_MOST_WARNINGS])) for each in found] if notes else found

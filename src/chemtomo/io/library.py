@@ -2,59 +2,93 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
 from typing import TypeVar
 
-__all__ = ["quietly"]
+__all__ = ["LIBRARIES", "quietly"]
+
+LIBRARIES = ("dask", "h5py", "hyperspy", "mrcfile", "numba", "numcodecs", "rsciio", "tifffile", "zarr")
+"""The packages that read files for us; their loggers have these names, and those below."""
 
 _Result = TypeVar("_Result")
 _LONGEST = 200
-# The list of warnings belongs to the whole process: one thread after the other.
+_OURS = ("chemtomo", "napari_chemtomo")
+# Warnings and handlers of messages belong to the whole process: one thread after the other.
 _ALONE = threading.RLock()
 
 
-def quietly(function: Callable[[], _Result], logger: str) -> tuple[_Result, tuple[str, ...]]:
-    """Call `function`, and return its result with what the library warned of meanwhile.
+def quietly(
+    function: Callable[[], _Result], library: str = "", *, wait: bool = True
+) -> tuple[_Result, tuple[str, ...]]:
+    """Call `function`, and return its result with what libraries warned of meanwhile.
+
+    Nothing that they say is printed: neither messages to their loggers, whoever listens to these, nor
+    warnings, nor what is printed to standard output. A warning that this program itself causes is passed on.
 
     Parameters
     ----------
     function : callable
         Without arguments.
-    logger : str
-        Name of the library's logger. Its messages are collected, and not printed.
+    library : str
+        Who is named before a warning whose place belongs to none of `LIBRARIES`.
+    wait : bool
+        Whether to wait for another thread that does the same. Values that are read when they are needed
+        must not: the other thread may be waiting for them. It keeps the messages of this one too.
     """
-    with _ALONE:
-        return _quietly(function, logger)
-
-
-def _quietly(function: Callable[[], _Result], logger: str) -> tuple[_Result, tuple[str, ...]]:
-    kept = _Collector()
-    log = logging.getLogger(logger)
-    propagate = log.propagate
-    log.addHandler(kept)
-    log.propagate = False
+    if not _ALONE.acquire(blocking=wait):
+        return function(), ()
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            result = function()
+        return _alone(function, library)
     finally:
-        log.removeHandler(kept)
-        log.propagate = propagate
-    said = [str(one.message) for one in caught if not issubclass(one.category, DeprecationWarning)]
-    notes = (" ".join(text.split())[:_LONGEST] for text in (*said, *kept.messages))
-    return result, tuple(dict.fromkeys(f"{logger}: {text}" for text in notes))
+        _ALONE.release()
 
 
-class _Collector(logging.Handler):
-    """Keeps messages instead of writing them."""
+def _alone(function: Callable[[], _Result], library: str) -> tuple[_Result, tuple[str, ...]]:
+    said: list[str] = []
+    with _messages_kept(said), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with contextlib.redirect_stdout(io.StringIO()):
+            result = function()
+    for one in caught:
+        if _package(one.filename, _OURS):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    warned = [
+        f"{_package(one.filename, LIBRARIES) or library or 'a library'}: {one.message}"
+        for one in caught
+        if not _package(one.filename, _OURS) and not issubclass(one.category, DeprecationWarning)
+    ]
+    return result, tuple(dict.fromkeys(" ".join(text.split())[:_LONGEST] for text in (*warned, *said)))
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the message of `record`."""
-        self.messages.append(record.getMessage())
+def _package(file: str, names: tuple[str, ...]) -> str:
+    """Return which of some packages a file belongs to; nothing for none."""
+    return next((part for part in reversed(PurePath(file).parts[:-1]) if part in names), "")
+
+
+@contextlib.contextmanager
+def _messages_kept(said: list[str]) -> Iterator[None]:
+    """Keep the messages of libraries from all handlers: also of those that they set up meanwhile.
+
+    A handler of our own beside theirs would not do: RosettaSciIO prints to standard output as soon as it
+    is imported.
+    """
+    hand_on = logging.Logger.callHandlers
+
+    def keep(logger: logging.Logger, record: logging.LogRecord) -> None:
+        library = record.name.partition(".")[0]
+        if library not in LIBRARIES:
+            hand_on(logger, record)
+        elif record.levelno >= logging.WARNING:
+            said.append(f"{library}: {record.getMessage()}")
+
+    logging.Logger.callHandlers = keep  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        logging.Logger.callHandlers = hand_on  # type: ignore[method-assign]

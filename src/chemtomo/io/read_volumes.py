@@ -13,6 +13,7 @@ from chemtomo.data import Volume
 from chemtomo.errors import ChemTomoError, ReadError
 from chemtomo.io.description import KEY, VOLUME, check_version, from_text, load, restore_volume
 from chemtomo.io.hdf5_heaps import check_heaps
+from chemtomo.io.library import quietly
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX, is_zarr, output_format
 from chemtomo.io.pixel_size import pixel_size
 from chemtomo.io.restore import tiff_description
@@ -39,7 +40,7 @@ def read_volume(path: str | PathLike[str]) -> Volume:
     path = Path(path)
     reader = _reader(path)
     try:
-        return reader(path)
+        return quietly(lambda: reader(path))[0]
     except ChemTomoError:
         raise
     except MemoryError as error:
@@ -63,7 +64,7 @@ def is_volume(path: str | PathLike[str], *, ours: bool = False) -> bool:
     """
     path = Path(path)
     try:
-        described = _described(path)
+        described, _ = quietly(lambda: _described(path))
         if ours:
             return described is not None and described.get("kind") == VOLUME and "names" in described
         if described is not None:
