@@ -3,6 +3,7 @@
 #   make setup        system libraries, .venv, the package and its tools
 #   make demo         simulate, reconstruct, show
 #   make test         the tests            (make test ARGS="-k projector")
+#   make upgrade      install the newest releases, test them, and renew constraints.txt
 #   make lint         style, types, import contracts
 #   make bench        the benchmarks       (make bench ARGS="projector")
 #   make docs         the documentation, into site/
@@ -12,29 +13,44 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Releases that the tests have passed with. CONSTRAINTS= takes the newest that pyproject.toml allows.
+CONSTRAINTS ?= constraints.txt
+PIP_INSTALL = $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+# How many tests run at a time; 0 runs them in one process, as a debugger needs it.
+JOBS ?= 2
 
 export QT_API := pyqt6
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench docs screenshots clean
+.PHONY: help setup demo test upgrade lint bench docs screenshots clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml tools/system-libraries
+$(VENV)/.installed: pyproject.toml tools/system-libraries $(CONSTRAINTS)
 	sh tools/system-libraries $(PYTHON)
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[all]" --group dev
+	$(PIP_INSTALL) --editable ".[all]" --group dev
 	touch $@
 
 demo: setup
 	$(BIN)/chemtomo demo $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadscope $(ARGS)
+
+upgrade:
+	sh tools/system-libraries $(PYTHON)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[all]" --group dev
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadscope $(ARGS)
+	$(BIN)/python tools/constraints.py > constraints.txt.new
+	mv constraints.txt.new constraints.txt
+	touch $(VENV)/.installed
 
 lint: setup
 	$(BIN)/ruff check .

@@ -11,6 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 os.environ.setdefault("QT_API", "pyqt6")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests that run beside each other share the processor: each takes its part of it, and no more.
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    for name in ("POCL_MAX_PTHREAD_COUNT", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, threads)
 if (
     sys.platform == "linux"
     and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

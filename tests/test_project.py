@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import typer
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import chemtomo
 from chemtomo.cli import app
@@ -112,3 +114,25 @@ def test_the_readme_shows_make_targets_that_are_there():
     for page in PAGES:
         shown = re.findall(r"^make ([\w-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(shown) <= targets, page.name
+
+
+def test_constraints_are_plain_and_allowed(project):
+    """Only names and releases: no host, no path, no hash. And only releases that the package allows."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = dict(line.split("==") for line in lines)
+    assert len(pinned) == len(lines) > 100
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line) for line in lines)
+    everything = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = [one for group in everything["dependency-groups"].values() for one in group]
+    for text in [*project["dependencies"], *project["optional-dependencies"]["all"], *groups]:
+        if isinstance(text, str):
+            wanted = Requirement(text)
+            name = canonicalize_name(wanted.name)
+            assert name in pinned or name == "astra-toolbox", f"constraints.txt does not know {name}"
+            assert name not in pinned or wanted.specifier.contains(pinned[name]), f"{name}=={pinned[name]}"
+
+
+def test_set_up_and_checks_use_the_constraints():
+    assert "--constraint" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert 'CONSTRAINTS: ""' in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert "CHEMTOMO_DATA=" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
