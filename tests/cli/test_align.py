@@ -100,3 +100,46 @@ def test_no_alignment_to_reconstruct_with(
     other.write_text('{"version": 1}')
     assert main(["reconstruct", str(folder), "--alignment", str(other), "-o", str(tmp_path / "v.zarr")]) == 1
     assert f"{other}: found no reference, tilts_deg, matrices" in capsys.readouterr().err
+
+
+@pytest.fixture
+def axis_along_x(tmp_path: Path) -> Path:
+    """A recording with the tilt axis along x, and the .mdoc that says so."""
+    recording = particles(
+        shape=(40, 40), tilts_deg=TILTS, misalignment=Misalignment(shifts_px=0.0), counts=2.0, seed=1
+    )
+    turned = recording.series.replace(data=recording.series.values().transpose(0, 2, 1))
+    (path,) = write_dataset(Dataset((turned,)), tmp_path)
+    sections = "".join(f"[ZValue = {n}]\nTiltAngle = {tilt}\n" for n, tilt in enumerate(TILTS))
+    path.with_name(f"{path.name}.mdoc").write_text(f"[T = Tilt axis angle = -90.0, binning = 1]\n{sections}")
+    return path
+
+
+def test_the_tilt_axis_that_the_file_says_is_where_the_search_begins(
+    axis_along_x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["align", str(axis_along_x), "--method", "none", "--json"]
+    assert main(command) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["axis_near_deg"], report["axis_near_from"]) == (90, "file")
+    assert report["axis_angle_deg"] == pytest.approx(90, abs=2)
+    assert main([*command[:-1], "--save", str(axis_along_x.with_suffix(".json"))]) == 0
+    assert "Tilt axis looked for near 90 degrees from y, as the file says" in capsys.readouterr().out
+
+
+def test_an_axis_that_is_given_wins(axis_along_x: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for near in (0, 40):
+        assert main(["align", str(axis_along_x), "--method", "none", "--axis-near", str(near), "--json"]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert (report["axis_near_deg"], report["axis_near_from"]) == (near, "parameter")
+        assert abs(report["axis_angle_deg"] - near) <= 17
+    axis_along_x.with_name(f"{axis_along_x.name}.mdoc").unlink()
+    assert main(["align", str(axis_along_x), "--method", "none", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["axis_near_from"] == "default"
+
+
+def test_info_shows_the_tilt_axis(axis_along_x: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(axis_along_x), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["series"][0]["axis_angle_deg"] == 90
+    assert main(["info", str(axis_along_x)]) == 0
+    assert "tilt axis" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from chemtomo.cli import progress
 from chemtomo.data import Dataset, EnergyAxis, TiltSeries, Volume
@@ -359,3 +360,23 @@ def test_an_abort_ends_with_130_and_writes_nothing(run, files, tmp_path, monkeyp
     assert status == 130
     assert one_line(err) == "Error: interrupted"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tilts_from_names_and_their_unit(tmp_path, run):
+    for tilt in (-40, 5, 35):
+        tifffile.imwrite(tmp_path / f"{tilt}.tif", np.full((4, 5), tilt, np.float32))
+    status, _, err = run("info", tmp_path)
+    assert status == 1
+    assert "--tilts names" in one_line(err)
+    (series,) = json.loads(run("info", tmp_path, "--tilts", "names", "--json")[1])["series"]
+    assert series["tilts_deg"] == [-40, 5, 35]
+    assert any("-40.tif -40, 5.tif 5, 35.tif 35" in note for note in series["notes"])
+    arguments = ("info", tmp_path, "--tilts", "-0.5:0.5:3", "--json", "--tilts-unit")
+    (series,) = json.loads(run(*arguments, "rad")[1])["series"]
+    assert series["tilts_deg"] == pytest.approx(np.rad2deg([-0.5, 0, 0.5]))
+    assert run(*arguments, "grad")[0] == 2
+
+
+def test_every_command_that_reads_tilts_knows_their_unit(run):
+    for command in ("info", "convert", "maps", "prepare", "align", "reconstruct"):
+        assert "--tilts-unit" in run(command, "--help")[1]
