@@ -7,12 +7,16 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from chemtomo.errors import ChemTomoError
+from chemtomo.errors import ChemTomoError, NoTiltsError
 
 if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
     from napari.types import LayerDataTuple
 
-__all__ = ["get_reader"]
+    from chemtomo.io.tilts import TiltsArgument
+
+__all__ = ["get_reader", "read_layers"]
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
@@ -32,26 +36,54 @@ def get_reader(path: Paths) -> Callable[[Paths], list[LayerDataTuple]] | None:
 
 
 def _read(path: Paths) -> list[LayerDataTuple]:
-    """Read one or several files, or a folder of them: tilt series and spectra, one layer each."""
+    """Read one or several files, or a folder of them: tilt series and spectra, one layer each.
+
+    Where no file says the tilts, a dialog asks for them once napari has shown its message.
+    """
     from napari import current_viewer
 
+    viewer = current_viewer()
+    try:
+        return read_layers(path, beside=viewer.layers if viewer is not None else ())
+    except NoTiltsError as error:
+        if viewer is not None:
+            _soon(partial(_ask_for_tilts, viewer, path, error))
+        raise
+    except ChemTomoError as error:
+        if viewer is not None:
+            _show_soon(str(error))
+        raise
+
+
+def read_layers(
+    path: Paths, *, tilts: TiltsArgument = None, beside: Sequence[Layer] = ()
+) -> list[LayerDataTuple]:
+    """Return the layers of files, with colours that go with those of the layers `beside` them.
+
+    Parameters
+    ----------
+    path : path or sequence of paths
+        Files or folders, see `chemtomo.read`.
+    tilts : path, str or sequence of float, optional
+        Tilts in place of those of the files.
+    beside : sequence of Layer
+        What is in the viewer already.
+
+    Raises
+    ------
+    ReadError
+        As `chemtomo.read`.
+    """
     from chemtomo.data import Dataset
     from chemtomo.io import assemble_spectra, contents
     from napari_chemtomo.layers import dataset_layers
     from napari_chemtomo.spectra_layers import spectra_layer
 
-    viewer = current_viewer()
-    try:
-        found = contents(path)
-        layers = [spectra_layer(one) for one in assemble_spectra(found.spectra)]
-        if found.series:
-            beside = viewer.layers if viewer is not None else ()
-            layers += dataset_layers(Dataset(found.series), beside=beside)
-        return layers
-    except ChemTomoError as error:
-        if viewer is not None:
-            _show_soon(str(error))
-        raise
+    found = contents(path, tilts=tilts)
+    layers = [spectra_layer(one) for one in assemble_spectra(found.spectra, tilts=tilts)]
+    if found.series:
+        layers += dataset_layers(Dataset(found.series), beside=beside)
+    return layers
 
 
 def _read_volumes(path: Paths) -> list[LayerDataTuple]:
@@ -63,9 +95,20 @@ def _read_volumes(path: Paths) -> list[LayerDataTuple]:
     return [layer for one in paths for layer in volume_layers(read_volume(one))]
 
 
+def _ask_for_tilts(viewer: Viewer, path: Paths, error: NoTiltsError) -> None:
+    from napari_chemtomo.widgets.tilts_of_files import TiltsOfFilesDialog
+
+    TiltsOfFilesDialog(viewer, path, error).open()
+
+
 def _show_soon(message: str) -> None:
     """Show what went wrong after, and so on top of, napari's own message, which does not say it."""
     from napari.utils.notifications import show_error
+
+    _soon(partial(show_error, message))
+
+
+def _soon(function: Callable[[], object]) -> None:
     from qtpy.QtCore import QTimer
 
-    QTimer.singleShot(0, partial(show_error, message))
+    QTimer.singleShot(0, function)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtWidgets import QApplication
 from tests.spectra.conftest import make_specimen, write_spectra
 
 from chemtomo.data import Dataset, TiltSeries, Volume
@@ -14,6 +15,7 @@ from napari_chemtomo.layers import to_dataset
 from napari_chemtomo.reader import get_reader
 from napari_chemtomo.sample_data import simulated_series
 from napari_chemtomo.spectra_layers import to_spectra
+from napari_chemtomo.widgets.tilts_of_files import TiltsOfFilesDialog
 
 
 def test_files_opened_one_by_one_become_a_dataset(viewer, dataset, tmp_path):
@@ -181,3 +183,51 @@ def test_the_specimens_that_are_not_aligned_open_with_their_maps(viewer, name):
 
 def test_the_sample_data_need_no_viewer():
     assert len(simulated_series()) == 4
+
+
+@pytest.fixture
+def files_without_tilts(tmp_path):
+    """One image a tilt; the values are the tilts in the names."""
+    for tilt in (-40, -5, 0, 35):
+        tifffile.imwrite(tmp_path / f"{tilt}.tif", np.full((4, 5), tilt, np.float32))
+    return tmp_path
+
+
+def asked(viewer, folder, qtbot):
+    """Open files that do not say their tilts, and return the dialog that asks for them."""
+    with pytest.raises(ReadError, match="no tilt"):
+        viewer.open(str(folder), plugin="napari-chemtomo")
+    found = []
+
+    def there():
+        found[:] = [one for one in QApplication.topLevelWidgets() if isinstance(one, TiltsOfFilesDialog)]
+        return len(found) == 1
+
+    qtbot.waitUntil(there)
+    return found[0]
+
+
+def test_tilts_in_names_are_offered(viewer, files_without_tilts, qtbot):
+    dialog = asked(viewer, files_without_tilts, qtbot)
+    assert dialog.source.currentText() == "the names of the files"
+    dialog.accept()
+    (series,) = to_dataset(list(viewer.layers))
+    assert series.tilts_deg.tolist() == series.values()[:, 0, 0].tolist() == [-40, -5, 0, 35]
+
+
+def test_tilts_are_asked_for_where_names_say_none(viewer, files_without_tilts, qtbot, notifications):
+    for number, path in enumerate(sorted(files_without_tilts.iterdir())):
+        path.rename(path.with_name(f"image_{number}.tif"))
+    dialog = asked(viewer, files_without_tilts, qtbot)
+    assert dialog.source.currentText() == "first tilt and step"
+    dialog.source.setCurrentText("a file of tilts")
+    dialog.file.setText(str(files_without_tilts / "none.tlt"))
+    dialog.accept()
+    assert any("none.tlt" in message for message in notifications.messages)
+    assert not viewer.layers
+    dialog.source.setCurrentText("first tilt and step")
+    dialog.first.set(10.0)
+    dialog.step.set(5.0)
+    dialog.accept()
+    (series,) = to_dataset(list(viewer.layers))
+    assert series.tilts_deg.tolist() == [10, 15, 20, 25]
