@@ -16,7 +16,6 @@ import chemtomo
 from chemtomo.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = sorted((ROOT / "src").rglob("*.py"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -81,12 +80,6 @@ def test_the_core_imports_neither_napari_nor_qt_nor_a_device_nor_slow_libraries(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"import chemtomo also imports {done.stderr}"
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_file_has_two_subjects(path):
-    """About 400 lines are enough for one."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 450
 
 
 def test_the_readme_shows_files_that_are_there():

@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from chemtomo.version import VERSION
 
 if TYPE_CHECKING:
     from chemtomo.data import Alignment, Dataset, SpectrumSeries, TiltSeries, Volume
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from chemtomo.pipeline.prepare import PrepareRecipe, prepare
     from chemtomo.samples import phantom
 
-try:
-    __version__ = version("napari-chemtomo")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0+unknown"
+__version__ = VERSION
 
 __all__ = [
     "Alignment",

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from chemtomo.align import aligned_view
-from chemtomo.data import Alignment, TiltSeries
+from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.errors import DataError
+from napari_chemtomo.appearance import image_opacities
 from napari_chemtomo.layers import (
     ALIGNED_SUFFIX,
     METADATA_KEY,
+    colours_beside,
     is_tilt_series,
     metadata_of,
     series_layer,
@@ -36,6 +38,7 @@ __all__ = [
     "aligned_of",
     "append_alignment",
     "current_alignment",
+    "dataset_layers",
     "history",
     "is_aligned",
     "preview_alignment",
@@ -43,6 +46,20 @@ __all__ = [
     "show_alignment",
     "show_recorded",
 ]
+
+
+def dataset_layers(dataset: Dataset, beside: Sequence[Layer] = ()) -> list[LayerDataTuple]:
+    """Return one layer a series, with colours that go with those of the layers `beside` them.
+
+    A series that has an alignment is shown aligned.
+    """
+    before = [layer.name for layer in beside if is_tilt_series(layer)]
+    opacities = image_opacities([*before, *dataset.names])[len(before) :]
+    colours = colours_beside(dataset.names, beside)
+    return [
+        (series_layer if series.alignment is None else aligned_layer)(series, colour, opacity)
+        for series, colour, opacity in zip(dataset, colours, opacities, strict=True)
+    ]
 
 
 def is_aligned(layer: Layer) -> bool:

@@ -1,10 +1,12 @@
-"""Show a volume in a napari window of its own."""
+"""Show a volume in a napari window of its own: ``python -m napari_chemtomo.demo VOLUME``."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from chemtomo.data import Volume
+from chemtomo.io import read_volume
 from napari_chemtomo.layers import volume_layers
 
 if TYPE_CHECKING:
@@ -32,3 +34,7 @@ def show(volume: Volume) -> None:
 
     add_volume(napari.Viewer(title="ChemTomo", show_welcome_screen=False), volume)
     napari.run()
+
+
+if __name__ == "__main__":
+    show(read_volume(sys.argv[1]))

@@ -31,7 +31,6 @@ __all__ = [
     "PREPARED_SUFFIX",
     "channel_name",
     "colours_beside",
-    "dataset_layers",
     "is_stack",
     "is_tilt_series",
     "is_volume",
@@ -137,22 +136,6 @@ def series_layer(series: TiltSeries, colour: str | Colormap, opacity: float = 1.
         },
         "image",
     )
-
-
-def dataset_layers(dataset: Dataset, beside: Sequence[Layer] = ()) -> list[LayerDataTuple]:
-    """Return one layer a series, with colours that go with those of the layers `beside` them.
-
-    A series that has an alignment is shown aligned.
-    """
-    from napari_chemtomo.aligned_layers import aligned_layer  # builds on this module
-
-    before = [layer.name for layer in beside if is_tilt_series(layer)]
-    opacities = image_opacities([*before, *dataset.names])[len(before) :]
-    colours = colours_beside(dataset.names, beside)
-    return [
-        (series_layer if series.alignment is None else aligned_layer)(series, colour, opacity)
-        for series, colour, opacity in zip(dataset, colours, opacities, strict=True)
-    ]
 
 
 def colours_beside(names: Sequence[str], beside: Sequence[Layer]) -> tuple[str, ...]:

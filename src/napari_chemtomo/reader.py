@@ -76,7 +76,7 @@ def read_layers(
     """
     from chemtomo.data import Dataset
     from chemtomo.io import assemble_spectra, contents
-    from napari_chemtomo.layers import dataset_layers
+    from napari_chemtomo.aligned_layers import dataset_layers
     from napari_chemtomo.spectra_layers import spectra_layer
 
     found = contents(path, tilts=tilts)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chemtomo.align import auto
+from chemtomo.align import auto, automatic
 from chemtomo.errors import DataError
 from chemtomo.samples import Misalignment, alignment_error, particles
 
@@ -18,12 +18,6 @@ def made():
         dose=500,
         pedestal=0.1,
     )
-
-
-def module():
-    import importlib
-
-    return importlib.import_module("chemtomo.align.auto")
 
 
 def test_one_call_aligns(made):
@@ -63,7 +57,7 @@ def test_an_estimator_that_fails_is_left_out_and_named(made, monkeypatch):
     def broken(series, alignment):
         raise DataError("no mass")
 
-    monkeypatch.setitem(module()._COARSE, "center_of_mass", broken)
+    monkeypatch.setitem(automatic._COARSE, "center_of_mass", broken)
     found = auto(made.series)
     assert found.provenance[-1]["noise over signal"]["center_of_mass"] == "failed: no mass"
     assert alignment_error(made.truth, found, made.positions).rms_px < 0.2

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from chemtomo.align import center_of_mass, com_path, max_image, set_axis, sum_minimum
-from chemtomo.align.quick import filtered, quick_slices
 from chemtomo.data import TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import affine
+from chemtomo.recon.filtered_back_projection import filtered, quick_slices
 
 SHAPE = (72, 80)
 ALL = {"com_path": com_path, "max_image": max_image, "sum_minimum": sum_minimum}

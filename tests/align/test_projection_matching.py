@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chemtomo.align import auto, center_of_mass, projection_matching
-from chemtomo.align.projection_matching import disagreement, projection_matching_steps
+from chemtomo.align.matching.projection_matching import disagreement, projection_matching_steps
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import affine

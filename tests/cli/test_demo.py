@@ -1,7 +1,7 @@
 """The demo, with and without a display."""
 
+import subprocess
 import sys
-import types
 
 import pytest
 
@@ -34,12 +34,17 @@ def test_demo_without_a_display_writes_volume_and_picture(run, small_demo):
 
 def test_demo_with_a_display_opens_the_viewer(run, small_demo, monkeypatch):
     shown = []
-    viewer = types.ModuleType("napari_chemtomo.demo")
-    viewer.show = shown.append
-    monkeypatch.setitem(sys.modules, "napari_chemtomo.demo", viewer)
+
+    def viewer(command, **options):
+        shown.append((command[1:-1], read_volume(command[-1])))
+        return subprocess.CompletedProcess(command, 0, stderr="")
+
+    monkeypatch.setattr(subprocess, "run", viewer)
     monkeypatch.setenv("DISPLAY", ":7")
     assert run("demo")[0] == 0
-    assert shown[0].names == ("HAADF", "Yb", "Si", "Al")
+    ((program, volume),) = shown
+    assert program == ["-m", "napari_chemtomo.demo"]
+    assert volume.names == ("HAADF", "Yb", "Si", "Al")
     assert list(small_demo.iterdir()) == []
 
 
@@ -51,11 +56,14 @@ def test_demo_writes_where_it_is_told_and_opens_nothing(run, small_demo, monkeyp
 
 
 def test_demo_without_napari_falls_back_to_files(run, small_demo, monkeypatch):
-    monkeypatch.setitem(sys.modules, "napari_chemtomo.demo", None)
+    missing = "Traceback ...\nModuleNotFoundError: No module named 'napari'\n"
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, stderr=missing)
+    )
     monkeypatch.setenv("DISPLAY", ":7")
     status, _, err = run("demo")
     assert status == 0
-    assert "No viewer" in err
+    assert "No viewer: ModuleNotFoundError: No module named 'napari'" in err
     assert (small_demo / "demo-output" / "demo.png").exists()
 
 

@@ -12,8 +12,8 @@ from chemtomo.data import Alignment, Dataset
 from chemtomo.pipeline.align import AlignParameters
 from chemtomo.preprocess import bin_pixels
 from chemtomo.samples import Misalignment, alignment_error, particles
-from napari_chemtomo.aligned_layers import current_alignment, history, is_aligned
-from napari_chemtomo.layers import METADATA_KEY, dataset_layers, to_dataset, to_series
+from napari_chemtomo.aligned_layers import current_alignment, dataset_layers, history, is_aligned
+from napari_chemtomo.layers import METADATA_KEY, to_dataset, to_series
 
 TILTS = np.arange(-70.0, 71.0, 10.0)
 

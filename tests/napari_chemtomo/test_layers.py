@@ -12,6 +12,7 @@ from chemtomo.data import TiltSeries, Volume
 from chemtomo.data.colours import channel_colours
 from chemtomo.errors import DataError
 from napari_chemtomo import layers
+from napari_chemtomo.aligned_layers import dataset_layers
 
 
 def as_layer(layer_data):
@@ -91,7 +92,7 @@ def test_the_name_and_the_scale_of_the_layer_count(dataset):
 
 
 def test_a_dataset_comes_back_in_order(dataset):
-    back = layers.to_dataset([as_layer(one) for one in layers.dataset_layers(dataset)])
+    back = layers.to_dataset([as_layer(one) for one in dataset_layers(dataset)])
     assert back.names == ("HAADF", "Al")
 
 
@@ -125,7 +126,7 @@ def test_a_tilt_series_that_was_spoilt_is_refused(dataset):
 
 
 def test_channels_that_join_others_get_colours_that_are_free(dataset):
-    first, second = (as_layer(one) for one in layers.dataset_layers(dataset))
+    first, second = (as_layer(one) for one in dataset_layers(dataset))
     photo = Image(np.zeros((4, 5)), name="photo")
 
     (third,) = layers.colours_beside(["Si"], [first, photo, second])

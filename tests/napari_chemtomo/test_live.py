@@ -10,7 +10,7 @@ from chemtomo.pipeline import runner
 from chemtomo.pipeline.parameters import ReconstructParameters
 from chemtomo.samples import phantom
 from napari_chemtomo import worker
-from napari_chemtomo.layers import dataset_layers
+from napari_chemtomo.aligned_layers import dataset_layers
 from napari_chemtomo.live import _Frame
 
 

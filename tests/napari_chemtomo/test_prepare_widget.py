@@ -25,7 +25,8 @@ from chemtomo.pipeline.prepare_steps import (
     Median,
     SortTilts,
 )
-from napari_chemtomo.layers import dataset_layers, is_tilt_series, to_series
+from napari_chemtomo.aligned_layers import dataset_layers
+from napari_chemtomo.layers import is_tilt_series, to_series
 from napari_chemtomo.widgets import PrepareWidget, ReconstructWidget
 from napari_chemtomo.widgets import prepare as module
 from napari_chemtomo.widgets.operation_list import OperationList

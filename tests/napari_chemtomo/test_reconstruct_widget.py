@@ -9,7 +9,8 @@ from qtpy.QtCore import Qt
 
 from chemtomo.pipeline.parameters import ReconstructParameters
 from napari_chemtomo import settings, worker
-from napari_chemtomo.layers import dataset_layers, is_tilt_series
+from napari_chemtomo.aligned_layers import dataset_layers
+from napari_chemtomo.layers import is_tilt_series
 from napari_chemtomo.run import active_run
 from napari_chemtomo.widgets import ReconstructWidget
 

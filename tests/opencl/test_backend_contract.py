@@ -14,10 +14,10 @@ from chemtomo.errors import DataError
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
-from chemtomo.recon.numpy_backend import NumpyBackend
 from chemtomo.solvers import Objective
 from chemtomo.solvers.backend import Backend, DualSteps, PrimalSteps
 from chemtomo.solvers.metric import FourierMetric
+from chemtomo.solvers.numpy_backend import NumpyBackend
 
 GEOMETRY = ParallelBeam(
     [-80.2, -41, -20, 0, 15, 45, 90],

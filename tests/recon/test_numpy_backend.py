@@ -12,9 +12,9 @@ from chemtomo.errors import DataError
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
-from chemtomo.recon.numpy_backend import NumpyBackend
 from chemtomo.solvers.backend import DualSteps, PrimalSteps
 from chemtomo.solvers.metric import FourierMetric
+from chemtomo.solvers.numpy_backend import NumpyBackend
 
 GEOMETRY = ParallelBeam([-60, -25, 0, 20, 55, 80], 13, (9, 10))
 NORM = Projector(GEOMETRY, 1, 1).norm()

@@ -14,10 +14,10 @@ from chemtomo.errors import SolverError
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector, as_matrix
-from chemtomo.recon.numpy_backend import NumpyBackend
 from chemtomo.solvers.backend import DualSteps
 from chemtomo.solvers.metric import FourierMetric, periodic_grid
 from chemtomo.solvers.metric_norm import metric_norm
+from chemtomo.solvers.numpy_backend import NumpyBackend
 
 Array = npt.NDArray[np.float64]
 

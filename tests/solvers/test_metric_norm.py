@@ -12,10 +12,10 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
-from chemtomo.recon.numpy_backend import NumpyBackend
 from chemtomo.solvers.backend import DualSteps
 from chemtomo.solvers.metric import FourierMetric
 from chemtomo.solvers.metric_norm import metric_norm
+from chemtomo.solvers.numpy_backend import NumpyBackend
 
 Array = npt.NDArray[np.float64]
 

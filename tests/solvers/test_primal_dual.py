@@ -13,8 +13,8 @@ import pytest
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
-from chemtomo.recon.numpy_backend import NumpyBackend
 from chemtomo.solvers.metric_norm import metric_norm
+from chemtomo.solvers.numpy_backend import NumpyBackend
 from chemtomo.solvers.primal_dual import FastSteps, PaperSteps, PrimalDualSteps, fast_step_sizes
 
 GEOMETRY = ParallelBeam([-70, -45, -10, 15, 40, 75], 12, (8, 9), detector_axis=5.6)

@@ -1,18 +1,18 @@
 """Estimators of alignments, and the ways to combine, link and apply them."""
 
-from chemtomo.align.apply import aligned_view, apply, covered_rows
-from chemtomo.align.auto import auto
-from chemtomo.align.center_of_mass import center_of_mass, com_common_line
-from chemtomo.align.compose import compose
-from chemtomo.align.current import current, require_fitting
-from chemtomo.align.link import link, sum_of_channels
+from chemtomo.align.applying import aligned_view, apply, covered_rows
+from chemtomo.align.automatic import auto
+from chemtomo.align.composition import compose
+from chemtomo.align.linking import link, sum_of_channels
 from chemtomo.align.manual import axis_preview, nudge, set_axis
-from chemtomo.align.max_image import max_image
-from chemtomo.align.phase_correlation import phase_correlation
-from chemtomo.align.projection_matching import projection_matching
-from chemtomo.align.stackreg import stackreg
-from chemtomo.align.sum_minimum import sum_minimum
-from chemtomo.align.tilt_axis import com_path
+from chemtomo.align.matching.projection_matching import projection_matching
+from chemtomo.align.registration.center_of_mass import center_of_mass, com_common_line
+from chemtomo.align.registration.phase_correlation import phase_correlation
+from chemtomo.align.registration.stackreg import stackreg
+from chemtomo.align.starting_point import current, require_fitting
+from chemtomo.align.tilt_axis.com_path import com_path
+from chemtomo.align.tilt_axis.max_image import max_image
+from chemtomo.align.tilt_axis.sharpness import sum_minimum
 
 __all__ = [
     "aligned_view",

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.align.current import current
+from chemtomo.align.starting_point import current
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import affine

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.align.current import current
+from chemtomo.align.starting_point import current
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import ParallelBeam, affine

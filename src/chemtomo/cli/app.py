@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import typer
 
 from chemtomo.cli import align, convert, listing, maps, prepare, reconstruct, simulated
 from chemtomo.errors import ChemTomoError
+from chemtomo.version import VERSION
 
 __all__ = ["app", "main"]
 
@@ -39,7 +39,7 @@ _INTERRUPTED = 130
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(importlib.metadata.version("napari-chemtomo"))
+        typer.echo(VERSION)
         raise typer.Exit
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import os
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -139,20 +139,24 @@ def _has_display() -> bool:
 
 
 def _show_in_napari(volume: Volume) -> bool:
-    """Open the viewer and wait until it is closed; tell whether there was one."""
-    # The core does not depend on the viewer: it is looked up by name, here only.
-    try:
-        show: Callable[[Volume], None] = importlib.import_module("napari_chemtomo.demo").show
-    except ImportError as error:
-        typer.echo(f"No viewer: {error}", err=True)
-        return False
-    show(volume)
-    return True
+    """Open a viewer and wait until it is closed; tell whether there was one."""
+    from chemtomo.io import write
+
+    # A process of its own: the core knows the viewer only as a program that may be installed.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "demo.zarr"
+        write(volume, path)
+        viewer = [sys.executable, "-m", "napari_chemtomo.demo", str(path)]
+        done = subprocess.run(viewer, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        typer.echo(f"No viewer: {reason[0]}", err=True)
+    return done.returncode == 0
 
 
 def _write(volume: Volume, folder: Path, dataset: Dataset) -> None:
+    from chemtomo.cli.figure import draw
     from chemtomo.errors import WriteError
-    from chemtomo.figure import draw
     from chemtomo.io import write
 
     try:

@@ -23,7 +23,7 @@ KERNEL_FILES: dict[str, tuple[str, ...]] = {
     "total_variation": ("common", "derivatives", "total_variation"),
     "objective": ("common", "derivatives", "objective"),
     "feasible_objective": ("common", "derivatives", "objective"),
-    "metric": ("common", "derivatives", "metric"),
+    "metric": ("common", "derivatives", "fft", "metric"),
 }
 _OWN_DEFINES = {"feasible_objective": {"SCALED_DUALS": 1}}
 

@@ -1,6 +1,6 @@
 """The updates of the primal-dual iteration on a device: see `chemtomo.solvers.backend`.
 
-The same as `chemtomo.recon.numpy_backend`, in two passes over memory besides the projections.
+The same as `chemtomo.solvers.numpy_backend`, in two passes over memory besides the projections.
 """
 
 from __future__ import annotations

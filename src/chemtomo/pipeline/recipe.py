@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import chemtomo
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.pipeline.parameters import Parameters, ReconstructParameters
 from chemtomo.recon import Reconstructed
 from chemtomo.solvers import IterationRecord
+from chemtomo.version import VERSION
 
 __all__ = ["make_recipe", "make_report"]
 
@@ -33,7 +33,7 @@ def make_recipe(
         Where it was computed.
     """
     return {
-        "chemtomo": chemtomo.__version__,
+        "chemtomo": VERSION,
         "device": device,
         "inputs": [_describe(series) for series in dataset],
         "steps": [

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,8 @@ import numpy.typing as npt
 from chemtomo.data import Dataset, Volume
 from chemtomo.errors import DeviceMemoryError
 from chemtomo.opencl import DeviceInfo, choose_device
-from chemtomo.opencl.memory import Need
 from chemtomo.recon.frame import Frame
+from chemtomo.recon.method import Method
 from chemtomo.recon.settings import Settings
 from chemtomo.recon.sirt import SirtMethod
 from chemtomo.recon.slabs import OVERLAP, Slab, halves, plan_slabs
@@ -27,49 +27,9 @@ from chemtomo.solvers import Limits, Outcome, Progress, Step, iterate
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
 
-__all__ = ["Method", "Reconstructed", "SlabStep", "reconstruct"]
+__all__ = ["Reconstructed", "reconstruct"]
 
 _SHARE_OF_MEMORY = 0.7  # of what the device reports, where no budget is given: others want some too
-
-
-class SlabStep(Step, Protocol):
-    """A step on some of the slices, in the units of the data."""
-
-    @property
-    def allocated_bytes(self) -> int:
-        """Device memory in use."""
-
-    def release(self) -> None:
-        """Give the device memory back."""
-
-    def release_all_but_image(self) -> None:
-        """Give the device memory back, but for the image: only `slice` and `volume` work from now on."""
-
-
-class Method(Protocol):
-    """A method with the whole data, that makes steps for parts of it."""
-
-    overlap: bool
-    """Whether neighbouring slices depend on each other."""
-
-    def need(self, slices: int, device: DeviceInfo) -> Need:
-        """Device memory for so many slices."""
-
-    def upload(self, first: int, last: int, device: DeviceInfo, executor: Executor) -> Upload:
-        """Send the data of some slices ahead, for a `step` of the same slices."""
-
-    def step(
-        self,
-        first: int,
-        last: int,
-        device: DeviceInfo | None,
-        should_stop: Callable[[], bool] | None = None,
-        upload: Upload | None = None,
-    ) -> SlabStep:
-        """Return the step for the slices ``first <= y < last``, at its start, with data that was sent ahead.
-
-        `should_stop` is asked where that takes long; the step of a run that is stopped is never advanced.
-        """
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,7 +57,7 @@ class SirtBackend(Protocol):
 
 
 class SirtMethod:
-    """SIRT of all channels: a `chemtomo.recon.reconstruction.Method`.
+    """SIRT of all channels: a `chemtomo.recon.method.Method`.
 
     Parameters
     ----------

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.recon.method import SlabStep
 from chemtomo.recon.slabs import Slab
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from chemtomo.opencl.upload import Upload
-    from chemtomo.recon.reconstruction import SlabStep
 
 __all__ = ["Streaming"]
 

@@ -15,12 +15,12 @@ from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.memory import Need, variational_need
 from chemtomo.operators import Projector
 from chemtomo.recon.frame import Frame
-from chemtomo.recon.numpy_backend import NumpyBackend
 from chemtomo.recon.settings import Settings
 from chemtomo.recon.weights import Weights, counts_weights, paper_weights
 from chemtomo.solvers.backend import Backend
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric_norm import metric_norm
+from chemtomo.solvers.numpy_backend import NumpyBackend
 from chemtomo.solvers.primal_dual import FastSteps, PaperSteps, PrimalDualSteps, fast_step_sizes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ __all__ = ["VariationalMethod", "VariationalStep", "problem_of"]
 
 
 class VariationalMethod:
-    """TV or TGV of all channels: a `chemtomo.recon.reconstruction.Method`.
+    """TV or TGV of all channels: a `chemtomo.recon.method.Method`.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ The variables live on the device in normalised units, see `chemtomo.functionals.
 - dual: ``p`` of ``grad u - w``, ``q`` of ``sym w``, ``r`` of the projections ``T' u``, and ``s <= 0``
   of the constraint ``u >= 0`` where that is not kept by a projection.
 
-All start from zero. The NumPy backend (`chemtomo.recon.numpy_backend`) says what each method
+All start from zero. The NumPy backend (`chemtomo.solvers.numpy_backend`) says what each method
 means; the OpenCL backend does the same in two passes over memory.
 """
 

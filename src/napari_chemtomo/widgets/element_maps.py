@@ -26,8 +26,8 @@ from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline import maps
 from chemtomo.pipeline.maps import MapParameters
 from chemtomo.spectra import Decomposition, Suggestion
+from napari_chemtomo.aligned_layers import dataset_layers
 from napari_chemtomo.forms import ParameterForm
-from napari_chemtomo.layers import dataset_layers
 from napari_chemtomo.map_preview import MapPreview
 from napari_chemtomo.spectra_layers import is_spectra, to_spectra
 from napari_chemtomo.spectrum_plot import SpectrumPlot

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.io.description import KEY, describe_series, describe_volume, to_text
 from chemtomo.io.names import distinct, link_name
+from chemtomo.version import VERSION
 
 __all__ = ["write_series", "write_volume"]
 
@@ -125,7 +125,7 @@ def _signal(
         "tmp_parameters": {},
         "package_info": {
             "package": "napari-chemtomo",
-            "package_version": importlib.metadata.version("napari-chemtomo"),
+            "package_version": VERSION,
         },
     }
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.align.consistency import Derivatives
+from chemtomo.align.matching.consistency import Derivatives
 from chemtomo.geometry import affine
 from chemtomo.geometry.resample import warp
 

@@ -7,7 +7,6 @@ from collections.abc import Generator
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.align.correlation import band_pass, correlation_shift, shifts_from_pairs, spectrum
 from chemtomo.align.images import (
     Images,
     nearest_to,
@@ -16,6 +15,7 @@ from chemtomo.align.images import (
     taper,
     with_neighbours_filled,
 )
+from chemtomo.align.registration.correlation import band_pass, correlation_shift, shifts_from_pairs, spectrum
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.geometry import affine
 from chemtomo.geometry.resample import warp

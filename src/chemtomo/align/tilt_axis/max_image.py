@@ -6,10 +6,10 @@ from collections.abc import Generator
 
 import numpy as np
 
-from chemtomo.align.current import current
 from chemtomo.align.images import prepare_images
 from chemtomo.align.moments import slice_moments
-from chemtomo.align.tilt_axis import best_angle, registered, with_axis
+from chemtomo.align.starting_point import current
+from chemtomo.align.tilt_axis.search import best_angle, registered, with_axis
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError
 from chemtomo.progress import TaskProgress, finish

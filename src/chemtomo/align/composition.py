@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from chemtomo.align.current import RELATIVE_PIXEL_TOLERANCE
+from chemtomo.align.starting_point import RELATIVE_PIXEL_TOLERANCE
 from chemtomo.data import Alignment
 from chemtomo.errors import DataError
 from chemtomo.geometry import affine

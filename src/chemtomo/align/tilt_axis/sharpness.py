@@ -6,13 +6,13 @@ from collections.abc import Generator
 
 import numpy as np
 
-from chemtomo.align.current import current
 from chemtomo.align.images import prepare_images
-from chemtomo.align.quick import filtered, quick_slices
-from chemtomo.align.tilt_axis import with_axis
+from chemtomo.align.starting_point import current
+from chemtomo.align.tilt_axis.search import with_axis
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.progress import TaskProgress, finish
+from chemtomo.recon.filtered_back_projection import filtered, quick_slices
 
 __all__ = ["sum_minimum", "sum_minimum_steps"]
 

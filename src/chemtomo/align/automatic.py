@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from chemtomo.align.center_of_mass import center_of_mass, com_common_line
-from chemtomo.align.current import current
-from chemtomo.align.phase_correlation import phase_correlation
-from chemtomo.align.projection_matching import disagreement, projection_matching_steps
-from chemtomo.align.tilt_axis import com_path
+from chemtomo.align.matching.projection_matching import disagreement, projection_matching_steps
+from chemtomo.align.registration.center_of_mass import center_of_mass, com_common_line
+from chemtomo.align.registration.phase_correlation import phase_correlation
+from chemtomo.align.starting_point import current
+from chemtomo.align.tilt_axis.com_path import com_path
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ChemTomoError, DataError
 from chemtomo.geometry import affine
@@ -55,12 +55,12 @@ def auto_steps(
 ) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts, angle and offset of the tilt axis without being told anything.
 
-    Several coarse estimators are tried, and the recording as it is. From the mass centres, the tilt axis is
-    found by the mass paths, and then the mass centres again about that axis. Where projections aligned like
-    that predict each other worse (`chemtomo.align.projection_matching.disagreement`) than with another
-    estimator, the axis is found from that one instead. What is found is refined by projection matching, and
-    the result is what has the smaller residual, before or after that. An estimator that fails is left out;
-    the provenance tells the scores, and why.
+    Several coarse registrations are tried, and the recording as it is. The tilt axis is found from the paths
+    of the centres of mass, and the centres of mass are then found again about that axis. If projections
+    aligned in this way predict each other worse (`disagreement`) than with another registration, the axis is
+    found from that registration instead. The result is refined by projection matching, and whichever has the
+    smaller residual, before or after refinement, is returned. An estimator that fails is left out; the
+    provenance holds the scores and the reasons.
 
     Parameters
     ----------

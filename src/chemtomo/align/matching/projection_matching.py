@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.align.aligned_images import bin_images, derivatives, subtract_background, warp_all, window
-from chemtomo.align.consistency import Consistency, Newton
-from chemtomo.align.mass_path import mass_path
-from chemtomo.align.threads import on_one_thread
+from chemtomo.align.matching.aligned_images import (
+    bin_images,
+    derivatives,
+    subtract_background,
+    warp_all,
+    window,
+)
+from chemtomo.align.matching.consistency import Consistency, Newton
+from chemtomo.align.matching.mass_path import mass_path
+from chemtomo.align.matching.threads import on_one_thread
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import affine
@@ -90,8 +96,8 @@ def projection_matching_steps(
 
     Every projection is compared with what the reconstruction from the others predicts for it. The sample
     is taken to lie in a cylinder about the tilt axis, for which reconstruction and reprojection are known
-    in closed form (`chemtomo.align.consistency`); Newton's method moves all projections at once. It goes
-    from coarse pixels to fine ones, as far as projections of neighbouring tilts have something in common.
+    in closed form (`chemtomo.align.matching.consistency`); Newton's method moves all projections at once.
+    It goes from coarse pixels to fine ones, as far as projections at neighbouring tilts share information.
     The recorded images are warped afresh in every round; only numbers accumulate.
 
     Parameters

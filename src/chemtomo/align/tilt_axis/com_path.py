@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.align.center_of_mass import require_tilts
-from chemtomo.align.current import current
 from chemtomo.align.images import Images, prepare_images
 from chemtomo.align.moments import SliceMoments, slice_moments
+from chemtomo.align.registration.center_of_mass import require_tilts
 from chemtomo.align.sample_mask import sample_only
+from chemtomo.align.starting_point import current
+from chemtomo.align.tilt_axis.search import best_angle, registered, with_axis
 from chemtomo.data import Alignment, TiltSeries
-from chemtomo.errors import ParameterError
 from chemtomo.geometry import affine
 from chemtomo.progress import TaskProgress, finish
 
-__all__ = ["best_angle", "com_path", "com_path_steps", "registered", "with_axis"]
+__all__ = ["com_path", "com_path_steps"]
 
 _COARSE_PX = 128
 _FINE_PX = 256
-_COARSE_STEP_DEG = 1.0
 _SWEEPS = 6
 _HUBER = 1.5
 _SHOWN = 0.05
@@ -30,28 +29,6 @@ _CROSSES_ROWS = 0.2
 _SMOOTH_PX = 1.5
 
 _Floats = npt.NDArray[np.float64]
-
-
-def registered(alignment: Alignment) -> Alignment:
-    """Return the alignment without its tilt axis: what the shifts alone make of the projections."""
-    assert alignment.shape is not None
-    axis = affine.tilt_axis(alignment.axis_angle_deg, alignment.axis_offset_px, alignment.shape)
-    return alignment.replace(
-        matrices=affine.compose(alignment.matrices, affine.inverse(axis)),
-        axis_angle_deg=0.0,
-        axis_offset_px=0.0,
-    )
-
-
-def with_axis(alignment: Alignment, angle_deg: float, offset_px: float) -> Alignment:
-    """Return the alignment with another tilt axis and the same shifts; it has to know its shape."""
-    shifts = registered(alignment)
-    assert alignment.shape is not None
-    return alignment.replace(
-        matrices=affine.compose(shifts.matrices, affine.tilt_axis(angle_deg, offset_px, alignment.shape)),
-        axis_angle_deg=angle_deg,
-        axis_offset_px=offset_px,
-    )
 
 
 def _with_axis_across(alignment: Alignment, angle_deg: float, across_px: float) -> Alignment:
@@ -121,39 +98,6 @@ def com_path_steps(
         method=" + ".join(one for one in (start.method, "com-path") if one),
         provenance=(*start.provenance, {"step": "com_path", "max_angle_deg": max_angle_deg} | entry),
     )
-
-
-def best_angle(
-    coarse: Callable[[float], float],
-    fine: Callable[[float], float],
-    centre_deg: float,
-    reach_deg: float,
-    message: str,
-) -> Generator[TaskProgress, None, tuple[float, dict[str, list[float]]]]:
-    """Minimise a misfit over the angle: a scan of the whole range, then a search around the best.
-
-    Raises
-    ------
-    ParameterError
-        When the range is not between 0 and 45 degrees.
-    """
-    from scipy import optimize
-
-    if not 0 < reach_deg <= 45:
-        raise ParameterError(f"largest angle: found {reach_deg} degrees; expected more than 0, at most 45")
-    steps = max(2, round(reach_deg / _COARSE_STEP_DEG))
-    angles = centre_deg + reach_deg * np.arange(-steps, steps + 1) / steps
-    found = []
-    for number, angle in enumerate(angles):
-        found.append(coarse(float(angle)))
-        yield TaskProgress(number, angles.size + 1, message)
-    best = float(angles[int(np.argmin(found))])
-    step = reach_deg / steps
-    answer = optimize.minimize_scalar(
-        fine, bounds=(best - 1.5 * step, best + 1.5 * step), method="bounded", options={"xatol": 2e-3}
-    )
-    scan = {"angles_deg": angles.tolist(), "misfit": [float(one) for one in found]}
-    return float(answer.x), scan
 
 
 @dataclasses.dataclass

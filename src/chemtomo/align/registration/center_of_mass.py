@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from chemtomo.align.images import Images, prepare_images, start_afresh, with_neighbours_filled
 from chemtomo.align.moments import SliceMoments, slice_moments
-from chemtomo.align.profiles import profile_shifts
+from chemtomo.align.registration.profiles import profile_shifts
 from chemtomo.align.sample_mask import sample_only
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.align.correlation import band_pass, correlation_shift, spectrum
 from chemtomo.align.images import (
     Images,
     nearest_to,
@@ -17,6 +16,7 @@ from chemtomo.align.images import (
     taper,
     with_neighbours_filled,
 )
+from chemtomo.align.registration.correlation import band_pass, correlation_shift, spectrum
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.geometry import affine
 from chemtomo.geometry.resample import warp

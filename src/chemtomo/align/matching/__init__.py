@@ -1,0 +1,1 @@
+"""Projection matching: every projection against the reconstruction from all others."""

@@ -1,0 +1,1 @@
+"""Registration: one shift per projection, from images or from their mass."""

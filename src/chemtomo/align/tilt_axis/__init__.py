@@ -1,0 +1,1 @@
+"""Angle and offset of the tilt axis of a registered series."""
