@@ -94,3 +94,15 @@ def test_a_truncated_file_is_named(tmp_path):
         save(path, stack())
         path.write_bytes(path.read_bytes()[:-300])
         message(path)
+
+
+@pytest.mark.parametrize("entry", [{"a": 1}, "text", np.array([1j, 2j]), np.array([{}, None], dtype=object)])
+def test_an_entry_that_is_no_array_of_real_numbers_is_left_out_and_named(tmp_path, entry):
+    data = np.arange(3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5)
+    np.savez(tmp_path / "a.npz", Al=data, tilts_deg=np.arange(3), extra=np.asarray(entry))
+    (series,) = read(tmp_path / "a.npz")
+    np.testing.assert_array_equal(series.values(), data)
+    assert any("extra" in note and "left out" in note for note in series.notes)
+    np.savez(tmp_path / "b.npz", extra=np.asarray(entry))
+    with pytest.raises(ReadError, match=r"b\.npz.*extra"):
+        read(tmp_path / "b.npz")

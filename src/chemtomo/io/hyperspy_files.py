@@ -227,16 +227,31 @@ def _tree(group: Any, depth: int = 0) -> dict[str, Any]:
         found[_plain(key)] = value
     if depth >= _DEEPEST:
         return found
-    for key in group:
-        item = group[key]
+    for key in _keys(group):
+        try:
+            item = group[key]
+        except Exception:  # noqa: BLE001 - nearly anything, for arrays of a kind that the library does not know
+            continue
         if hasattr(item, "keys"):
             inside = _tree(item, depth + 1)
             listed = key.startswith(("_list_", "_tuple_"))
             found[_plain(key)] = [inside[one] for one in sorted(inside)] if listed else inside
         elif int(np.prod(item.shape, dtype=object)) <= _LARGEST_ENTRY:
-            values = item[...]
+            try:
+                values = item[...]
+            except Exception:  # noqa: BLE001 - as above
+                continue
             found[_plain(key)] = values.tolist() if values.dtype.kind in "OSUT" else np.asarray(values)
     return found
+
+
+def _keys(group: Any) -> list[str]:
+    """Return the names of what is in a group, without opening any of it."""
+    folder = getattr(getattr(group, "store", None), "root", None)
+    if folder is not None and Path(folder).is_dir():
+        inside = Path(folder) / group.path
+        return sorted(one.name for one in inside.iterdir() if one.is_dir())
+    return list(group)
 
 
 def _plain(key: str) -> str:

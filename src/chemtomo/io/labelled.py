@@ -30,6 +30,9 @@ _Role = Literal["tilt", "energy", "extra", "space", "other"]
 _DEGREES = {"deg", "degs", "degree", "degrees", "°", "º"}
 _RADIANS = {"rad": 1.0, "radian": 1.0, "radians": 1.0, "mrad": 1e-3}
 _KEV = {"ev": 1e-3, "kev": 1.0}
+_EDX_STEP_EV, _EDX_LAST_EV = 4.0, 6000.0
+# Spectra of X-rays end below this; those of energy losses, in eV, above.
+_MOST_KEV = 50.0
 _TILT_NAMES = {"tilt", "tilts", "tilt angle", "angle", "angles", "alpha", "theta", "tilt axis", "stage tilt"}
 # Of the stage: not that of the beam, and not the angles into which electrons are scattered.
 _SAYS_TILT = re.compile(r"(?<![a-z])tilts?(?![a-z])", re.IGNORECASE)
@@ -302,18 +305,34 @@ def _energy(axis: Axis, signal_type: str) -> tuple[EnergyAxis, SpectrumSignal, l
     elif said.startswith("EDS"):
         signal = "EDX"
     else:
-        signal = "EELS" if unit == "ev" else "EDX"
-        notes.append(f"the file does not say what the spectra are of; taken for {signal}")
-    if unit not in _KEV:
-        unit = "ev" if signal == "EELS" else "kev"
-        notes.append(f"the unit of the energies is {axis.units!r}; taken for {unit.replace('ev', 'eV')}")
+        signal = "EDX" if unit == "kev" else _guess_spectra(axis, unit)
+        notes.append(
+            f"the file does not say what the spectra are of; taken for {signal}, from their energies up to "
+            f"{axis.positions().max():g} {axis.units}".rstrip()
+        )
     positions = axis.positions()
     if positions.size != axis.size:
         raise ReadError(f"found {positions.size} energies; expected {axis.size}, one for each channel")
+    if unit not in _KEV:
+        unit = "ev" if signal == "EELS" or positions.max() > _MOST_KEV else "kev"
+        notes.append(f"the unit of the energies is {axis.units!r}; taken for {unit.replace('ev', 'eV')}")
     step = axis.scale if axis.values is None or positions.size < 2 else float(positions[1] - positions[0])
     if positions.size > 2 and np.abs(np.diff(positions) - step).max() > 1e-3 * abs(step):
         raise ReadError("the energies are not evenly spaced; expected a constant step")
     return EnergyAxis(float(positions[0]) * _KEV[unit], step * _KEV[unit]), signal, notes
+
+
+def _guess_spectra(axis: Axis, unit: str) -> SpectrumSignal:
+    """Tell EDX from EELS by range and step of the energies, where the file does not say it.
+
+    Spectrometers of energy losses end below 4 keV or have small channels. Those of X-rays have channels of
+    5 eV and more, or go to 10 keV and more. Without a unit, what ends below 50 is in keV.
+    """
+    positions = axis.positions()
+    factor = 1.0 if unit == "ev" or positions.max() > _MOST_KEV else 1e3
+    step = abs(float(positions[1] - positions[0])) if positions.size > 1 else abs(axis.scale)
+    wide, far = step * factor >= _EDX_STEP_EV, float(positions.max()) * factor >= _EDX_LAST_EV
+    return "EDX" if wide or far else "EELS"
 
 
 def lookup(tree: Any, path: str) -> Any:

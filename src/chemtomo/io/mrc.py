@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from mrcfile.dtypes import HEADER_DTYPE
 
-from chemtomo.errors import ReadError
+from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.description import described, load, series_entries
 from chemtomo.io.found import Found
+from chemtomo.io.lazy import lazy_mapped
+from chemtomo.io.mrc_bytes import byte_meaning, shifted
 from chemtomo.io.mrc_extended import ByteOrder, ExtendedHeader, read_extended
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX
 from chemtomo.io.pixel_size import pixel_size
@@ -30,11 +32,16 @@ _BYTE_ORDERS: tuple[ByteOrder, ...] = ("<", ">")
 _HEADER_BYTES = 1024
 _MAP_AT = slice(208, 211)
 _REAL_MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
-_OTHER_MODES = {3: "complex 16-bit integers", 4: "complex 32-bit floats", 101: "4-bit integers"}
+_OTHER_MODES = {
+    3: "complex 16-bit integers",
+    4: "complex 32-bit floats",
+    16: "colours",
+    17: "colours",
+    101: "4-bit integers",
+}
 _LARGEST_AXIS = 1 << 20
 # Larger files are mapped: their values are read when they are needed.
 _MAP_FROM_BYTES = 512 << 20
-_IMOD_STAMP = 1146047817
 SERIES_LABEL = "chemtomo series"
 """Start of the label that `chemtomo.io.write_dataset` writes into the header."""
 # What is looked at of the extended header; the largest that are known have 888 bytes a section.
@@ -134,7 +141,7 @@ def _with_description(found: Found, path: Path) -> Found:
     return described(with_tilts, found.data, str(beside), notes=found.notes)
 
 
-def read_stack(path: Path) -> tuple[npt.NDArray[Any], float]:
+def read_stack(path: Path) -> tuple[Any, float]:
     """Read the values (section, y, x) of an MRC file, and its pixel size in nanometres, 1 where it has none.
 
     Raises
@@ -150,6 +157,7 @@ def read_stack(path: Path) -> tuple[npt.NDArray[Any], float]:
 class _Header:
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
+    shift: bool
     offset: int
     pixel_size_nm: float | None
     extended: ExtendedHeader
@@ -171,10 +179,10 @@ def _read_header(path: Path) -> _Header:
         raise ReadError(f"{path}: found {what}; expected an MRC file")
     mode = int(raw["mode"])
     if mode in _OTHER_MODES:
-        raise ReadError(f"{path}: found {_OTHER_MODES[mode]} (MRC mode {mode}); expected real numbers")
+        raise NoTiltSeriesError(
+            f"{path}: found {_OTHER_MODES[mode]} (MRC mode {mode}); expected real numbers"
+        )
     dtype = np.dtype(_REAL_MODES[mode]).newbyteorder(order)
-    if mode == 0 and _imod_unsigned(raw, order):
-        dtype = np.dtype("u1")
     shape = (int(raw["nz"]), int(raw["ny"]), int(raw["nx"]))
     offset = _HEADER_BYTES + int(raw["nsymbt"])
     expected = offset + math.prod(shape) * dtype.itemsize
@@ -187,6 +195,12 @@ def _read_header(path: Path) -> _Header:
             f"{shape[0]} projections of {shape[1]} x {shape[2]} pixels ({dtype.name})"
         )
     notes = []
+    shift = False
+    if mode == 0:
+        meaning, note = byte_meaning(raw, order, _some_bytes(path, offset, shape))
+        notes += [note] if note is not None else []
+        shift = meaning == "shifted"
+        dtype = np.dtype("i1" if meaning == "signed" else "u1")
     if not marked:
         notes.append("no 'MAP' mark in the header; read as MRC because the sizes agree")
     if size > expected:
@@ -200,7 +214,7 @@ def _read_header(path: Path) -> _Header:
         file.seek(_HEADER_BYTES)
         extended = file.read(min(int(raw["nsymbt"]), _LARGEST_EXTENDED))
     found = read_extended(raw, extended, shape[0], order)
-    return _Header(shape, dtype, offset, size_nm, found, labels, (*notes, *pixel_notes))
+    return _Header(shape, dtype, shift, offset, size_nm, found, labels, (*notes, *pixel_notes))
 
 
 def _plausible(head: bytes) -> tuple[Any, ByteOrder]:
@@ -221,12 +235,6 @@ def _is_text(head: bytes) -> bool:
     return all(byte in b"\t\n\r\f" or byte >= 32 for byte in head)
 
 
-def _imod_unsigned(raw: Any, order: ByteOrder) -> bool:
-    """Tell whether IMOD wrote bytes without a sign, which it did before it followed MRC2014."""
-    stamp, flags = np.frombuffer(bytes(raw["extra2"])[40:48], dtype=np.dtype("i4").newbyteorder(order))
-    return int(stamp) == _IMOD_STAMP and not int(flags) & 1
-
-
 def _pixel_size(raw: Any) -> tuple[float | None, list[str]]:
     """Return the pixel size in nanometres, or None, and what had to be assumed."""
     sizes = []
@@ -237,13 +245,22 @@ def _pixel_size(raw: Any) -> tuple[float | None, list[str]]:
     return pixel_size((sizes[0], "A"), (sizes[1], "A"))
 
 
-def _read_data(path: Path, header: _Header) -> npt.NDArray[Any]:
+def _read_data(path: Path, header: _Header) -> Any:
     count = math.prod(header.shape)
     native = header.dtype.newbyteorder("=")
     if count * header.dtype.itemsize >= _MAP_FROM_BYTES and header.dtype == native:
-        return np.memmap(path, header.dtype, "r", header.offset, header.shape)
+        mapped = np.memmap(path, header.dtype, "r", header.offset, header.shape)
+        return shifted(lazy_mapped(mapped)) if header.shift else mapped
     data = np.fromfile(path, header.dtype, count, offset=header.offset)
-    return data.reshape(header.shape).astype(native, copy=False)
+    data = data.reshape(header.shape).astype(native, copy=False)
+    return shifted(data) if header.shift else data
+
+
+def _some_bytes(path: Path, offset: int, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """Return the first, the middle and the last section of a file of bytes."""
+    sections = sorted({0, shape[0] // 2, shape[0] - 1})
+    size = shape[1] * shape[2]
+    return np.stack([np.fromfile(path, np.uint8, size, offset=offset + one * size) for one in sections])
 
 
 def _parse_label(labels: tuple[str, ...]) -> dict[str, str]:

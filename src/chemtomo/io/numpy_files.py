@@ -92,10 +92,14 @@ def find_npz(path: Path) -> list[Found]:
     """
     with zipfile.ZipFile(path) as archive:
         arrays: dict[str, npt.NDArray[Any]] = {}
+        left_out: list[str] = []
         for info in archive.infolist():
             key = info.filename.removesuffix(".npy")
             if key != info.filename:
-                arrays[key] = _member(archive, info, f"{path}: {key}")
+                try:
+                    arrays[key] = _member(archive, info, f"{path}: {key}")
+                except NoTiltSeriesError as error:
+                    left_out.append(str(error).removeprefix(f"{path}: "))
     key_of_tilts = next((key for key in _TILT_KEYS if key in arrays), "")
     tilts = arrays.pop(key_of_tilts, None)
     pixel_size = _number(arrays.pop(_PIXEL_KEY, None), f"{path}: {_PIXEL_KEY}")
@@ -103,11 +107,12 @@ def find_npz(path: Path) -> list[Found]:
     if not stacks:
         raise NoTiltSeriesError(
             f"{path}: found the arrays {', '.join(sorted(arrays)) or 'none'}; "
-            "expected one of the axes (tilt, y, x)"
+            f"expected one of the axes (tilt, y, x){''.join(f'; {one}' for one in left_out)}"
         )
     found = []
     for key, array in stacks.items():
-        one = _found(key, array, f"{path}: {key}", pixel_size_nm=pixel_size)
+        notes = tuple(f"left out: {one}" for one in left_out)
+        one = _found(key, array, f"{path}: {key}", pixel_size_nm=pixel_size, notes=notes)
         if tilts is not None and one.kind == "stack":
             if tilts.shape != array.shape[:1]:
                 raise ReadError(

@@ -127,6 +127,10 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
         signals, notes = quietly(
             lambda: import_module(f"rsciio.{how.module}").file_reader(str(path), **options), "rsciio"
         )
+    except ValueError as error:
+        if "RGB" not in str(error):
+            raise
+        raise NoTiltSeriesError(f"{path}: found an image in colours; expected grey values") from error
     except FileNotFoundError as error:
         missing = Path(error.filename).name if error.filename else error
         raise ReadError(f"{path}: found no {missing}; expected it beside this file") from error

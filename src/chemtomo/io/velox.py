@@ -78,15 +78,18 @@ def find(path: Path) -> list[Found]:
         spectral = any(len(data.get(group, ())) for group in ("SpectrumStream", "EelsSpectrumImage"))
         labels = _labels(file)
         found: list[Found | None] = [_image(path, one, images, labels, spectral) for one in images]
-        found += _energy_loss(path, data, images)
-        x_rays = _x_rays(path, file, images)
+        odd: list[str] = []
+        found += _energy_loss(path, data, images, odd)
+        x_rays = _x_rays(path, file, images, odd)
         if not x_rays and len(data.get("SpectrumImage", ())):
             note = "the EDX spectra were pruned: what is left of them can be read by Velox only"
             found = [None if one is None else one.replace(notes=(*one.notes, note)) for one in found]
         found += x_rays
+        found = [None if one is None else one.replace(notes=(*one.notes, *odd)) for one in found]
     kept = [one for one in found if one is not None]
     if not kept:
-        raise NoTiltSeriesError(f"{path}: found no image and no spectrum image; expected a file with either")
+        what = "; ".join(odd) or "no image and no spectrum image"
+        raise NoTiltSeriesError(f"{path}: found {what}; expected a file with either")
     return kept
 
 
@@ -110,7 +113,7 @@ def _recorded(group: Any) -> Iterator[_Recorded]:
 
 def _metadata(dataset: Any, frame: int) -> Mapping[str, Any]:
     """Return the JSON of a frame, of which there is one in every column."""
-    if dataset.ndim != 2 or dataset.shape[0] > _LARGEST_JSON or frame >= dataset.shape[1]:
+    if dataset is None or dataset.ndim != 2 or dataset.shape[0] > _LARGEST_JSON or frame >= dataset.shape[1]:
         return {}
     text = dataset[:, frame].tobytes().rstrip(b"\0")
     return _parse(text)
@@ -154,9 +157,36 @@ def _labels(file: Any) -> dict[str, str]:
 
 
 def _detector(one: _Recorded) -> str:
-    index = lookup(one.metadata, "BinaryResult.DetectorIndex")
-    said = lookup(one.metadata, f"Detectors.Detector-{index}.DetectorName")
+    said = lookup(_detector_settings(one), "DetectorName")
     return str(said or lookup(one.metadata, "BinaryResult.Detector") or "")
+
+
+def _detector_settings(one: _Recorded, index: int = 0) -> Mapping[str, Any]:
+    """Return what the metadata say of a detector.
+
+    Newer files have its number, older ones its name, or what the names of several begin with.
+
+    Parameters
+    ----------
+    one : _Recorded
+        What it recorded.
+    index : int
+        Which of several that are meant: the detectors are in the order of the streams.
+    """
+    number_said = lookup(one.metadata, "BinaryResult.DetectorIndex")
+    found = lookup(one.metadata, f"Detectors.Detector-{number_said}")
+    if isinstance(found, Mapping):
+        return found
+    name = str(lookup(one.metadata, "BinaryResult.Detector") or "")
+    listed = lookup(one.metadata, "Detectors")
+    fitting = [
+        each
+        for each in (listed.values() if isinstance(listed, Mapping) else ())
+        if isinstance(each, Mapping) and name and str(each.get("DetectorName", "")).startswith(name)
+    ]
+    exact = [each for each in fitting if each.get("DetectorName") == name]
+    fitting = exact or fitting
+    return fitting[min(index, len(fitting) - 1)] if fitting else {}
 
 
 def _image(
@@ -238,20 +268,19 @@ def _first_tilt(one: _Recorded) -> float | None:
     return None if one.tilts_deg is None else float(one.tilts_deg[0])
 
 
-def _energy_loss(path: Path, data: Any, images: list[_Recorded]) -> list[Found]:
-    """Return the EELS spectrum images, one for each range of energies that was recorded."""
+def _energy_loss(path: Path, data: Any, images: list[_Recorded], odd: list[str]) -> list[Found]:
+    """Return the EELS spectrum images, one for each range of energies; those left out go to `odd`."""
     group = data.get("EelsSpectrumImage")
     found = []
     several = group is not None and len(group) > 1
     for one in _recorded(group):
         if one.dataset.ndim != 3 or 0 in one.dataset.shape:
             continue  # a single spectrum or a line of them
-        calibration = _metadata(group[one.key]["AcquisitionMetadata"], 0).get("Data", {})
+        calibration = _metadata(group[one.key].get("AcquisitionMetadata"), 0).get("Data", {})
         offset, step = number(calibration.get("offset")), number(calibration.get("dispersion"))
         if offset is None or step is None:
-            raise ReadError(
-                f"{path}: an EELS spectrum image says no energies; expected offset and dispersion"
-            )
+            odd.append("an EELS spectrum image says no energies (offset and dispersion) and is left out")
+            continue
         size, notes = _pixel_size(one, images)
         spectra = lazy_hdf5(path, one.dataset).transpose(2, 0, 1)
         scale, pedestal = (
@@ -284,8 +313,8 @@ def _energy_loss(path: Path, data: Any, images: list[_Recorded]) -> list[Found]:
     return sorted(found, key=lambda one: one.energy.offset_keV if one.energy else 0.0)
 
 
-def _x_rays(path: Path, file: Any, images: list[_Recorded]) -> list[Found]:
-    """Return the EDX spectrum image: the streams of all detectors, summed."""
+def _x_rays(path: Path, file: Any, images: list[_Recorded], odd: list[str]) -> list[Found]:
+    """Return the EDX spectrum image: the streams of all detectors, summed; what is left out goes to `odd`."""
     streams = list(_recorded(file["Data"].get("SpectrumStream")))
     streams = [one for one in streams if one.dataset.ndim == 2 and one.dataset.size]
     if not streams:
@@ -293,14 +322,15 @@ def _x_rays(path: Path, file: Any, images: list[_Recorded]) -> list[Found]:
     first = streams[0]
     settings = _json(file["Data/SpectrumStream"][first.key].get("AcquisitionSettings"))
     bins = number(settings.get("bincount"))
-    index = lookup(first.metadata, "BinaryResult.DetectorIndex")
-    detector = lookup(first.metadata, f"Detectors.Detector-{index}") or {}
+    detector = _detector_settings(first)
     step, offset = number(detector.get("Dispersion")), number(detector.get("OffsetEnergy"))
     shape = _scan_shape(first, images, settings)
     if bins is None or not 1 <= bins <= 1 << 16 or step is None or offset is None or shape is None:
-        raise ReadError(
-            f"{path}: the EDX spectrum image says no size, number of channels or energies; expected all three"
+        odd.append(
+            "the EDX spectrum image says no size, number of channels or energies (all three are needed) "
+            "and is left out"
         )
+        return []
     size, notes = _pixel_size(first, images)
     stream = Stream(
         path=path,
@@ -319,7 +349,10 @@ def _x_rays(path: Path, file: Any, images: list[_Recorded]) -> list[Found]:
             signal="counts",
             energy=EnergyAxis(offset / 1000, step / 1000),
             spectrum_signal="EDX",
-            detectors=tuple(_detector(one) for one in streams),
+            detectors=tuple(
+                str(_detector_settings(one, index).get("DetectorName") or _detector(one))
+                for index, one in enumerate(streams)
+            ),
             elements=_elements(file, "EDSSpectrumQuantificationSettings"),
             beam_energy_keV=_beam_energy(first.metadata),
             notes=(*notes, f"the sum of {len(streams)} detectors") if len(streams) > 1 else tuple(notes),
