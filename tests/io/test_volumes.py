@@ -225,7 +225,7 @@ def test_a_failed_write_leaves_the_old_result_and_no_debris(tmp_path, name, monk
     write_stack = mrc.write_stack
     monkeypatch.setattr(mrc, "write_stack", fail_at_the_second)
     monkeypatch.setattr(ome_zarr, "_omero", fail_at_the_second)
-    with pytest.raises(WriteError, match="No space left"):
+    with pytest.raises(WriteError, match="no space left"):
         write(volume(voxel_size_nm=99.0), tmp_path / name, overwrite=True)
     assert calls
     after = {path: (tmp_path / path).read_bytes() for path in files(tmp_path) if (tmp_path / path).is_file()}

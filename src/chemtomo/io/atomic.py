@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import shutil
 import uuid
@@ -13,6 +14,9 @@ from typing import Any
 from chemtomo.errors import WriteError
 
 __all__ = ["replacing", "write_json"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+_BLOCK = 1 << 12
 
 
 @contextlib.contextmanager
@@ -48,12 +52,20 @@ def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
     except WriteError:
         raise
     except OSError as error:
-        raise WriteError(
-            f"{', '.join(map(str, targets))}: cannot be written ({error.strerror or error})"
-        ) from error
+        where = ", ".join(map(str, targets))
+        raise WriteError(f"{where}: cannot be written: {_reason(error, targets)}") from error
     finally:
         for temporary in temporaries:
             _remove(temporary)
+
+
+def _reason(error: OSError, targets: Sequence[Path]) -> str:
+    """Say why the system refused. NumPy says only how much of an array it could write."""
+    full = error.errno in _FULL
+    if error.errno is None:
+        with contextlib.suppress(OSError):
+            full = shutil.disk_usage(targets[0].parent).free < _BLOCK
+    return "no space left" if full else str(error.strerror or error)
 
 
 def write_json(value: Any, path: Path, *, strict: bool = False) -> None:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.io.description import KEY, describe_dataset, describe_volume, to_text
+from chemtomo.io.full_disk import hdf5_target
 from chemtomo.io.names import distinct, link_name
 
 __all__ = ["GROUP", "SCALARS", "SERIES_AXES", "write_series", "write_volume"]
@@ -110,7 +111,7 @@ def _write(
     entries = description.get("series", [])
     for entry, link in zip(entries, links, strict=False):
         entry["scalars"] = link
-    with h5py.File(path, "w", track_order=True) as file:
+    with hdf5_target(path) as target, h5py.File(target, "w", track_order=True) as file:
         file.attrs["version_major"] = np.uint32(0)
         file.attrs["version_minor"] = np.uint32(2)
         group = file.create_group(GROUP, track_order=True)

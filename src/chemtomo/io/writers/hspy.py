@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.io.description import KEY, describe_series, describe_volume, to_text
+from chemtomo.io.full_disk import hdf5_target
 from chemtomo.io.names import distinct, link_name
 from chemtomo.version import VERSION
 
@@ -86,9 +87,14 @@ def _write(path: Path, signals: Sequence[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         for index, signal in enumerate(signals):
             part = Path(folder) / f"{index}.hspy" if index else Path(folder) / "all.hspy"
-            file_writer(str(part), signal, show_progressbar=False)
+            with hdf5_target(part) as file:
+                file_writer(file, signal, show_progressbar=False)
             if index:
-                with h5py.File(part, "r") as source, h5py.File(Path(folder) / "all.hspy", "a") as target:
+                with (
+                    hdf5_target(Path(folder) / "all.hspy") as whole,
+                    h5py.File(part, "r") as source,
+                    h5py.File(whole, "r+") as target,
+                ):
                     for title in source[_EXPERIMENTS]:
                         source.copy(f"{_EXPERIMENTS}/{title}", target[_EXPERIMENTS])
                 part.unlink()

@@ -134,27 +134,38 @@ def write_stack(
         Type to store them in; one that MRC has. That of the data by default.
     """
     kept = np.dtype(data.dtype if dtype is None else dtype).newbyteorder("=")
-    mode = mrcfile.utils.mode_from_dtype(kept)
-    with mrcfile.new_mmap(str(path), shape=tuple(data.shape), mrc_mode=mode, overwrite=True) as file:
-        moments = np.zeros(2)
-        smallest, largest = np.inf, -np.inf
-        for section in range(data.shape[0]):
-            image = np.asarray(data[section]).astype(kept, copy=False)
-            file.data[section] = image
-            smallest, largest = min(smallest, float(image.min())), max(largest, float(image.max()))
-            values = image.astype(np.float64)
-            moments += np.array([values.mean(), np.square(values).mean()]) / data.shape[0]
+    sections = data.shape[0]
+    first = np.asarray(data[0]).astype(kept, copy=False)
+    # The library makes the header. The values are written one after the other: a mapped file cannot
+    # report that the disk is full.
+    with mrcfile.new(str(path), overwrite=True) as file:
+        file.set_data(np.zeros((1, *first.shape), kept))
         if volume:
             file.set_volume()
         else:
             file.set_image_stack()
+        file.header.nz = sections
+        file.header.mz = sections if volume else 1
         file.voxel_size = voxel_size_nm * 10
         for axis, place in zip("zyx", origin_nm, strict=True):
             file.header.origin[axis] = place * 10
         if label:
             file.add_label(label)
-        file.header.dmin, file.header.dmax, file.header.dmean = smallest, largest, moments[0]
-        file.header.rms = np.sqrt(max(0.0, moments[1] - moments[0] ** 2))
+        header = file.header.copy()
+    moments = np.zeros(2)
+    smallest, largest = np.inf, -np.inf
+    with path.open("r+b") as stream:
+        stream.seek(header.nbytes)
+        for section in range(sections):
+            image = first if section == 0 else np.asarray(data[section]).astype(kept, copy=False)
+            stream.write(np.ascontiguousarray(image).tobytes())
+            smallest, largest = min(smallest, float(image.min())), max(largest, float(image.max()))
+            values = image.astype(np.float64)
+            moments += np.array([values.mean(), np.square(values).mean()]) / sections
+        header.dmin, header.dmax, header.dmean = smallest, largest, moments[0]
+        header.rms = np.sqrt(max(0.0, moments[1] - moments[0] ** 2))
+        stream.seek(0)
+        stream.write(header.tobytes())
 
 
 def series_label(series: TiltSeries) -> str:
