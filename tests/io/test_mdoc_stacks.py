@@ -31,7 +31,7 @@ def test_an_mdoc_of_another_name_gives_its_tilts_to_the_stack_that_it_names(tmp_
     path = write_mrc(tmp_path / "stack.st")
     other = tmp_path / "notes.mdoc"
     other.write_text(mdoc("X:\\data\\stack.st"))
-    for given in (other, tmp_path):
+    for given in (other, tmp_path, path):
         (series,) = read(given)
         assert series.source == str(path)
         assert series.tilts_deg.tolist() == [-10, 0, 10]

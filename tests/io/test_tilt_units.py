@@ -1,9 +1,12 @@
 """Tilts in radians, in every place where files keep tilts; and as many as there are projections."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
 from tests.io.hyperspy_writing import axis, write_hspy
+from tests.io.test_ome_zarr_series import write_zarr
 
 from chemtomo.errors import ReadError
 from chemtomo.io import contents, read
@@ -211,3 +214,43 @@ def test_the_stage_of_old_hyperspy(tmp_path, place):
         write_hspy(path, STACK[0], [axis("y", 4, 1, 0, "nm"), axis("x", 5, 1, 0, "nm")], metadata)
     (series,) = contents(tmp_path).series
     assert series.tilts_deg.tolist() == [-3, 12.5]
+
+
+@pytest.mark.parametrize("unit", ["degree", "radian"])
+def test_an_axis_of_angles_in_ome_zarr(tmp_path, unit):
+    values = DEGREES if unit == "degree" else RADIANS
+
+    def tilted(described):
+        (multiscale,) = described["multiscales"]
+        multiscale["axes"][0]["unit"] = unit
+        for level in multiscale["datasets"]:
+            (scale,) = level["coordinateTransformations"]
+            scale["scale"][0] = float(values[1] - values[0])
+            move = {"type": "translation", "translation": [float(values[0]), 0.0, 0.0]}
+            level["coordinateTransformations"].append(move)
+
+    write_zarr(tmp_path / "a.zarr", STACK, "zyx", change=tilted)
+    np.testing.assert_allclose(only(tmp_path / "a.zarr").tilts_deg, DEGREES, atol=1e-9)
+
+
+@pytest.mark.parametrize(("frames", "tilts"), [(13, DEGREES), (1, np.full(13, -60.0)), (9, None)])
+def test_the_stage_in_every_frame_of_velox(tmp_path, frames, tilts):
+    path = tmp_path / "a.emd"
+    with h5py.File(path, "w") as file:
+        file["Version"] = np.array([b'{"format": "Velox", "version": "1.9"}'], dtype=object)
+        group = file.create_group("Data/Image/1")
+        group["Data"] = STACK.transpose(1, 2, 0)
+        texts = [
+            json.dumps({"Stage": {"AlphaTilt": repr(angle)}}).encode() for angle in RADIANS[:frames].tolist()
+        ]
+        columns = np.zeros((200, frames), np.uint8)
+        for column, text in zip(columns.T, texts, strict=True):
+            column[: len(text)] = np.frombuffer(text, np.uint8)
+        group["Metadata"] = columns
+    if tilts is None:
+        with pytest.raises(ReadError, match="found 9 tilts in the file itself; expected 13"):
+            read(path)
+        assert only(path, tilts=DEGREES).tilts_deg.tolist() == DEGREES.tolist()
+    else:
+        np.testing.assert_allclose(only(path).tilts_deg, tilts, atol=1e-9)
+        np.testing.assert_allclose(only(path, tilts_unit="rad").tilts_deg, tilts, atol=1e-9)

@@ -18,6 +18,8 @@ from chemtomo.io.tilts import companions
 
 __all__ = ["Source", "expand", "may_hold_tilt_series"]
 
+_MOST_MDOCS = 200
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -60,6 +62,7 @@ def expand(paths: Iterable[Path]) -> list[Source]:
         When one does not exist, or has nothing that can be read.
     """
     found: dict[Path, Source] = {}
+    naming: dict[Path, dict[str, Mdoc]] = {}
     for path in paths:
         if not path.exists():
             raise ReadError(f"{path}: no such file")
@@ -70,7 +73,7 @@ def expand(paths: Iterable[Path]) -> list[Source]:
         elif path.suffix.lower() == ARCHIVE_SUFFIX:
             sources = _in_archive(path)
         else:
-            sources = [Source(path)]
+            sources = [_with_its_mdoc(path, naming)]
         for one in sources:
             found.setdefault(one.path.resolve(), one)
     return list(found.values())
@@ -184,6 +187,30 @@ def _of_mdoc(path: Path) -> list[Source]:
             "expected the stack or the images that it describes"
         )
     return _images(mdoc, names)
+
+
+def _with_its_mdoc(path: Path, naming: dict[Path, dict[str, Mdoc]]) -> Source:
+    """Return a file with the ``.mdoc`` of another name that names it, unless there is one of its own name.
+
+    `naming` keeps what was found in a folder, for the next file of it.
+    """
+    if any(one.suffix.lower() == MDOC_SUFFIX for one in companions(path)):
+        return Source(path)
+    folder = path.parent
+    if folder not in naming:
+        naming[folder] = {}
+        for one in sorted(folder.glob(f"*{MDOC_SUFFIX}"))[:_MOST_MDOCS]:
+            try:
+                mdoc = read_mdoc(one)
+            except ReadError:
+                continue  # of something else; it was not given
+            named = _beside(one, mdoc.entries.get("ImageFile", ""))
+            if named is not None:
+                naming[folder].setdefault(named.name, mdoc)
+    its_own = naming[folder].get(path.name)
+    if its_own is None:
+        return Source(path)
+    return Source(path, pixel_size_nm=its_own.pixel_size_nm, mdoc=its_own.path)
 
 
 def _of_the_same_name(path: Path) -> Path | None:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io import restore
+from chemtomo.io.angles import AngleUnit, as_degrees, unit_in
 from chemtomo.io.axes import channel_stacks
 from chemtomo.io.found import Found
 from chemtomo.io.pixel_size import pixel_size
@@ -119,6 +121,7 @@ def _channels(image: Any, path: Path, *, many: bool) -> list[Found]:
             f"{path}: found no image description ({error}); expected an OME-Zarr image"
         ) from error
     stacks = channel_stacks(_values(array, path), axes, path)
+    tilts, unit = _tilts(multiscale, dataset, axes, units, array.shape)
     size, notes = pixel_size((scale[-2], units[-2]), (scale[-1], units[-1]))
     # The folder of an image is NAME.zarr or NAME.ome.zarr.
     stem = path.name.split(".")[0]
@@ -133,12 +136,39 @@ def _channels(image: Any, path: Path, *, many: bool) -> list[Found]:
                 name=name,
                 data=stack if len(stack) > 1 else stack[0],
                 kind="stack" if len(stack) > 1 else "image",
+                tilts_deg=tilts if tilts is not None and len(tilts) == len(stack) > 1 else None,
+                tilt_unit=unit,
                 pixel_size_nm=size,
                 named=named or many or len(stacks) > 1,
                 notes=tuple(notes),
             )
         )
     return found
+
+
+def _tilts(
+    multiscale: Any, dataset: Any, axes: list[str], units: list[str], shape: tuple[int, ...]
+) -> tuple[npt.NDArray[np.float64] | None, AngleUnit | None]:
+    """Return the tilts in degrees of an axis that has a unit of angles, and that unit; else None."""
+    for index, unit in enumerate(units):
+        said = unit_in(unit)
+        if said is not None:
+            step = _scale(multiscale, dataset, len(axes))[index]
+            start = _start(multiscale, dataset, len(axes))[index]
+            return as_degrees(start + step * np.arange(shape[index], dtype=np.float64), said), said
+    return None, None
+
+
+def _start(multiscale: Any, dataset: Any, axes: int) -> list[float]:
+    """Return the place of the first pixel along every axis."""
+    start = [0.0] * axes
+    for place in (dataset, multiscale):
+        for one in place.get("coordinateTransformations", ()):
+            if one.get("type") == "scale":
+                start = [at * float(factor) for at, factor in zip(start, one["scale"], strict=True)]
+            elif one.get("type") == "translation":
+                start = [at + float(by) for at, by in zip(start, one["translation"], strict=True)]
+    return start
 
 
 def _values(array: Any, path: Path) -> Any:
