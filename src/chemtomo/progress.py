@@ -1,18 +1,22 @@
 """How long jobs tell how far they are, and how they are asked to stop.
 
-A long job is a generator: it yields a `TaskProgress` now and then, and returns its result. Who runs it
-shows the progress, and cancels it by closing the generator, or by the function ``should_stop``, where
-the job takes one, which lets it return what it has reached.
+A long job is a generator function whose name ends in ``_job``: it yields a `TaskProgress` now and then,
+and returns its result. The caller shows the progress, and cancels the job by closing the generator, or by
+the function ``should_stop``, where the job takes one, which lets it return what it has reached.
+``name = blocking(name_job)`` is the same without the progress.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
 from collections.abc import Callable, Generator
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
-__all__ = ["TaskProgress", "finish"]
+__all__ = ["TaskProgress", "blocking", "finish"]
 
+_Arguments = ParamSpec("_Arguments")
 _Progress = TypeVar("_Progress")
 _Result = TypeVar("_Result")
 
@@ -47,3 +51,18 @@ def finish(
             return result
         if on_progress is not None:
             on_progress(progress)
+
+
+def blocking(
+    job: Callable[_Arguments, Generator[_Progress, None, _Result]],
+) -> Callable[_Arguments, _Result]:
+    """Return a function that runs a job to its end; it has the name of the job without ``_job``."""
+
+    @functools.wraps(job)
+    def run(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        return finish(job(*arguments, **named))
+
+    run.__name__ = run.__qualname__ = job.__name__.removesuffix("_job")
+    # Sections of a numpydoc text end before an empty line and the next title.
+    run.__doc__ = re.sub(r"\n *Yields\n *-+\n.*?\n(?=\n)", "", job.__doc__ or "", flags=re.DOTALL)
+    return run

@@ -11,12 +11,9 @@ from chemtomo.errors import ChemTomoError, NoTiltsError
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Layer
     from napari.types import LayerDataTuple
 
-    from chemtomo.io.tilts import TiltsArgument
-
-__all__ = ["get_reader", "read_layers"]
+__all__ = ["get_reader"]
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
@@ -42,6 +39,8 @@ def _read(path: Paths) -> list[LayerDataTuple]:
     """
     from napari import current_viewer
 
+    from napari_chemtomo.file_layers import read_layers
+
     viewer = current_viewer()
     try:
         return read_layers(path, beside=viewer.layers if viewer is not None else ())
@@ -53,37 +52,6 @@ def _read(path: Paths) -> list[LayerDataTuple]:
         if viewer is not None:
             _show_soon(str(error))
         raise
-
-
-def read_layers(
-    path: Paths, *, tilts: TiltsArgument = None, beside: Sequence[Layer] = ()
-) -> list[LayerDataTuple]:
-    """Return the layers of files, with colours that go with those of the layers `beside` them.
-
-    Parameters
-    ----------
-    path : path or sequence of paths
-        Files or folders, see `chemtomo.read`.
-    tilts : path, str or sequence of float, optional
-        Tilts in place of those of the files.
-    beside : sequence of Layer
-        What is in the viewer already.
-
-    Raises
-    ------
-    ReadError
-        As `chemtomo.read`.
-    """
-    from chemtomo.data import Dataset
-    from chemtomo.io import assemble_spectra, contents
-    from napari_chemtomo.aligned_layers import dataset_layers
-    from napari_chemtomo.spectra_layers import spectra_layer
-
-    found = contents(path, tilts=tilts)
-    layers = [spectra_layer(one) for one in assemble_spectra(found.spectra, tilts=tilts)]
-    if found.series:
-        layers += dataset_layers(Dataset(found.series), beside=beside)
-    return layers
 
 
 def _read_volumes(path: Paths) -> list[LayerDataTuple]:

@@ -7,7 +7,7 @@ from chemtomo.align import center_of_mass, com_path, max_image, set_axis, sum_mi
 from chemtomo.data import TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import affine
-from chemtomo.recon.filtered_back_projection import filtered, quick_slices
+from chemtomo.recon.filtered_back_projection import back_project, filter_sinograms
 
 SHAPE = (72, 80)
 ALL = {"com_path": com_path, "max_image": max_image, "sum_minimum": sum_minimum}
@@ -133,7 +133,7 @@ def test_a_point_is_reconstructed_where_it_is():
     radians = np.deg2rad(tilts)
     place = 31.5 + x0 * np.cos(radians) + z0 * np.sin(radians) + offset
     line = np.exp(-((x - place[:, None]) ** 2) / 4).astype(np.float32)
-    (one,) = quick_slices(filtered(line[None], tilts, offset), tilts)
+    (one,) = back_project(filter_sinograms(line[None], tilts, offset), tilts)
     at = np.unravel_index(one.argmax(), one.shape)
     np.testing.assert_allclose(at, [31.5 + z0, 31.5 + x0], atol=0.6)
 
@@ -141,6 +141,6 @@ def test_a_point_is_reconstructed_where_it_is():
 def test_uneven_tilts_count_by_the_angle_that_they_stand_for():
     sinogram = np.random.default_rng(0).random((1, 5, 32)).astype(np.float32)
     tilts = np.array([-20.0, -10.0, 0.0, 5.0, 10.0])
-    even = filtered(sinogram, np.arange(5.0))
-    weights = np.abs(filtered(sinogram, tilts)).sum(axis=2) / np.abs(even).sum(axis=2)
+    even = filter_sinograms(sinogram, np.arange(5.0))
+    weights = np.abs(filter_sinograms(sinogram, tilts)).sum(axis=2) / np.abs(even).sum(axis=2)
     np.testing.assert_allclose(weights[0], [10, 10, 7.5, 5, 5], rtol=1e-4)

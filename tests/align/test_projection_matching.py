@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chemtomo.align import auto, center_of_mass, projection_matching
-from chemtomo.align.matching.projection_matching import disagreement, projection_matching_steps
+from chemtomo.align.matching.projection_matching import disagreement, projection_matching_job
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import affine
@@ -95,7 +95,7 @@ def test_cancelling_keeps_what_is_reached(made):
 
 
 def test_progress_never_goes_back(made):
-    seen = [(one.done, one.total) for one in projection_matching_steps(made.series, rounds=2)]
+    seen = [(one.done, one.total) for one in projection_matching_job(made.series, rounds=2)]
     assert seen == sorted(seen)
     assert all(0 < done <= total for done, total in seen)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chemtomo.align.matching.projection_matching import disagreement, projection_matching_steps
+from chemtomo.align.matching.projection_matching import disagreement, projection_matching_job
 from chemtomo.align.registration.center_of_mass import center_of_mass, com_common_line
 from chemtomo.align.registration.phase_correlation import phase_correlation
 from chemtomo.align.starting_point import current
@@ -16,9 +16,9 @@ from chemtomo.align.tilt_axis.com_path import com_path
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ChemTomoError, DataError
 from chemtomo.geometry import affine
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 
-__all__ = ["auto", "auto_steps"]
+__all__ = ["auto", "auto_job"]
 
 # The way through the mass centres is the most accurate where all of the sample is seen, and it does not
 # depend on where it begins: it is taken unless projections predict each other clearly worse with it.
@@ -36,18 +36,7 @@ _COARSE: dict[str, Callable[[TiltSeries, Alignment], Alignment]] = {
 }
 
 
-def auto(
-    series: TiltSeries,
-    alignment: Alignment | None = None,
-    *,
-    on_progress: Callable[[TaskProgress], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> Alignment:
-    """Align a tilt series; see `auto_steps`."""
-    return finish(auto_steps(series, alignment, should_stop=should_stop), on_progress)
-
-
-def auto_steps(
+def auto_job(
     series: TiltSeries,
     alignment: Alignment | None = None,
     *,
@@ -126,7 +115,7 @@ def auto_steps(
     lowest = min(lowest, begin.score)
     best, coarse = begin.alignment, begin.name
     yield TaskProgress(steps, 2 * steps, coarse)
-    refinement = projection_matching_steps(recorded, best, should_stop=should_stop)
+    refinement = projection_matching_job(recorded, best, should_stop=should_stop)
     while True:
         try:
             progress = next(refinement)
@@ -149,6 +138,9 @@ def auto_steps(
         )
     final = min(finished, key=lambda way: _residual(way.alignment))
     return _named(final.alignment, scores, coarse, final.name)
+
+
+auto = blocking(auto_job)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -11,9 +10,9 @@ import numpy.typing as npt
 from chemtomo.align.starting_point import current
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
-from chemtomo.geometry import ParallelBeam, affine
+from chemtomo.geometry import affine
 from chemtomo.geometry.resample import warp
-from chemtomo.operators import Projector
+from chemtomo.recon.filtered_back_projection import back_project, filter_sinograms
 
 __all__ = ["axis_preview", "nudge", "set_axis"]
 
@@ -103,7 +102,7 @@ def axis_preview(
 ) -> npt.NDArray[np.float32]:
     """Reconstruct a few slices quickly, to judge a tilt axis by eye.
 
-    Filtered back-projection (ramp filter with a Hann window) of single aligned rows; wide slices are binned.
+    Filtered back-projection of single aligned rows; wide slices are binned.
 
     Parameters
     ----------
@@ -133,14 +132,12 @@ def axis_preview(
     factor = -(-width // _WIDEST_PREVIEW)
     columns = width // factor
     rows = [round(part * (height - 1)) for part in parts]
-    sinograms = np.empty((len(rows), tilts, 1, columns), dtype=np.float32)
+    sinograms = np.empty((len(rows), tilts, columns), dtype=np.float32)
     for tilt, (projection, matrix) in enumerate(zip(series.projections(), chosen.matrices, strict=True)):
         aligned = _rows(projection, matrix, rows)[:, : columns * factor]
-        sinograms[:, tilt, 0] = aligned.reshape(len(rows), columns, factor).mean(axis=2)
-    geometry = ParallelBeam(chosen.tilts_deg, columns, (columns, columns))
-    projector = _projector(geometry, len(rows))
-    slices: npt.NDArray[np.float32] = projector.adjoint(_filtered(sinograms))[:, :, 0]
-    return slices
+        sinograms[:, tilt] = aligned.reshape(len(rows), columns, factor).mean(axis=2)
+    sinograms -= sinograms.mean(axis=-1, keepdims=True)  # a pedestal would leave a ring
+    return back_project(filter_sinograms(sinograms, chosen.tilts_deg), chosen.tilts_deg)
 
 
 def _rows(
@@ -150,25 +147,6 @@ def _rows(
     width = projection.shape[1]
     down = affine.compose(matrix[np.newaxis], affine.translation(rows, 0.0))
     return np.concatenate([warp(projection, one, shape=(1, width), fill="nearest") for one in down])
-
-
-def _filtered(sinograms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    width = sinograms.shape[-1]
-    padded = 2 * width
-    frequency = np.fft.rfftfreq(padded)
-    ramp = frequency * (0.5 + 0.5 * np.cos(2 * np.pi * frequency))
-    level = sinograms.mean(axis=-1, keepdims=True)
-    spectrum = np.fft.rfft(sinograms - level, padded, axis=-1)
-    filtered: npt.NDArray[np.float32] = np.fft.irfft(spectrum * ramp, padded, axis=-1)[..., :width].astype(
-        np.float32
-    )
-    return filtered
-
-
-@functools.lru_cache(maxsize=2)
-def _projector(geometry: ParallelBeam, slices: int) -> Projector:
-    """Keep the matrix: a slider asks for the same one again and again."""
-    return Projector(geometry, slices, 1)
 
 
 def _by_hand(method: str) -> str:

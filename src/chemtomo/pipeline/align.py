@@ -326,7 +326,7 @@ def _estimate(
     name = method.replace("-", "_")
     yield TaskProgress(0, 1, f"{method}: looking at {series.name}")
     estimator: Callable[..., Any] = getattr(chemtomo.align, name)
-    steps = getattr(sys.modules[estimator.__module__], f"{name}_steps", None)
+    steps = getattr(sys.modules[estimator.__module__], f"{name}_job", None)
     known = inspect.signature(estimator if steps is None else steps).parameters
     tilt = getattr(parameters, "reference_tilt", None)
     options = {

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from chemtomo.data import TiltSeries
 from chemtomo.errors import DataError, ParameterError
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 
 __all__ = ["ProjectionScores", "score_projections", "score_projections_job"]
 
@@ -97,11 +97,6 @@ class _Looks:
     small: list[npt.NDArray[np.float64]]
 
 
-def score_projections(series: TiltSeries, limit: float = 5.0) -> ProjectionScores:
-    """Run `score_projections_job` to its end."""
-    return finish(score_projections_job(series, limit))
-
-
 def score_projections_job(
     series: TiltSeries, limit: float = 5.0
 ) -> Generator[TaskProgress, None, ProjectionScores]:
@@ -175,6 +170,9 @@ def score_projections_job(
         reasons=found,
         limit=limit,
     )
+
+
+score_projections = blocking(score_projections_job)
 
 
 def _measure(series: TiltSeries, number: int) -> tuple[float, float, float, float, float, Numbers]:

@@ -1,4 +1,4 @@
-"""Slices in a fraction of a second: filtered back-projection of a few rows."""
+"""Filtered back-projection of a few rows, in a fraction of a second."""
 
 from __future__ import annotations
 
@@ -11,18 +11,27 @@ from scipy import sparse
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
 
-__all__ = ["filtered", "quick_slices"]
+__all__ = ["back_project", "filter_sinograms"]
 
 _CACHED = 2
 
 _Stack = npt.NDArray[np.float32]
 
 
-def filtered(sinograms: _Stack, tilts_deg: npt.NDArray[np.float64], offset_px: float = 0.0) -> _Stack:
-    """Filter sinograms (row, tilt, x) for back-projection: a ramp with a Hann window, and a weight a tilt.
+def filter_sinograms(sinograms: _Stack, tilts_deg: npt.NDArray[np.float64], offset_px: float = 0.0) -> _Stack:
+    """Filter sinograms for back-projection: a ramp with a Hann window, weighted by the angle per tilt.
 
-    A tilt counts by the angle between its neighbours, so that uneven steps do no harm. What was at
-    ``x + offset`` comes to ``x``: by phases, as an interpolation blurs half a pixel more than a whole one.
+    A tilt counts by the angle between its neighbours, so that uneven increments do no harm.
+
+    Parameters
+    ----------
+    sinograms : numpy.ndarray, shape (row, tilt, x)
+        Rows of aligned projections.
+    tilts_deg : numpy.ndarray, shape (tilt,)
+        Tilts in degrees.
+    offset_px : float
+        What is at ``x + offset`` is moved to ``x``. The shift is made in Fourier space: interpolation
+        would blur half a pixel more than a whole one.
     """
     from scipy import fft
 
@@ -36,13 +45,13 @@ def filtered(sinograms: _Stack, tilts_deg: npt.NDArray[np.float64], offset_px: f
     ramp = fft.rfft(kernel).real * (0.5 + 0.5 * np.cos(2 * np.pi * frequency))
     moved = ramp * np.exp(2j * np.pi * frequency * offset_px)
     spectra = fft.rfft(sinograms, size, axis=-1) * moved.astype(np.complex64)
-    weights = np.deg2rad(_steps(tilts_deg))[:, np.newaxis]
+    weights = np.deg2rad(_tilt_spans_deg(tilts_deg))[:, np.newaxis]
     result: _Stack = (fft.irfft(spectra, size, axis=-1)[..., :width] * weights).astype(np.float32)
     return result
 
 
-def _steps(tilts_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the angle that each tilt stands for."""
+def _tilt_spans_deg(tilts_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the angle that each tilt stands for, in degrees."""
     if tilts_deg.size < 2:
         return np.full(tilts_deg.size, 180.0)
     order = np.argsort(tilts_deg, kind="stable")
@@ -51,8 +60,8 @@ def _steps(tilts_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.clip(steps, 0.0, 3 * max(float(np.median(steps)), 1e-3))
 
 
-def quick_slices(sinograms: _Stack, tilts_deg: npt.NDArray[np.float64]) -> _Stack:
-    """Back-project filtered sinograms (row, tilt, x) with the axis in the middle, shape (row, z, x)."""
+def back_project(sinograms: _Stack, tilts_deg: npt.NDArray[np.float64]) -> _Stack:
+    """Back-project filtered sinograms (row, tilt, x) about the middle of the detector, shape (row, z, x)."""
     rows, _, width = sinograms.shape
     weights = _back_projector(tuple(float(one) for one in tilts_deg), width)
     columns = sinograms.reshape(rows, -1).T

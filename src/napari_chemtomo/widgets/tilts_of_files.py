@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QL
 from chemtomo.errors import ChemTomoError, NoTiltsError
 from chemtomo.io.tilts import FROM_NAMES, TiltsArgument
 from napari_chemtomo.editors import FloatEditor
-from napari_chemtomo.reader import read_layers
+from napari_chemtomo.file_layers import read_layers
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -22,9 +22,9 @@ from chemtomo.align.matching.threads import on_one_thread
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import affine
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 
-__all__ = ["disagreement", "projection_matching", "projection_matching_steps"]
+__all__ = ["disagreement", "projection_matching", "projection_matching_job"]
 
 _Real = npt.NDArray[np.float64]
 
@@ -59,31 +59,7 @@ class _State:
     )  # in rows, from the first to the last
 
 
-def projection_matching(
-    series: TiltSeries,
-    start: Alignment | None = None,
-    *,
-    rounds: int = 8,
-    tolerance_px: float = 0.01,
-    refine_angle: bool = True,
-    on_progress: Callable[[TaskProgress], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> Alignment:
-    """Align by projection matching; see `projection_matching_steps`."""
-    return finish(
-        projection_matching_steps(
-            series,
-            start,
-            rounds=rounds,
-            tolerance_px=tolerance_px,
-            refine_angle=refine_angle,
-            should_stop=should_stop,
-        ),
-        on_progress,
-    )
-
-
-def projection_matching_steps(
+def projection_matching_job(
     series: TiltSeries,
     start: Alignment | None = None,
     *,
@@ -179,6 +155,9 @@ def projection_matching_steps(
         "constant projections": np.flatnonzero(~usable).tolist(),
     }
     return _result(series, start, _all_tilts(series, state, usable), entry)
+
+
+projection_matching = blocking(projection_matching_job)
 
 
 def disagreement(series: TiltSeries, alignment: Alignment) -> float:

@@ -15,9 +15,9 @@ from chemtomo.align.sample_mask import sample_only
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError
 from chemtomo.geometry import affine
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 
-__all__ = ["center_of_mass", "center_of_mass_steps", "com_common_line", "com_common_line_steps"]
+__all__ = ["center_of_mass", "center_of_mass_job", "com_common_line", "com_common_line_job"]
 
 _SWEEPS = 20
 _ISOLATED = 0.02
@@ -26,7 +26,9 @@ _FEWEST_TILTS = 3
 _Floats = npt.NDArray[np.float64]
 
 
-def center_of_mass(series: TiltSeries, alignment: Alignment | None = None) -> Alignment:
+def center_of_mass_job(
+    series: TiltSeries, alignment: Alignment | None = None
+) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts by the paths of the mass centres of all slices (after Sanders et al. 2015).
 
     Across the axis: the mass centre of a slice is at ``a cos t + b sin t`` at every tilt, plus the shift
@@ -58,10 +60,15 @@ def center_of_mass(series: TiltSeries, alignment: Alignment | None = None) -> Al
         When values are not finite, all projections are constant, or there are fewer than 3 different
         tilts of projections that are not.
     """
-    return finish(center_of_mass_steps(series, alignment))
+    return (yield from _steps(series, alignment, "center-of-mass"))
 
 
-def com_common_line(series: TiltSeries, alignment: Alignment | None = None) -> Alignment:
+center_of_mass = blocking(center_of_mass_job)
+
+
+def com_common_line_job(
+    series: TiltSeries, alignment: Alignment | None = None
+) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts by the centre of mass across the axis, and the common line along it (Scott et al. 2012).
 
     Across the axis, the centre of mass of the whole projection is put on the axis. Along it, the sums
@@ -70,21 +77,10 @@ def com_common_line(series: TiltSeries, alignment: Alignment | None = None) -> A
     Parameters and errors are those of `center_of_mass`. The residual is how far the profile of a projection
     is still from the mean profile.
     """
-    return finish(com_common_line_steps(series, alignment))
-
-
-def center_of_mass_steps(
-    series: TiltSeries, alignment: Alignment | None = None
-) -> Generator[TaskProgress, None, Alignment]:
-    """Do `center_of_mass`, telling the progress."""
-    return (yield from _steps(series, alignment, "center-of-mass"))
-
-
-def com_common_line_steps(
-    series: TiltSeries, alignment: Alignment | None = None
-) -> Generator[TaskProgress, None, Alignment]:
-    """Do `com_common_line`, telling the progress."""
     return (yield from _steps(series, alignment, "com-common-line"))
+
+
+com_common_line = blocking(com_common_line_job)
 
 
 def _steps(

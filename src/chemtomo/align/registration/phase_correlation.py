@@ -19,14 +19,14 @@ from chemtomo.align.registration.correlation import band_pass, correlation_shift
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.geometry import affine
 from chemtomo.geometry.resample import warp
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 
-__all__ = ["phase_correlation", "phase_correlation_steps"]
+__all__ = ["phase_correlation", "phase_correlation_job"]
 
 _STEEPEST_STRETCH = 2.0
 
 
-def phase_correlation(
+def phase_correlation_job(
     series: TiltSeries,
     alignment: Alignment | None = None,
     *,
@@ -38,7 +38,7 @@ def phase_correlation(
     shortest_px: float = 8.0,
     edge_taper: float = 0.1,
     max_shift_px: float | None = None,
-) -> Alignment:
+) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts of the projections by correlating each with several of its neighbours.
 
     Shifts between neighbours are not added up: those between each projection and its next `neighbours`
@@ -83,36 +83,6 @@ def phase_correlation(
     ParameterError
         When the reference is no projection, or shows nothing.
     """
-    return finish(
-        phase_correlation_steps(
-            series,
-            alignment,
-            reference=reference,
-            neighbours=neighbours,
-            stretch=stretch,
-            whitening=whitening,
-            longest_px=longest_px,
-            shortest_px=shortest_px,
-            edge_taper=edge_taper,
-            max_shift_px=max_shift_px,
-        )
-    )
-
-
-def phase_correlation_steps(
-    series: TiltSeries,
-    alignment: Alignment | None = None,
-    *,
-    reference: int | None = None,
-    neighbours: int = 2,
-    stretch: bool = False,
-    whitening: float = 0.5,
-    longest_px: float | None = None,
-    shortest_px: float = 8.0,
-    edge_taper: float = 0.1,
-    max_shift_px: float | None = None,
-) -> Generator[TaskProgress, None, Alignment]:
-    """Do `phase_correlation`, telling the progress after every projection."""
     images = prepare_images(series, start_afresh(series, alignment))
     kept = nearest_to(images.tilts_deg, images.usable, reference)
     longest = np.inf if longest_px is None else longest_px / images.factor
@@ -166,6 +136,9 @@ def phase_correlation_steps(
         method="phase-correlation",
         provenance=(*images.start.provenance, entry),
     )
+
+
+phase_correlation = blocking(phase_correlation_job)
 
 
 def _stretched(

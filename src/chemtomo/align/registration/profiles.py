@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.align.images import taper
-
 __all__ = ["profile_shifts"]
 
 _SWEEPS = 10
-_TAPER = 0.1
 _SMOOTH_PX = 1.5
 
 _Floats = npt.NDArray[np.float64]
@@ -45,8 +42,6 @@ def profile_shifts(
     totals = np.abs(profiles).sum(axis=1, keepdims=True)
     scaled = ndimage.gaussian_filter1d(profiles / np.where(totals > 0, totals, 1.0), _SMOOTH_PX, axis=1)
     slopes = np.gradient(scaled, axis=1)
-    # Where a sample crosses the edge of the field, the edge must not be taken for one of the sample.
-    taper((1, at.size), _TAPER)[0]
     shifts, change = start.astype(np.float64).copy(), np.zeros(len(profiles))
     for _ in range(_SWEEPS):
         moved = np.stack([np.interp(at + shift, at, one) for one, shift in zip(slopes, shifts, strict=True)])

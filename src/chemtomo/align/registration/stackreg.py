@@ -20,19 +20,19 @@ from chemtomo.align.registration.correlation import band_pass, correlation_shift
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.geometry import affine
 from chemtomo.geometry.resample import warp
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 
-__all__ = ["stackreg", "stackreg_steps"]
+__all__ = ["stackreg", "stackreg_job"]
 
 
-def stackreg(
+def stackreg_job(
     series: TiltSeries,
     alignment: Alignment | None = None,
     *,
     transform: Literal["translation", "rigid-body"] = "translation",
     reference: int | None = None,
     running: int = 2,
-) -> Alignment:
+) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts, or shifts and turns, that make neighbouring projections alike (Thevenaz et al. 1998).
 
     Outward from the reference, each projection is registered to the mean of the last few that are
@@ -66,20 +66,6 @@ def stackreg(
     ParameterError
         When the reference is no projection, or shows nothing.
     """
-    return finish(
-        stackreg_steps(series, alignment, transform=transform, reference=reference, running=running)
-    )
-
-
-def stackreg_steps(
-    series: TiltSeries,
-    alignment: Alignment | None = None,
-    *,
-    transform: Literal["translation", "rigid-body"] = "translation",
-    reference: int | None = None,
-    running: int = 2,
-) -> Generator[TaskProgress, None, Alignment]:
-    """Do `stackreg`, telling the progress after every projection."""
     from pystackreg import StackReg
 
     register = StackReg(StackReg.TRANSLATION if transform == "translation" else StackReg.RIGID_BODY)
@@ -104,6 +90,9 @@ def stackreg_steps(
             yield TaskProgress(done, len(order), "StackReg")
     entry = {"step": "stackreg", "transform": transform, "reference_tilt": kept, "running": running}
     return _as_alignment(images, matrices, residual, entry)
+
+
+stackreg = blocking(stackreg_job)
 
 
 def _shift_left(mean: npt.NDArray[np.float32], aligned: npt.NDArray[np.float32]) -> float:

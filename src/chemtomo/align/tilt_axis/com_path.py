@@ -16,9 +16,9 @@ from chemtomo.align.starting_point import current
 from chemtomo.align.tilt_axis.search import best_angle, registered, with_axis
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.geometry import affine
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 
-__all__ = ["com_path", "com_path_steps"]
+__all__ = ["com_path", "com_path_job"]
 
 _COARSE_PX = 128
 _FINE_PX = 256
@@ -41,9 +41,9 @@ def _with_axis_across(alignment: Alignment, angle_deg: float, across_px: float) 
     return turned.replace(matrices=affine.compose(turned.matrices, affine.translation(0.0, across_px)))
 
 
-def com_path(
+def com_path_job(
     series: TiltSeries, alignment: Alignment | None = None, *, max_angle_deg: float = 15.0
-) -> Alignment:
+) -> Generator[TaskProgress, None, Alignment]:
     """Find angle and offset of the tilt axis by the mass, and the mass centres, of all slices.
 
     Slices across the right axis have the same mass at every tilt, and a mass centre that moves as
@@ -75,13 +75,6 @@ def com_path(
     ParameterError
         When the largest angle is not between 0 and 45 degrees.
     """
-    return finish(com_path_steps(series, alignment, max_angle_deg=max_angle_deg))
-
-
-def com_path_steps(
-    series: TiltSeries, alignment: Alignment | None = None, *, max_angle_deg: float = 15.0
-) -> Generator[TaskProgress, None, Alignment]:
-    """Do `com_path`, telling the progress."""
     start = current(series, alignment)
     shifts = registered(start)
     images = prepare_images(series, shifts, _FINE_PX)
@@ -98,6 +91,9 @@ def com_path_steps(
         method=" + ".join(one for one in (start.method, "com-path") if one),
         provenance=(*start.provenance, {"step": "com_path", "max_angle_deg": max_angle_deg} | entry),
     )
+
+
+com_path = blocking(com_path_job)
 
 
 @dataclasses.dataclass

@@ -12,17 +12,17 @@ from chemtomo.align.starting_point import current
 from chemtomo.align.tilt_axis.search import best_angle, registered, with_axis
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 
-__all__ = ["max_image", "max_image_steps"]
+__all__ = ["max_image", "max_image_job"]
 
 _LARGEST = 512
 _BROAD = 1 / 25
 
 
-def max_image(
+def max_image_job(
     series: TiltSeries, alignment: Alignment | None = None, *, max_angle_deg: float = 15.0
-) -> Alignment:
+) -> Generator[TaskProgress, None, Alignment]:
     """Find the angle of the tilt axis by lines in the maximum of all registered projections.
 
     Bright particles leave tracks across the axis. The angle is the one at which sums along lines across
@@ -51,13 +51,6 @@ def max_image(
     ParameterError
         When the largest angle is not between 0 and 45 degrees.
     """
-    return finish(max_image_steps(series, alignment, max_angle_deg=max_angle_deg))
-
-
-def max_image_steps(
-    series: TiltSeries, alignment: Alignment | None = None, *, max_angle_deg: float = 15.0
-) -> Generator[TaskProgress, None, Alignment]:
-    """Do `max_image`, telling the progress."""
     from scipy import ndimage
 
     start = current(series, alignment)
@@ -87,3 +80,6 @@ def max_image_steps(
         method=" + ".join(one for one in (start.method, "max-image") if one),
         provenance=(*start.provenance, {"step": "max_image", "max_angle_deg": max_angle_deg} | entry),
     )
+
+
+max_image = blocking(max_image_job)

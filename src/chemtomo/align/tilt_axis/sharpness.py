@@ -11,18 +11,18 @@ from chemtomo.align.starting_point import current
 from chemtomo.align.tilt_axis.search import with_axis
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
-from chemtomo.progress import TaskProgress, finish
-from chemtomo.recon.filtered_back_projection import filtered, quick_slices
+from chemtomo.progress import TaskProgress, blocking
+from chemtomo.recon.filtered_back_projection import back_project, filter_sinograms
 
-__all__ = ["sum_minimum", "sum_minimum_steps"]
+__all__ = ["sum_minimum", "sum_minimum_job"]
 
 _LARGEST = 128
 _ROWS = 32
 
 
-def sum_minimum(
+def sum_minimum_job(
     series: TiltSeries, alignment: Alignment | None = None, *, max_offset_px: float | None = None
-) -> Alignment:
+) -> Generator[TaskProgress, None, Alignment]:
     """Find the offset of the tilt axis for which reconstructed slices are sharpest.
 
     Quick slices are made by filtered back-projection with the axis at each offset of a coarse scan, then
@@ -54,13 +54,6 @@ def sum_minimum(
     ParameterError
         When the largest offset is not positive and within half the width.
     """
-    return finish(sum_minimum_steps(series, alignment, max_offset_px=max_offset_px))
-
-
-def sum_minimum_steps(
-    series: TiltSeries, alignment: Alignment | None = None, *, max_offset_px: float | None = None
-) -> Generator[TaskProgress, None, Alignment]:
-    """Do `sum_minimum`, telling the progress."""
     from scipy import optimize
 
     width = series.shape[2]
@@ -84,7 +77,7 @@ def sum_minimum_steps(
     strength = max(float((sinograms.astype(np.float64) ** 4).sum()), 1e-300)
 
     def misfit(offset: float) -> float:
-        slices = quick_slices(filtered(sinograms, tilts, offset), tilts)
+        slices = back_project(filter_sinograms(sinograms, tilts, offset), tilts)
         return -float((slices.astype(np.float64) ** 4).sum()) / strength
 
     steps = max(2, round(reach / images.factor))
@@ -110,3 +103,6 @@ def sum_minimum_steps(
         method=" + ".join(one for one in (start.method, "sum-minimum") if one),
         provenance=(*start.provenance, entry),
     )
+
+
+sum_minimum = blocking(sum_minimum_job)
