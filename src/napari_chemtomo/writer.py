@@ -55,6 +55,9 @@ def write_layers(path: str, layer_data: Sequence[tuple[Any, Mapping[str, Any], s
         )
     except DataError as error:
         raise WriteError(str(error)) from error
+    except WriteError as error:
+        # napari shows it as a notification.
+        raise WriteError(f"{error}. The layers are still here: save them to another place") from error
     for note in written.notes:
         show_info(note)
     return [str(one) for one in written]

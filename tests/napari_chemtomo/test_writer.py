@@ -110,3 +110,10 @@ def test_the_same_channel_twice_is_named_by_its_layers(viewer, volume, tmp_path)
 def test_an_ordinary_image_is_still_saved_by_napari(viewer, tmp_path):
     layer = viewer.add_image(np.ones((4, 5), np.uint8))
     assert layer.save(str(tmp_path / "x.tif")) == [str(tmp_path / "x.tif")]
+
+
+def test_a_failed_save_says_that_the_layers_are_still_there(viewer, volume, tmp_path):
+    add(viewer, volume_layers(volume))
+    with pytest.raises(WriteError, match=r"there is no folder.*The layers are still here"):
+        viewer.layers.save(str(tmp_path / "no" / "v.zarr"))
+    assert len(viewer.layers) == 2

@@ -10,6 +10,7 @@ import typer
 from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import task_bar
+from chemtomo.cli.results import Results
 from chemtomo.errors import ParameterError, WriteError
 from chemtomo.pipeline.align import AlignParameters
 
@@ -52,11 +53,14 @@ def align(
 
     if save is None and output is None and not as_json:
         raise ParameterError("found neither --save nor --output; expected where to keep the alignment")
+    results = Results([*files, tilts])
+    results.check(output, save)
     if output is not None:
         check_output(output, overwrite=overwrite, folders=True)
     if save is not None:
         _check_file(save, overwrite)
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
+    results.check(output, save, names=dataset.names)
     with task_bar() as watching:
         result = watching.finish(run_alignment(dataset, parameters, should_stop=watching.should_stop))
     if as_json:
@@ -64,11 +68,15 @@ def align(
     else:
         _print(result.report)
     if save is not None:
-        save_alignment(result.alignment, save)
+        results.write(lambda path: save_alignment(result.alignment, path), save)
         typer.echo(f"Wrote {save}", err=as_json)
     if output is not None:
-        written = write_dataset(result.dataset.map(aligned_view), output, overwrite=overwrite)
+        aligned = result.dataset.map(aligned_view)
+        written = results.write(
+            lambda path: write_dataset(aligned, path, overwrite=overwrite and path == output), output
+        )
         tell_written(written, on_stderr=as_json)
+    results.finish()
 
 
 def _check_file(path: Path, overwrite: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from chemtomo.cli.common import TiltsOption, TiltsUnitOption, tell_written
+from chemtomo.cli.results import Results
 
 __all__ = ["convert"]
 
@@ -47,18 +48,22 @@ def convert(
             "expected one volume, or tilt series only"
         )
     check_output(output, overwrite=overwrite, folders=not any(volumes))
+    results = Results([*inputs, tilts])
+    results.check(output, volume=any(volumes))
     if any(volumes):
         if tilts is not None:
             raise typer.BadParameter(f"--tilts: found tilts for the volume {inputs[0]}; expected none")
         volume = read_volume(inputs[0])
         if channels:
             volume = volume.select(channels)
+        results.check(output, names=volume.names, volume=True)
         written = write(volume, output, overwrite=overwrite)
     else:
         found = contents(inputs, tilts=tilts, tilts_unit=tilts_unit)
         dataset = found.dataset()
         if channels:
             dataset = dataset.select(channels)
+        results.check(output, names=dataset.names)
         written = write_dataset(dataset, output, overwrite=overwrite)
         spectra = list(dict.fromkeys(one.name for _, one in found.spectra))
     notes: tuple[str, ...] = ()

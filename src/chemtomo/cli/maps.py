@@ -13,6 +13,7 @@ from rich.table import Table
 from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import show_tasks
+from chemtomo.cli.results import Results
 from chemtomo.pipeline.maps import MapParameters
 from chemtomo.spectra.suggestion import Suggestion
 
@@ -62,6 +63,8 @@ def maps(
 
     if output is None and not suggest:
         raise typer.BadParameter("--output: found none; expected where to write, or --suggest")
+    results = Results([*files, tilts])
+    results.check(output, spectrum)
     if output is not None:
         check_output(output, overwrite=overwrite, folders=True)
     series = read_spectra(files, tilts=tilts, tilts_unit=tilts_unit, signal=signal)
@@ -88,9 +91,12 @@ def maps(
             columns |= dict(zip(made.names, parts.spectra, strict=True))
         else:
             made = make_maps(series, parameters, spectrum=total, on_progress=show)
-    written = write_dataset(made, output, overwrite=overwrite)
+    results.check(output, spectrum, names=made.names)
+    written = results.write(
+        lambda path: write_dataset(made, path, overwrite=overwrite and path == output), output
+    )
     if spectrum is not None:
-        _write_table(spectrum, series, columns)
+        results.write(lambda path: _write_table(path, series, columns), spectrum)
     if as_json:
         maps_made = [
             {
@@ -105,8 +111,9 @@ def maps(
             for one in made
         ]
         print_json({"files": [str(path) for path in written], "maps": maps_made})
-        return
-    tell_written(written, notes=[note for one in made for note in one.notes])
+    else:
+        tell_written(written, notes=[note for one in made for note in one.notes])
+    results.finish()
 
 
 def _print_suggestions(found: list[Suggestion]) -> None:

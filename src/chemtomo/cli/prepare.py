@@ -9,6 +9,7 @@ import typer
 
 from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
+from chemtomo.cli.results import Results
 from chemtomo.data import Dataset
 from chemtomo.pipeline.prepare import PrepareParameters
 
@@ -65,20 +66,27 @@ def prepare(
 
     if output is None and not find_bad:
         raise typer.BadParameter("--output: found none; expected where to write, or --find-bad")
+    results = Results([*files, tilts, steps])
+    results.check(output, save_steps)
     if output is not None:
         check_output(output, overwrite=overwrite, folders=True)
     listed = PrepareRecipe.load(steps).steps if steps is not None else ()
     recipe = PrepareRecipe(steps=(*listed, *parameters.steps()))
-    prepared = finish(prepare_job(read(files, tilts=tilts, tilts_unit=tilts_unit), recipe))
+    dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
+    results.check(output, save_steps, names=dataset.names)
+    prepared = finish(prepare_job(dataset, recipe))
     if find_bad:
         print_json({"series": _scores(prepared)})
     # Standard output is kept for the JSON.
     if output is not None:
-        written = write_dataset(prepared, output, overwrite=overwrite)
+        written = results.write(
+            lambda path: write_dataset(prepared, path, overwrite=overwrite and path == output), output
+        )
         tell_written(written, on_stderr=find_bad)
     if save_steps is not None:
-        recipe.save(save_steps)
+        results.write(recipe.save, save_steps)
         typer.echo(f"Wrote {save_steps}", err=find_bad)
+    results.finish()
 
 
 def _scores(dataset: Dataset) -> list[dict[str, object]]:

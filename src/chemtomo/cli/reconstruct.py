@@ -10,8 +10,8 @@ import typer
 from chemtomo.cli.common import TiltsOption, TiltsUnitOption, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import watch
+from chemtomo.cli.results import Results
 from chemtomo.data import Alignment
-from chemtomo.errors import WriteError
 from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
 
 __all__ = ["reconstruct"]
@@ -65,8 +65,8 @@ def reconstruct(
     from chemtomo.recon.weights import by_full_name
 
     check_output(output)
-    if report is not None and not report.parent.is_dir():
-        raise WriteError(f"{report}: there is no folder {report.parent}; expected one to write to")
+    results = Results([*files, tilts, alignment])
+    results.check(output, report, volume=True)
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     for series in dataset:
         if FILTERED_NOTE in series.notes:
@@ -76,6 +76,7 @@ def reconstruct(
 
         dataset = with_alignment(dataset, Alignment.load(alignment))
     # Before any work is done.
+    results.check(output, report, names=dataset.names, volume=True)
     parameters = parameters.model_copy(update={"mu": by_full_name(dataset, parameters.mu)})
     with watch(parameters.iterations) as watching:
         result = execute(
@@ -85,9 +86,9 @@ def reconstruct(
             on_progress=watching.on_progress,
             should_stop=watching.should_stop,
         )
-    tell_written(write(result.volume, output, overwrite=True))
+    tell_written(results.write(lambda path: write(result.volume, path, overwrite=path == output), output))
     if report is not None:
-        write_json(result.report, report)
+        results.write(lambda path: write_json(result.report, path), report)
         typer.echo(f"Wrote {report}")
     made = result.report
     for note in made["memory"]["notes"]:
@@ -97,3 +98,4 @@ def reconstruct(
         f"{made['method']} on {made['device']}: {made['iterations']} iterations{slabs} "
         f"in {made['seconds']:.1f} s; {made['stopped']}"
     )
+    results.finish()

@@ -3,6 +3,7 @@
 from chemtomo.io.assemble import Contents, contents, read
 from chemtomo.io.expand import may_hold_tilt_series
 from chemtomo.io.formats import FORMATS, TiltSeriesFormat, readable_suffixes
+from chemtomo.io.inputs import check_targets, files_of_output, input_files
 from chemtomo.io.outputs import OUTPUT_FORMATS, Written, check_output
 from chemtomo.io.read_volumes import is_volume, read_volume
 from chemtomo.io.spectra import assemble_spectra, describe_spectra, read_spectra
@@ -17,8 +18,11 @@ __all__ = [
     "Written",
     "assemble_spectra",
     "check_output",
+    "check_targets",
     "contents",
     "describe_spectra",
+    "files_of_output",
+    "input_files",
     "is_volume",
     "may_hold_tilt_series",
     "read",

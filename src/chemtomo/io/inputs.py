@@ -1,0 +1,139 @@
+"""Which files a command reads, and that none of them is written onto."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import tempfile
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+
+from chemtomo.errors import ReadError, WriteError
+from chemtomo.io.description import load
+from chemtomo.io.expand import expand
+from chemtomo.io.formats import MDOC_SUFFIX, format_of
+from chemtomo.io.names import distinct, file_name
+from chemtomo.io.outputs import DESCRIPTION_SUFFIX, output_format
+from chemtomo.io.read_volumes import is_volume
+from chemtomo.io.tilts import companions
+
+__all__ = ["check_targets", "files_of_output", "input_files"]
+
+# Files that the library reads with the one that it is given, in the same folder.
+_READ_WITH = {".rpl": ("{stem}.raw",), ".emi": ("{stem}_*.ser",), ".asw": ("*.img", "*.pts")}
+
+
+def input_files(paths: Iterable[str | PathLike[str] | None]) -> list[Path]:
+    """List the files that are read when `paths` are given, with those beside them that are read too.
+
+    Of a folder these are the files that `chemtomo.io.read` would look at, without the volumes that this
+    program wrote there. What is no path of a file, as ``-60:2:61``, is left out.
+    """
+    found: dict[Path, None] = {}
+    for given in paths:
+        if given is None:
+            continue
+        path = Path(given)
+        sources = [path] if path.exists() else []
+        if path.is_dir() and format_of(path) is None:
+            with contextlib.suppress(ReadError):
+                sources = [one.path for one in expand([path]) if not is_volume(one.path, ours=True)]
+        elif path.suffix.lower() == MDOC_SUFFIX and path.is_file():
+            with contextlib.suppress(ReadError):
+                sources += [one.path for one in expand([path])]
+        for one in (*sources, *([] if sources else [path])):
+            found |= dict.fromkeys([*([one] if one.exists() else []), *_beside(one)])
+    return list(found)
+
+
+def _beside(path: Path) -> list[Path]:
+    stem = (output_format(path) or ("", path.stem))[1]
+    described = path.with_name(stem + DESCRIPTION_SUFFIX)
+    if path.name.endswith(DESCRIPTION_SUFFIX):
+        described = path
+    found = companions(path)
+    if described.is_file():
+        found.append(described)
+        with contextlib.suppress(ReadError, TypeError, AttributeError):
+            found += [described.with_name(str(name)) for name in load(described).get("files", [])]
+    for pattern in _READ_WITH.get(path.suffix.lower(), ()):
+        wanted = pattern.format(stem=path.stem).lower()
+        found += [one for one in path.parent.iterdir() if fnmatch.fnmatchcase(one.name.lower(), wanted)]
+    return [one for one in found if one.exists()]
+
+
+def files_of_output(path: Path, names: Sequence[str], *, volume: bool) -> list[Path]:
+    """List what may be written when channels of these `names` are written to `path`."""
+    form = output_format(path)
+    if not volume and (form is None or (path.is_dir() and form[0] != "OME-Zarr")):
+        stems = distinct(names, file_name)
+        return [path / f"{one}{end}" for one in stems for end in (".mrc", ".rawtlt", DESCRIPTION_SUFFIX)]
+    if form is None:
+        return [path]
+    name, stem = form
+    suffix = path.name[len(stem) :]
+    each = [f"{stem}_{one}" for one in distinct(names, file_name)] if len(names) > 1 else [stem]
+    if name == "MRC":
+        ends = (suffix,) if volume else (suffix, ".rawtlt", DESCRIPTION_SUFFIX)
+        files = [path.with_name(f"{one}{end}") for one in each for end in ends]
+        return [*files, path.with_name(stem + DESCRIPTION_SUFFIX)] if volume else files
+    if name == "OME-TIFF" and not volume:
+        return [path, path.with_name(f"{stem}.rawtlt")]
+    if name == "EMD" and not volume:
+        return [path, *(path.with_name(f"{one}{suffix}") for one in each)]
+    return [path]
+
+
+def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Check, before any work is done, that `targets` can be written and that none of them is an input.
+
+    Files are compared, not names: a link, another spelling, and another case where the file system does
+    not tell them apart are the same file. A Zarr image is all that is in its folder.
+
+    Raises
+    ------
+    WriteError
+        When one is an input, holds one or lies in one, when two are the same, or when the operating system
+        does not let a file be made in its folder.
+    """
+    for target in targets:
+        for one in inputs:
+            if _same(target, one) or _holds(target, one) or _holds(one, target):
+                raise WriteError(
+                    f"{target}: found the input {one}; expected another name to write to: "
+                    "inputs are never written"
+                )
+    real = [str(one.resolve()).casefold() for one in targets]
+    for index, target in enumerate(targets):
+        if real[index] in real[:index]:
+            raise WriteError(f"{target}: found two results with this name; expected different names")
+    for folder in dict.fromkeys(target.parent for target in targets):
+        _check_folder(folder)
+
+
+def _same(target: Path, one: Path) -> bool:
+    try:
+        return target.samefile(one)
+    except OSError:
+        return target.resolve() == one.resolve()
+
+
+def _holds(folder: Path, one: Path) -> bool:
+    """Tell whether something lies in a folder, however it is spelled."""
+    if not folder.is_dir():
+        return False
+    return any(_same(parent, folder) for parent in one.absolute().parents) or (
+        folder.resolve() in one.resolve().parents
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    there = next((one for one in (folder, *folder.absolute().parents) if one.is_dir()), folder)
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise WriteError(
+            f"{folder}: cannot be written ({error.strerror or error}); expected a folder to write to"
+        ) from error
