@@ -40,9 +40,10 @@ def data_folder() -> Path:
     """Folder of the published reference data; the test is skipped where it is absent."""
     given = os.environ.get("CHEMTOMO_DATA")
     folder = Path(given) if given else ROOT.parent / "shared" / "data"
-    if not folder.is_dir():
+    if not folder.is_dir() or not any(folder.iterdir()):
+        what = "nothing in the folder" if folder.is_dir() else "no folder"
         pytest.skip(
-            f"no reference data: found no folder {folder}. "
+            f"no reference data: found {what} {folder}. "
             "Set CHEMTOMO_DATA to the folder that holds phantom/ and reference/"
         )
     return folder
