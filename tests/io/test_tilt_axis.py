@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError
-from chemtomo.io import read, write_dataset
+from chemtomo.io import expand, read, tilts, write_dataset
+from chemtomo.io.mdoc import read_mdoc
 from chemtomo.io.tilt_axis import axis_in_text, from_imod, wrapped
 from chemtomo.preprocess import bin_pixels, crop, drop_tilts
 
@@ -80,6 +81,9 @@ def test_the_rotation_of_the_image_is_a_quarter_turn_from_it(tmp_path):
     assert axis_of(path) == -85.3
     (tmp_path / "a.st.mdoc").write_text(SECTIONS.replace("RotationAngle = 175.3\n", "RotationAngle = 5\n", 1))
     assert axis_of(path) is None
+    for odd in ("nan", "about 5", ""):
+        (tmp_path / "a.st.mdoc").write_text(SECTIONS.replace("175.3", odd))
+        assert axis_of(path) is None
     (tmp_path / "a.st.mdoc").write_text(SECTIONS.replace("TiltAngle", "RotationAndFlip = 3\nTiltAngle"))
     assert axis_of(path) is None
 
@@ -142,6 +146,20 @@ def test_an_attribute_of_an_emd_says_it(tmp_path, said, expected, where):
         place = {"data": dataset, "group": group, "microscope": file.require_group("microscope")}[where]
         place.attrs["tilt axis" if isinstance(said, str) else "tilt_axis_angle"] = said
     assert axis_of(path) == expected
+
+
+def test_an_mdoc_of_images_is_asked_once_for_all_of_them(tmp_path, monkeypatch):
+    text = MDOC
+    for number in range(6):
+        write_mrc(tmp_path / f"t{number}.mrc", data=np.ones((1, 4, 5), np.float32))
+        text += f"[ZValue = {number}]\nTiltAngle = {number}\nImageFile = t{number}.mrc\n"
+    path = tmp_path / "series.mdoc"
+    path.write_text(text)
+    asked = []
+    monkeypatch.setattr(expand, "read_mdoc", lambda one: asked.append(one) or read_mdoc(one))
+    monkeypatch.setattr(tilts, "read_mdoc", lambda one: asked.append(one) or read_mdoc(one))
+    assert axis_of(path) == -85.3
+    assert asked == [path]
 
 
 def test_files_of_one_series_have_to_agree(tmp_path):

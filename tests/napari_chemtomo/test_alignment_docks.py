@@ -13,7 +13,7 @@ from chemtomo.pipeline.align import AlignParameters
 from chemtomo.preprocess import bin_pixels
 from chemtomo.samples import Misalignment, alignment_error, particles
 from napari_chemtomo.aligned_layers import current_alignment, dataset_layers, history, is_aligned
-from napari_chemtomo.layers import METADATA_KEY, to_dataset, to_series
+from napari_chemtomo.layers import METADATA_KEY, series_layer, to_dataset, to_series
 
 TILTS = np.arange(-70.0, 71.0, 10.0)
 
@@ -262,6 +262,17 @@ class TestTiltAxis:
         dock.offset.setValue(3.0)
         click(qtbot, dock.back)
         assert dock.offset.get() == -1.25
+
+    def test_the_angle_that_the_file_says_is_shown_and_searched_around(self, loaded, dock, qtbot):
+        series = to_series(loaded.layers["HAADF"]).replace(name="turned", axis_angle_deg=-50.0)
+        data, attributes, _ = series_layer(series, "gray")
+        layer = loaded.add_image(data, **attributes)
+        assert to_series(layer).axis_angle_deg == -50
+        dock.series.choose(layer)
+        assert dock.angle.get() == -50
+        run_to_the_end(qtbot, dock.controls)
+        found = current_alignment(loaded.layers["turned (aligned)"])
+        assert abs(found.axis_angle_deg + 50) <= 17
 
     def test_the_axis_is_found(self, loaded, dock, recording, qtbot):
         run_to_the_end(qtbot, dock.controls)

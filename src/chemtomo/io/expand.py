@@ -37,6 +37,8 @@ class Source:
         The folder that was given in place of the file. What is no tilt series there is left out.
     mdoc : pathlib.Path, optional
         The ``.mdoc`` file that describes it, where its name does not say so.
+    imod_axis_deg : float, optional
+        Where that file says that the tilt axis is, see `chemtomo.io.mdoc.Mdoc.axis_angle_deg`.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Source:
     pixel_size_nm: float | None = None
     folder: Path | None = None
     mdoc: Path | None = None
+    imod_axis_deg: float | None = None
 
 
 def expand(paths: Iterable[Path]) -> list[Source]:
@@ -177,7 +180,7 @@ def _of_mdoc(path: Path) -> list[Source]:
         return [Source(described)]
     named = _beside(path, mdoc.entries.get("ImageFile", ""))
     if named is not None:
-        return [Source(named, pixel_size_nm=mdoc.pixel_size_nm, mdoc=path)]
+        return [_described(named, mdoc)]
     alike = None if images else _of_the_same_name(path)
     if alike is not None:
         return [Source(alike)]
@@ -210,7 +213,11 @@ def _with_its_mdoc(path: Path, naming: dict[Path, dict[str, Mdoc]]) -> Source:
     its_own = naming[folder].get(path.name)
     if its_own is None:
         return Source(path)
-    return Source(path, pixel_size_nm=its_own.pixel_size_nm, mdoc=its_own.path)
+    return _described(path, its_own)
+
+
+def _described(path: Path, mdoc: Mdoc, tilt_deg: float | None = None) -> Source:
+    return Source(path, tilt_deg, mdoc.pixel_size_nm, mdoc=mdoc.path, imod_axis_deg=mdoc.axis_angle_deg)
 
 
 def _of_the_same_name(path: Path) -> Path | None:
@@ -229,6 +236,8 @@ def _images(mdoc: Mdoc, names: list[str]) -> list[Source]:
     tilts = mdoc.tilts_deg()
     if tilts is None:
         raise ReadError(f"{mdoc.path}: found no TiltAngle; expected one in every section")
+    # Asked once: there are as many images as sections.
+    described = _described(mdoc.path, mdoc)
     sources = []
     for name, tilt, section in zip(names, tilts, mdoc.sections, strict=True):
         image = _beside(mdoc.path, name)
@@ -237,7 +246,7 @@ def _images(mdoc: Mdoc, names: list[str]) -> list[Source]:
                 f"{mdoc.path}, line {section.line}: found no file {name} beside it; expected the image of "
                 f"[{section.kind} = {section.value}]"
             )
-        sources.append(Source(image, tilt, mdoc.pixel_size_nm, mdoc=mdoc.path))
+        sources.append(dataclasses.replace(described, path=image, tilt_deg=tilt))
     if len({one.path for one in sources}) < len(sources):
         raise ReadError(f"{mdoc.path}: found an image file that is named twice; expected one each section")
     return sources

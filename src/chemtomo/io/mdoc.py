@@ -147,9 +147,11 @@ class Mdoc:
             said = axis_in_text(title)
             if said is not None:
                 return said
-        found = [self._number(one, "RotationAngle") for one in self.sections]
-        angles = [one for one in found if one is not None and abs(one) <= _LARGEST_TILT]
-        if not angles or max(angles) - min(angles) > _SAME_AXIS_DEG:
+        try:
+            angles = [float(one.entries["RotationAngle"]) for one in self.sections]
+        except (KeyError, ValueError):
+            return None
+        if not angles or not max(angles) - min(angles) <= _SAME_AXIS_DEG or abs(angles[0]) > _LARGEST_TILT:
             return None
         return angles[0] - _QUARTER_TURN
 

@@ -15,7 +15,6 @@ from chemtomo.io import formats
 from chemtomo.io.expand import Source
 from chemtomo.io.found import Found
 from chemtomo.io.frames import average_frames, frame_runs
-from chemtomo.io.mdoc import read_mdoc
 from chemtomo.io.tilt_axis import from_imod, is_aligned
 from chemtomo.io.tilts import GivenTilts, in_unit, mdoc_beside, stack_tilts
 
@@ -110,8 +109,10 @@ def _with_axis(source: Source, found: Found) -> Found:
     """Add the tilt axis that the ``.mdoc`` file says, unless the file itself says one."""
     if "axis_angle_deg" in found.attributes or is_aligned(source.path):
         return found
-    mdoc = mdoc_beside(source.path) if source.mdoc is None else read_mdoc(source.mdoc)
-    angle = None if mdoc is None else mdoc.axis_angle_deg
+    angle = source.imod_axis_deg
+    if source.mdoc is None:
+        beside = mdoc_beside(source.path)
+        angle = None if beside is None else beside.axis_angle_deg
     one = formats.format_of(source.path)
     if angle is None or one is None:
         return found
