@@ -1,5 +1,6 @@
 """HSPY and ZSPY: tilts, axes and names of HyperSpy's signals."""
 
+import json
 import shutil
 
 import numpy as np
@@ -143,3 +144,20 @@ def test_what_is_no_zspy_is_refused_by_name(tmp_path):
     for name, expected in (("text", "neither a folder nor a Zip"), ("folder", "ZSPY")):
         with pytest.raises(ReadError, match=rf"{name}\.zspy.*{expected}"):
             find(tmp_path / f"{name}.zspy")
+
+
+@pytest.mark.parametrize("fault", ["an unknown codec", "no JSON"])
+def test_metadata_that_cannot_be_read_leave_the_values_of_a_zspy(tmp_path, fault, capfd):
+    """Ragged markers are arrays of objects, which a present-day Zarr does not know."""
+    path = tmp_path / "a.zspy"
+    metadata = {"General": {"title": "HAADF"}, "Markers": {"offsets": np.zeros(3)}}
+    write_zspy(path, _DATA, [axis("tilt", 3, 10, -10, "deg"), *_lengths()], metadata)
+    entry = path / "Experiments" / "signal" / "metadata" / "Markers" / "offsets" / ".zarray"
+    described = json.loads(entry.read_text())
+    described |= {"dtype": "|O", "filters": [{"id": "vlen-array", "dtype": "<f8"}]}
+    entry.write_text(json.dumps(described) if fault == "an unknown codec" else "{")
+    (series,) = read(path)
+    assert series.name == "HAADF"
+    np.testing.assert_array_equal(series.values(), _DATA)
+    np.testing.assert_array_equal(series.tilts_deg, [-10, 0, 10])
+    assert capfd.readouterr() == ("", "")

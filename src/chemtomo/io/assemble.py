@@ -181,7 +181,7 @@ class _Made:
         values = summarise(self.data, self.path)
         kind = first.found.signal
         if kind is None:
-            kind, note = guess_kind(self.name, values)
+            kind, note = guess_kind(self.name, values, first.found.detectors)
             notes.append(note)
         if kind == "counts" and values.smallest < 0:
             raise ReadError(f"{self.path}: found {values.smallest:g}; expected counts of at least 0")

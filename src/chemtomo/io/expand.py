@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io import rosetta
 from chemtomo.io.archive import ARCHIVE_SUFFIX, unpacked
 from chemtomo.io.formats import MDOC_SUFFIX, format_of, readable_suffixes
 from chemtomo.io.mdoc import Mdoc, read_mdoc
@@ -108,6 +109,8 @@ def _in_folder(folder: Path, *, archives: bool = True) -> list[Source]:
     candidates = [
         one for one in inside if one.suffix.lower() in known and (one.is_file() or format_of(one) is not None)
     ]
+    owned = rosetta.owned_files(candidates)
+    candidates = [one for one in candidates if one not in owned]
     sources: dict[Path, Source] = {}
     for path in candidates:
         if path.suffix.lower() == MDOC_SUFFIX:
@@ -158,7 +161,8 @@ def _in_archive(path: Path) -> list[Source]:
         raise NoTiltSeriesError(
             f"{path}: found no file in the archive that can be read; expected {', '.join(known)}"
         )
-    return sources
+    owned = rosetta.owned_files([one.path for one in sources])
+    return [one for one in sources if one.path not in owned]
 
 
 def _without_archives() -> tuple[str, ...]:

@@ -15,15 +15,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal
-from chemtomo.data.colours import is_structural
+from chemtomo.data import EnergyAxis, SpectrumSignal
 from chemtomo.errors import ReadError
 from chemtomo.io.angles import AngleUnit
-from chemtomo.io.elements import element_of
 from chemtomo.io.found import Found
 from chemtomo.io.pixel_size import pixel_size, plain_unit
+from chemtomo.io.signal_kind import map_kind
 
-__all__ = ["Axis", "Labelled", "lookup", "map_kind", "number", "to_found"]
+__all__ = ["Axis", "Labelled", "lookup", "number", "to_found"]
 
 _Role = Literal["tilt", "energy", "extra", "space", "other"]
 
@@ -46,8 +45,6 @@ _ORDER = {"y": 0, "height": 0, "row": 0, "x": 1, "width": 1, "column": 1}
 _LARGEST_IMAGE = 1 << 28
 _LARGEST_SPECTRUM = 1 << 20
 _LARGEST_SERIES = 1 << 16
-# Whole numbers are looked for in arrays up to this size; the kind of larger ones is left open.
-_LOOK_AT_BYTES = 256 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,26 +152,6 @@ def to_found(given: Labelled) -> Found | None:
         notes=tuple(notes),
         **common,
     )
-
-
-def map_kind(name: str, data: Any, quantity: str = "") -> SignalKind | None:
-    """Tell whether values are counts, as far as name and file say it; None where it is to be guessed."""
-    said = quantity.strip().lower()
-    if element_of(name) or said == "counts":
-        if data.dtype.kind == "u":
-            return "counts"
-        if data.size * data.dtype.itemsize > _LOOK_AT_BYTES:
-            return None
-        images = data if data.ndim == 3 else data[np.newaxis]
-        whole = all(_is_counts(np.asarray(images[index])) for index in range(images.shape[0]))
-        return "counts" if whole else "intensity"
-    if said == "intensity" or is_structural(name):
-        return "intensity"
-    return None
-
-
-def _is_counts(image: npt.NDArray[Any]) -> bool:
-    return bool((image >= 0).all() and (image == np.rint(image)).all())
 
 
 def _without_single_axes(given: Labelled) -> Labelled:

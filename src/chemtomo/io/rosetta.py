@@ -7,8 +7,9 @@ that in a ``mapping`` from the vendor's own metadata, which is applied here.
 from __future__ import annotations
 
 import dataclasses
+import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
 from chemtomo.io.lazy import LibraryValues, lazy_array, loaded
 from chemtomo.io.library import quietly
 
-__all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find"]
+__all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find", "owned_files"]
 
 # The second is that of HyperSpy before 1.6.
 _ALPHA = ("Stage.tilt_alpha", "tilt_stage")
 # Images rather than spectra, and bytes of a value by the number of its type, in TIA.
 _TIA_IMAGES = 0x4122
 _TIA_BYTES = {1: 1, 2: 2, 3: 4, 4: 1, 5: 2, 6: 4, 7: 4, 8: 8, 9: 8, 10: 16}
+_LARGEST_PROJECT = 16 << 20
 _TAGS = "ImageList.TagGroup0.ImageTags"
 
 
@@ -160,6 +162,24 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
             f"{path}: found {shapes}; expected an image, a stack of images or a spectrum image"
         )
     return loaded(found)
+
+
+def owned_files(paths: Sequence[Path]) -> set[Path]:
+    """Return those of `paths` that are read with another of them.
+
+    A project of JEOL (``.asw``) names its files, also those in folders inside; a header of TIA
+    (``NAME.emi``) has its images in ``NAME_1.ser``, ``NAME_2.ser``...
+    """
+    owned: set[Path] = set()
+    for path in paths:
+        if path.suffix.lower() == ".asw":
+            with path.open("rb") as file:
+                text = file.read(_LARGEST_PROJECT).lower()
+            owned |= {one for one in paths if one != path and one.name.lower().encode() in text}
+        elif path.suffix.lower() == ".emi":
+            series = re.compile(re.escape(path.stem) + r"_\d+\.ser", re.IGNORECASE)
+            owned |= {one for one in paths if one.parent == path.parent and series.fullmatch(one.name)}
+    return owned
 
 
 def _check_head(path: Path, how: LibraryFormat) -> None:

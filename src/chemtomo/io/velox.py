@@ -22,9 +22,10 @@ from chemtomo.data import EnergyAxis
 from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.elements import SYMBOLS, element_of
 from chemtomo.io.found import Found, FoundKind
-from chemtomo.io.labelled import lookup, map_kind, number
+from chemtomo.io.labelled import lookup, number
 from chemtomo.io.lazy import lazy_hdf5
 from chemtomo.io.pixel_size import pixel_size
+from chemtomo.io.signal_kind import map_kind
 from chemtomo.io.velox_stream import Stream, lazy_spectra
 
 __all__ = ["find", "is_velox"]
