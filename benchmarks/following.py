@@ -15,7 +15,7 @@ from chemtomo.data import Dataset
 from chemtomo.opencl import DeviceInfo
 from chemtomo.pipeline import ReconstructParameters
 from chemtomo.recon.frame import Frame
-from chemtomo.recon.reconstruction import SlabStep
+from chemtomo.recon.reconstruction import SlabIteration
 from chemtomo.recon.variational import VariationalMethod
 
 Plan = Mapping[str, tuple[int, int]]
@@ -86,7 +86,9 @@ def parameters_of(steps: str, **changes: Any) -> ReconstructParameters:
     return ReconstructParameters(**(published | changes))
 
 
-def start(dataset: Dataset, parameters: ReconstructParameters, device: DeviceInfo) -> tuple[SlabStep, float]:
+def start(
+    dataset: Dataset, parameters: ReconstructParameters, device: DeviceInfo
+) -> tuple[SlabIteration, float]:
     """Set a method up on all slices; the seconds it took."""
     began = time.perf_counter()
     frame = Frame.of(dataset, parameters.slices, parameters.crop, parameters.keep_crop)
@@ -121,7 +123,7 @@ def follow(
     return ways
 
 
-def _iterate(step: SlabStep, way: Way, iterations: int, look_every: int) -> Generator[float, None, None]:
+def _iterate(step: SlabIteration, way: Way, iterations: int, look_every: int) -> Generator[float, None, None]:
     """Yield how much is done, after every iteration."""
     seconds = 0.0
     for iteration in range(1, iterations + 1):

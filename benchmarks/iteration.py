@@ -18,7 +18,7 @@ from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.queue import Queue
 from chemtomo.opencl.variational import OpenCLBackend
 from chemtomo.solvers.metric_norm import metric_norm
-from chemtomo.solvers.primal_dual import FastSteps, PaperSteps, PrimalDualSteps, fast_step_sizes
+from chemtomo.solvers.primal_dual import FastIteration, PaperIteration, PrimalDualIteration, fast_step_sizes
 
 # Per voxel and channel, in three dimensions: what each pass must read and write at least.
 _DUAL_FLOATS = (1 + 3 + 3 + 6) + (3 + 6)  # u and w extrapolated, p, q; p, q
@@ -104,16 +104,16 @@ def _measure(name: str, problem: Problem, device: DeviceInfo, limits: Limits, re
     return line
 
 
-def _steps(name: str, problem: Problem, backend: OpenCLBackend, device: DeviceInfo) -> PrimalDualSteps:
+def _steps(name: str, problem: Problem, backend: OpenCLBackend, device: DeviceInfo) -> PrimalDualIteration:
     if name == "paper":
-        return PaperSteps(backend)
+        return PaperIteration(backend)
     sizes = fast_step_sizes(problem)
     metric = metric_norm(problem, sizes, lambda small: OpenCLBackend(small, device))
     backend.reserve(metric)
-    return FastSteps(backend, sizes, metric)
+    return FastIteration(backend, sizes, metric)
 
 
-def _seconds_of_kernels(steps: PrimalDualSteps, repeats: int) -> dict[str, float]:
+def _seconds_of_kernels(steps: PrimalDualIteration, repeats: int) -> dict[str, float]:
     """Median time an iteration spends in each kernel, when each is waited for."""
     enqueue = Queue.run
     spent: dict[str, float] = defaultdict(float)

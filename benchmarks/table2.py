@@ -13,7 +13,7 @@ from benchmarks.machine import Limits
 from benchmarks.simulated import problem_of
 from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.variational import OpenCLBackend
-from chemtomo.solvers.primal_dual import PaperSteps
+from chemtomo.solvers.primal_dual import PaperIteration
 
 _ITERATIONS = 2000
 _PUBLISHED_SECONDS = 145.0
@@ -22,7 +22,7 @@ _PUBLISHED_SECONDS = 145.0
 def run(device: DeviceInfo, limits: Limits, quick: bool) -> dict[str, Any]:
     problem = problem_of(30, 296, 39)
     backend = OpenCLBackend(problem, device)
-    steps = PaperSteps(backend)
+    steps = PaperIteration(backend)
     for _ in range(3):
         steps.advance()
     iterations = _ITERATIONS if device.kind == "gpu" and not quick else 20

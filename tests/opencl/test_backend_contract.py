@@ -15,7 +15,7 @@ from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
 from chemtomo.solvers import Objective
-from chemtomo.solvers.backend import Backend, DualSteps, PrimalSteps
+from chemtomo.solvers.backend import Backend, DualStepSizes, PrimalStepSizes
 from chemtomo.solvers.metric import FourierMetric
 from chemtomo.solvers.numpy_backend import NumpyBackend
 
@@ -138,22 +138,22 @@ def problem_of(case: Case, **changes: Any) -> Problem:
     return Problem(**(arguments | changes))
 
 
-def steps_of(problem: Problem, scale: float = 1.0) -> tuple[DualSteps, PrimalSteps]:
+def steps_of(problem: Problem, scale: float = 1.0) -> tuple[DualStepSizes, PrimalStepSizes]:
     """Steps that differ from channel to channel, for an image of that scale."""
     c = np.arange(problem.channels)
-    dual = DualSteps(
+    dual = DualStepSizes(
         0.3 / scale,
         0.2 / scale,
         tuple(((1.5 + 0.1 * c) / scale).tolist()),
         tuple(((0.3 + 0.1 * c) / scale).tolist()),
     )
-    primal = PrimalSteps(
+    primal = PrimalStepSizes(
         tuple((scale * (0.5 + 0.02 * c)).tolist()), tuple((scale * (0.2 - 0.01 * c)).tolist())
     )
     return dual, primal
 
 
-def metric_of(problem: Problem, dual: DualSteps, norm: float = 1.3) -> FourierMetric:
+def metric_of(problem: Problem, dual: DualStepSizes, norm: float = 1.3) -> FourierMetric:
     assert dual.positivity is not None
     return FourierMetric.of_problem(problem, dual.first, dual.second, dual.data, dual.positivity).with_norm(
         norm
@@ -241,7 +241,7 @@ def test_metric_updates(opencl_of: Callable[[Case], Backend], case: Case) -> Non
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_linear_round(opencl_of: Callable[[Case], Backend], case: Case) -> None:
+def test_apply_preconditioned_normal(opencl_of: Callable[[Case], Backend], case: Case) -> None:
     problem = problem_of(case)
     reference, backend = NumpyBackend(problem), opencl_of(case)
     dual, _ = steps_of(problem)
@@ -250,8 +250,8 @@ def test_linear_round(opencl_of: Callable[[Case], Backend], case: Case) -> None:
     u = generator.standard_normal(problem.volume_shape).astype(np.float32)
     w = generator.standard_normal(problem.vector_shape).astype(np.float32) if problem.second_order else None
     iterate_in_metric(backend, metric, 1, 1.8)  # whatever was there before makes no difference
-    image, field = backend.linear_round(metric, dual, u, w)
-    expected_image, expected_field = reference.linear_round(metric, dual, u, w)
+    image, field = backend.apply_preconditioned_normal(metric, dual, u, w)
+    expected_image, expected_field = reference.apply_preconditioned_normal(metric, dual, u, w)
     assert_close(image, expected_image)
     assert (field is None) == (expected_field is None) == (w is None)
     if field is not None and expected_field is not None:
@@ -259,7 +259,7 @@ def test_linear_round(opencl_of: Callable[[Case], Backend], case: Case) -> None:
 
 
 @pytest.mark.parametrize(("dims", "shape"), [(3, (1, 2)), (2, (12, 20)), (3, (21, 43))])
-def test_linear_round_for_other_sizes_of_the_grid(
+def test_apply_preconditioned_normal_for_other_sizes_of_the_grid(
     device: Any, dims: Literal[2, 3], shape: tuple[int, int]
 ) -> None:
     """The Fourier transforms are of 5, 16, 25 and 6, 24, 48 points: odd and even numbers of stages."""
@@ -275,15 +275,15 @@ def test_linear_round_for_other_sizes_of_the_grid(
     generator = np.random.default_rng(1)
     u = generator.standard_normal(problem.volume_shape).astype(np.float32)
     w = generator.standard_normal(problem.vector_shape).astype(np.float32)
-    image, field = OpenCLBackend(problem, device).linear_round(metric, dual, u, w)
-    expected_image, expected_field = NumpyBackend(problem).linear_round(metric, dual, u, w)
+    image, field = OpenCLBackend(problem, device).apply_preconditioned_normal(metric, dual, u, w)
+    expected_image, expected_field = NumpyBackend(problem).apply_preconditioned_normal(metric, dual, u, w)
     assert field is not None
     assert expected_field is not None
     assert_close(image, expected_image)
     assert_close(field, expected_field)
 
 
-def test_linear_round_is_linear(backend_of: MakeBackend) -> None:
+def test_apply_preconditioned_normal_is_linear(backend_of: MakeBackend) -> None:
     """Very large and very small arguments are neither cut off nor lost: powers of two are exact."""
     problem = problem_of(SMALL)
     backend = backend_of(problem)
@@ -292,10 +292,10 @@ def test_linear_round_is_linear(backend_of: MakeBackend) -> None:
     generator = np.random.default_rng(1)
     u = generator.standard_normal(problem.volume_shape).astype(np.float32)
     w = generator.standard_normal(problem.vector_shape).astype(np.float32)
-    image, field = backend.linear_round(metric, dual, u, w)
+    image, field = backend.apply_preconditioned_normal(metric, dual, u, w)
     assert field is not None
     for factor in (np.float32(2**40), np.float32(2**-40), np.float32(-1)):
-        scaled_image, scaled_field = backend.linear_round(metric, dual, factor * u, factor * w)
+        scaled_image, scaled_field = backend.apply_preconditioned_normal(metric, dual, factor * u, factor * w)
         assert scaled_field is not None
         assert_close(scaled_image, factor * image, 1e-6)
         assert_close(scaled_field, factor * field, 1e-6)
@@ -429,12 +429,12 @@ def test_steps_for_another_number_of_channels(backend_of: MakeBackend) -> None:
     backend = backend_of(problem_of(SMALL))
     three = (0.1, 0.1, 0.1)
     for call in (
-        lambda: backend.dual_update(DualSteps(0.1, 0.1, three), 1.0),
-        lambda: backend.dual_update(DualSteps(0.1, 0.1, three[:2], three), 1.0),
-        lambda: backend.primal_update(PrimalSteps(three, three[:2]), 1.0),
-        lambda: backend.primal_update(PrimalSteps(three[:2], three), 1.0),
+        lambda: backend.dual_update(DualStepSizes(0.1, 0.1, three), 1.0),
+        lambda: backend.dual_update(DualStepSizes(0.1, 0.1, three[:2], three), 1.0),
+        lambda: backend.primal_update(PrimalStepSizes(three, three[:2]), 1.0),
+        lambda: backend.primal_update(PrimalStepSizes(three[:2], three), 1.0),
     ):
-        with pytest.raises(DataError, match="steps: found 3 for 2 channels; expected one each"):
+        with pytest.raises(DataError, match="step sizes: found 3 for 2 channels; expected one each"):
             call()
 
 

@@ -11,7 +11,7 @@ import pytest
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.opencl import DeviceInfo
-from chemtomo.opencl.memory import _SMALL, sirt_need, variational_need
+from chemtomo.opencl.memory import _SMALL, estimate_sirt_memory, estimate_variational_memory
 from chemtomo.recon.sirt import inverse_sums
 from chemtomo.solvers.metric import FourierMetric
 
@@ -61,13 +61,13 @@ def test_variational(
         "background": background,
     }
     backend = OpenCLBackend(problem, device)
-    need = variational_need(GEOMETRY, channels, slices, fast=False, **arguments)
+    need = estimate_variational_memory(GEOMETRY, channels, slices, fast=False, **arguments)
     assert 0 <= need.total - backend.allocated_bytes <= _SMALL
 
     steps = (1.0,) * channels
     metric = FourierMetric.of_problem(problem, 1.0, 1.0, steps, steps)
     backend.reserve(metric)
-    need = variational_need(GEOMETRY, channels, slices, fast=True, **arguments)
+    need = estimate_variational_memory(GEOMETRY, channels, slices, fast=True, **arguments)
     assert 0 <= need.total - backend.allocated_bytes <= _SMALL
     backend.reserve(metric)
     assert 0 <= need.total - backend.allocated_bytes <= _SMALL
@@ -85,7 +85,7 @@ def test_sirt(device: DeviceInfo, lie_as_on: LieAsOn, kind: str, channels: int, 
     data = np.ones((channels, 6, slices, 45), np.float32)
     weights = np.ones((channels, 6))
     sirt = OpenCLSirt(GEOMETRY, data, *inverse_sums(GEOMETRY, weights), weights, True, device)
-    need = sirt_need(GEOMETRY, channels, slices, device=device)
+    need = estimate_sirt_memory(GEOMETRY, channels, slices, device=device)
     assert 0 <= need.total - sirt.allocated_bytes <= _SMALL
     assert need.largest == max(buffer.size for buffer in sirt._queue._buffers)
     sirt.release()

@@ -12,14 +12,14 @@ from chemtomo.errors import DataError
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
-from chemtomo.solvers.backend import DualSteps, PrimalSteps
+from chemtomo.solvers.backend import DualStepSizes, PrimalStepSizes
 from chemtomo.solvers.metric import FourierMetric
 from chemtomo.solvers.numpy_backend import NumpyBackend
 
 GEOMETRY = ParallelBeam([-60, -25, 0, 20, 55, 80], 13, (9, 10))
 NORM = Projector(GEOMETRY, 1, 1).norm()
-DUAL = DualSteps(first=0.3, second=0.4, data=(0.2, 0.5))
-PRIMAL = PrimalSteps(image=(0.3, 0.2), field=(0.4, 0.1))
+DUAL = DualStepSizes(first=0.3, second=0.4, data=(0.2, 0.5))
+PRIMAL = PrimalStepSizes(image=(0.3, 0.2), field=(0.4, 0.1))
 
 CASES = [
     {"data_term": data_term, "coupled": coupled, "second_order": second_order, "dims": dims}
@@ -58,13 +58,13 @@ def any_problem(request: pytest.FixtureRequest) -> Problem:
     return problem(**request.param)
 
 
-def diagonal_steps(some: Problem) -> tuple[DualSteps, PrimalSteps]:
-    """Steps that converge: each primal step is 1 over a bound on its column of K' Sigma K."""
+def diagonal_steps(some: Problem) -> tuple[DualStepSizes, PrimalStepSizes]:
+    """Steps that converge: each primal step is 1 over a bound on its column of K^T Sigma K."""
     first, second, data = 0.1, 0.4, (0.5, 0.5)
     bound = 4 * some.dims * first
     image = tuple(0.9 / (bound + size) for size in data)
     field = (0.9 / (first + 4 * some.dims * second),) * 2
-    return DualSteps(first, second, data), PrimalSteps(image, field)
+    return DualStepSizes(first, second, data), PrimalStepSizes(image, field)
 
 
 def test_everything_starts_from_zero_and_returns_there(any_problem: Problem) -> None:
@@ -173,7 +173,7 @@ def test_metric_steps_reach_the_same_minimum(any_problem: Problem) -> None:
     positivity = tuple(2 * np.sqrt(dual.first * size) for size in dual.data)
     metric = FourierMetric.of_problem(any_problem, dual.first, dual.second, dual.data, positivity)
     metric = metric.with_norm(2.0)  # more than enough for these few pixels
-    with_positivity = DualSteps(dual.first, dual.second, dual.data, positivity)
+    with_positivity = DualStepSizes(dual.first, dual.second, dual.data, positivity)
     for _ in range(400):
         backend.primal_update(primal, 1.8)
         backend.dual_update(dual, 1.8)
@@ -186,8 +186,8 @@ def test_metric_steps_reach_the_same_minimum(any_problem: Problem) -> None:
 
 def test_steps_for_another_number_of_channels() -> None:
     backend = NumpyBackend(problem())
-    with pytest.raises(DataError, match="steps: found 3 for 2 channels; expected one each"):
-        backend.dual_update(DualSteps(0.1, 0.1, (0.1, 0.1, 0.1)), 1.0)
+    with pytest.raises(DataError, match="step sizes: found 3 for 2 channels; expected one each"):
+        backend.dual_update(DualStepSizes(0.1, 0.1, (0.1, 0.1, 0.1)), 1.0)
 
 
 def test_ten_published_iterations(data_folder: Path) -> None:
@@ -214,8 +214,8 @@ def test_ten_published_iterations(data_folder: Path) -> None:
     backend = NumpyBackend(some)
     table = np.load(folder / "C_objs.npy")
     for iteration in range(1, 11):
-        backend.dual_update(DualSteps(sigma, sigma, (sigma,) * 4), 1.0)
-        backend.primal_update(PrimalSteps((tau,) * 4, (tau,) * 4), 1.0)
+        backend.dual_update(DualStepSizes(sigma, sigma, (sigma,) * 4), 1.0)
+        backend.primal_update(PrimalStepSizes((tau,) * 4, (tau,) * 4), 1.0)
         if iteration in (1, 10):
             expected = table[table[:, 0] == iteration][0]
             found = backend.objective()

@@ -22,7 +22,7 @@ from chemtomo.recon.variational import VariationalMethod
 Run = Callable[..., Reconstructed]
 
 
-class Step:
+class Iteration:
     """A slab whose every slice holds its own number."""
 
     def __init__(self, slab: Slab, gate: threading.Event | None = None) -> None:
@@ -57,7 +57,7 @@ SLABS = (Slab(0, 0, 3, 5), Slab(1, 3, 6, 8), Slab(4, 6, 8, 8))
 
 def test_what_comes_back_is_complete_and_its_memory_is_free() -> None:
     image = np.full((1, 2, 8, 3), -1, np.float32)
-    steps = [Step(slab) for slab in SLABS]
+    steps = [Iteration(slab) for slab in SLABS]
     with Streaming(image, None) as streaming:
         for step in steps:
             streaming.bring_back(step.slab, step)  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ def test_a_slab_comes_back_while_the_next_computes() -> None:
     image = np.full((1, 2, 8, 3), -1, np.float32)
     gate = threading.Event()
     with Streaming(image, None) as streaming:
-        streaming.bring_back(SLABS[0], Step(SLABS[0], gate))  # type: ignore[arg-type]
+        streaming.bring_back(SLABS[0], Iteration(SLABS[0], gate))  # type: ignore[arg-type]
         assert image.max() == -1
         gate.set()
         streaming.land()
@@ -79,7 +79,7 @@ def test_a_slab_comes_back_while_the_next_computes() -> None:
 
 
 def test_an_error_on_the_way_back_is_raised() -> None:
-    class Broken(Step):
+    class Broken(Iteration):
         def volume(self) -> np.ndarray:
             raise MemoryError("no room")
 
@@ -133,18 +133,20 @@ def test_every_slab_after_the_first_is_sent_ahead(
     )
     sent: list[tuple[int, int]] = []
     taken: list[bool] = []
-    upload, step = method.upload, method.step
+    upload, iteration = method.upload, method.iteration
 
     def spy_upload(self: Any, first: int, last: int, *others: Any) -> Any:
         sent.append((first, last))
         return upload(self, first, last, *others)
 
-    def spy_step(self: Any, first: int, last: int, device: Any, should_stop: Any, given: Any = None) -> Any:
+    def spy_iteration(
+        self: Any, first: int, last: int, device: Any, should_stop: Any, given: Any = None
+    ) -> Any:
         taken.append(given is not None)
-        return step(self, first, last, device, should_stop, given)
+        return iteration(self, first, last, device, should_stop, given)
 
     monkeypatch.setattr(method, "upload", spy_upload)
-    monkeypatch.setattr(method, "step", spy_step)
+    monkeypatch.setattr(method, "iteration", spy_iteration)
     parts = run(dataset, **choices)
     bounds = [(slab.first, slab.last) for slab, _ in parts.slabs]
     assert bounds[-1][1] == slices

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chemtomo.solvers.primal_dual import PrimalDualSteps
+from chemtomo.solvers.primal_dual import PrimalDualIteration
 
 
-class Growing(PrimalDualSteps):
+class Growing(PrimalDualIteration):
     """Its image after the k-th iteration is ``limit (1 - 1 / (k + 1))``, in a part of the last channel."""
 
     def __init__(self, limit: float) -> None:

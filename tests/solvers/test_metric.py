@@ -14,9 +14,9 @@ from chemtomo.errors import SolverError
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector, as_matrix
-from chemtomo.solvers.backend import DualSteps
+from chemtomo.solvers.backend import DualStepSizes
 from chemtomo.solvers.metric import FourierMetric, periodic_grid
-from chemtomo.solvers.metric_norm import metric_norm
+from chemtomo.solvers.metric_norm import MetricNorms, metric_norm
 from chemtomo.solvers.numpy_backend import NumpyBackend
 
 Array = npt.NDArray[np.float64]
@@ -143,7 +143,7 @@ def test_the_spectrum_is_that_of_projecting_and_back_projecting_a_point() -> Non
 
 
 def matrices(problem: Problem, metric: FourierMetric) -> tuple[Array, Array]:
-    """``M^-1`` and ``K' Sigma K`` of a problem with one channel, with its positivity."""
+    """``M^-1`` and ``K^T Sigma K`` of a problem with one channel, with its positivity."""
     image_size = int(np.prod(problem.volume_shape))
     field_size = int(np.prod(problem.vector_shape)) if problem.second_order else 0
 
@@ -171,9 +171,9 @@ def matrices(problem: Problem, metric: FourierMetric) -> tuple[Array, Array]:
 @pytest.mark.parametrize("second_order", [False, True])
 @pytest.mark.parametrize("dims", [2, 3])
 def test_a_symmetric_positive_operator_near_the_true_one(dims: Literal[2, 3], second_order: bool) -> None:
-    """The eigenvalues of ``M^-1 K' Sigma K`` are around 1, and `metric_norm` finds the largest."""
+    """The eigenvalues of ``M^-1 K^T Sigma K`` are around 1, and `metric_norm` finds the largest."""
     problem = small_problem(dims, second_order)
-    steps = DualSteps(10.0, 100.0, (2.0,), (9.0,))
+    steps = DualStepSizes(10.0, 100.0, (2.0,), (9.0,))
     metric = FourierMetric.of_problem(problem, steps.first, steps.second, steps.data, (9.0,))
     inverse, whole = matrices(problem, metric)
     np.testing.assert_allclose(inverse, inverse.T, atol=1e-12)
@@ -194,25 +194,26 @@ def small_problem(dims: Literal[2, 3], second_order: bool) -> Problem:
 
 def test_the_norm_is_found_once() -> None:
     """For the same geometry and steps, whatever the data."""
-    asked = []
+    asked: list[Problem] = []
+    norms = MetricNorms()
 
     def counted(problem: Problem) -> NumpyBackend:
         asked.append(problem)
         return NumpyBackend(problem)
 
     problem = small_problem(2, True)
-    steps = DualSteps(3.21, 43.2, (1.23,), (4.56,))
-    found = metric_norm(problem, steps, counted)
-    again = metric_norm(dataclasses.replace(problem, data=2 * problem.data), steps, counted)
+    steps = DualStepSizes(3.21, 43.2, (1.23,), (4.56,))
+    found = metric_norm(problem, steps, counted, norms=norms)
+    again = metric_norm(dataclasses.replace(problem, data=2 * problem.data), steps, counted, norms=norms)
     assert again.norm == found.norm
     assert len(asked) == 1
-    metric_norm(problem, dataclasses.replace(steps, first=6.42), counted)
+    metric_norm(problem, dataclasses.replace(steps, first=6.42), counted, norms=norms)
     assert len(asked) == 2
 
 
 def test_a_norm_needs_positivity_steps() -> None:
-    with pytest.raises(SolverError, match="found no positivity steps; expected one a channel"):
-        metric_norm(small_problem(2, False), DualSteps(1.0, 1.0, (1.0,)), NumpyBackend)
+    with pytest.raises(SolverError, match="found no step sizes of the positivity; expected one per channel"):
+        metric_norm(small_problem(2, False), DualStepSizes(1.0, 1.0, (1.0,)), NumpyBackend)
 
 
 def test_the_norm_multiplies_the_metric() -> None:

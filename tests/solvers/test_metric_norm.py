@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,9 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
-from chemtomo.solvers.backend import DualSteps
+from chemtomo.solvers.backend import DualStepSizes
 from chemtomo.solvers.metric import FourierMetric
-from chemtomo.solvers.metric_norm import metric_norm
+from chemtomo.solvers.metric_norm import MetricNorms, metric_norm
 from chemtomo.solvers.numpy_backend import NumpyBackend
 
 Array = npt.NDArray[np.float64]
@@ -45,13 +46,13 @@ def problem_of(geometry: ParallelBeam, slices: int, second_order: bool, dims: in
     )
 
 
-def steps_of(data: float) -> DualSteps:
+def steps_of(data: float) -> DualStepSizes:
     """Steps with the proportions of `fast_step_sizes`, and any weight of the data."""
-    return DualSteps(10.0, 100.0, (data,), (2 * np.sqrt(10.0 * data),))
+    return DualStepSizes(10.0, 100.0, (data,), (2 * np.sqrt(10.0 * data),))
 
 
-def largest_eigenvalue(problem: Problem, steps: DualSteps) -> float:
-    """Of ``M^-1 K' Sigma K``, by way of the symmetric ``Sigma^1/2 K M^-1 K' Sigma^1/2``, in float64."""
+def largest_eigenvalue(problem: Problem, steps: DualStepSizes) -> float:
+    """Of ``M^-1 K^T Sigma K``, by way of the symmetric ``Sigma^1/2 K M^-1 K^T Sigma^1/2``, in float64."""
     assert steps.positivity is not None
     metric = FourierMetric.of_problem(problem, steps.first, steps.second, steps.data, steps.positivity)
     regulariser, projector = problem.total_generalized_variation, problem.projector
@@ -85,7 +86,7 @@ def largest_eigenvalue(problem: Problem, steps: DualSteps) -> float:
 @pytest.mark.parametrize("second_order", [False, True], ids=["tv", "tgv"])
 @pytest.mark.parametrize("data", [1e-2, 30.0, 1e4])
 def test_the_norm_is_a_bound_and_a_tight_one(geometry: ParallelBeam, second_order: bool, data: float) -> None:
-    """So that ``M - K' Sigma K`` has no negative eigenvalue, and no step is wasted."""
+    """So that ``M - K^T Sigma K`` has no negative eigenvalue, and no step is wasted."""
     for slices, tight in ((1, 1.04), (2, 1.04 if second_order else 1.18)):
         problem = problem_of(geometry, slices, second_order)
         found = metric_norm(problem, steps_of(data), NumpyBackend).norm
@@ -132,7 +133,7 @@ def test_the_norm_of_channels_is_the_largest_of_each_alone() -> None:
     weak, strong = steps_of(1e-2), steps_of(1e4)
     assert weak.positivity is not None
     assert strong.positivity is not None
-    together = DualSteps(10.0, 100.0, weak.data + strong.data, weak.positivity + strong.positivity)
+    together = DualStepSizes(10.0, 100.0, weak.data + strong.data, weak.positivity + strong.positivity)
     norms = [metric_norm(alone, steps, NumpyBackend).norm for steps in (weak, strong)]
     assert metric_norm(both, together, NumpyBackend).norm == pytest.approx(max(norms), rel=2e-3)
     assert norms[0] < 0.9 * norms[1]
@@ -146,18 +147,60 @@ def test_a_stop_ends_the_search_and_nothing_is_remembered() -> None:
         asked.append(None)
         return len(asked) == 3
 
-    stopped = metric_norm(problem, steps, NumpyBackend, stop).norm
+    norms = MetricNorms()
+    stopped = metric_norm(problem, steps, NumpyBackend, stop, norms=norms).norm
     assert len(asked) == 3
-    assert metric_norm(problem, steps, NumpyBackend).norm < stopped
+    found = metric_norm(problem, steps, NumpyBackend, norms=norms).norm
     expected = largest_eigenvalue(problem, steps)
-    assert expected <= metric_norm(problem, steps, NumpyBackend).norm <= 1.05 * expected
+    assert expected <= found <= 1.05 * expected < stopped
+
+
+def test_a_norm_does_not_depend_on_what_ran_before() -> None:
+    """Steps that are nearly the same have norms of their own."""
+    problem, norms = problem_of(GEOMETRIES["full range"], 2, True), MetricNorms()
+    first, second = steps_of(30.0), steps_of(30.001)
+    alone = [metric_norm(problem, steps, NumpyBackend).norm for steps in (first, second)]
+    after = [metric_norm(problem, steps, NumpyBackend, norms=norms).norm for steps in (second, first)]
+    assert after == alone[::-1]
+    assert alone[0] != alone[1]
+
+
+def test_a_norm_is_found_once_for_a_device() -> None:
+    problem, steps, norms = problem_of(GEOMETRIES["three tilts"], 1, False), steps_of(30.0), MetricNorms()
+    made: list[Problem] = []
+
+    def backend_of(small: Problem) -> NumpyBackend:
+        made.append(small)
+        return NumpyBackend(small)
+
+    for device in ("one", "one", "other"):
+        metric_norm(problem, steps, backend_of, norms=norms, device=device)
+    assert len(made) == 2
+
+
+def test_few_norms_are_kept_those_that_were_asked_for_last() -> None:
+    norms = MetricNorms(size=2)
+    for key in ("a", "b", "a", "c"):
+        norms.get(key, lambda: 1.0)
+    assert norms.get("a", lambda: 2.0) == 1.0
+    assert norms.get("b", lambda: 2.0) == 2.0
+
+
+def test_norms_are_safe_between_threads() -> None:
+    norms = MetricNorms(size=3)
+
+    def ask(number: int) -> float:
+        return norms.get(number % 7, lambda: float(number % 7))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(2000))) == [float(number % 7) for number in range(2000)]
 
 
 def test_a_common_factor_of_the_steps_does_not_matter() -> None:
-    """``M`` and ``K' Sigma K`` both have it."""
+    """``M`` and ``K^T Sigma K`` both have it."""
     problem, steps = problem_of(GEOMETRIES["60 degrees"], 3, True), steps_of(30.0)
     assert steps.positivity is not None
-    larger = DualSteps(70.0, 700.0, (7 * steps.data[0],), (7 * steps.positivity[0],))
+    larger = DualStepSizes(70.0, 700.0, (7 * steps.data[0],), (7 * steps.positivity[0],))
     assert largest_eigenvalue(problem, larger) == pytest.approx(largest_eigenvalue(problem, steps), rel=1e-3)
     found = metric_norm(problem, larger, NumpyBackend).norm
     assert found == pytest.approx(metric_norm(problem, steps, NumpyBackend).norm, rel=5e-3)
@@ -175,7 +218,7 @@ def test_channels_with_other_tilts_have_their_own_part_of_the_metric(second_orde
         weights=np.ones(3),
         tilt_weights=np.stack([np.ones(FULL.size), few, 0.5 * few]),
     )
-    steps = DualSteps(10.0, 100.0, (40.0, 90.0, 4.0), tuple(2 * np.sqrt([400.0, 900.0, 40.0])))
+    steps = DualStepSizes(10.0, 100.0, (40.0, 90.0, 4.0), tuple(2 * np.sqrt([400.0, 900.0, 40.0])))
     assert steps.positivity is not None
     metric = metric_norm(problem, steps, NumpyBackend)
     assert metric.spectrum.shape[0] == 3
@@ -187,6 +230,6 @@ def test_channels_with_other_tilts_have_their_own_part_of_the_metric(second_orde
         alone = dataclasses.replace(
             problem_of(of_its_own, 1, second_order), operator_norm=problem.operator_norm
         )
-        own_steps = DualSteps(10.0, 100.0, (steps.data[channel],), (steps.positivity[channel],))
+        own_steps = DualStepSizes(10.0, 100.0, (steps.data[channel],), (steps.positivity[channel],))
         needed.append(largest_eigenvalue(alone, own_steps))
     assert max(needed) <= metric.norm <= 1.06 * max(needed)

@@ -15,7 +15,7 @@ from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
 from chemtomo.solvers.metric_norm import metric_norm
 from chemtomo.solvers.numpy_backend import NumpyBackend
-from chemtomo.solvers.primal_dual import FastSteps, PaperSteps, PrimalDualSteps, fast_step_sizes
+from chemtomo.solvers.primal_dual import FastIteration, PaperIteration, PrimalDualIteration, fast_step_sizes
 
 GEOMETRY = ParallelBeam([-70, -45, -10, 15, 40, 75], 12, (8, 9), detector_axis=5.6)
 NORM = Projector(GEOMETRY, 1, 1).norm()
@@ -83,12 +83,12 @@ def whole_model(**changes: Any) -> Problem:
     )
 
 
-def fast(some: Problem) -> FastSteps:
+def fast(some: Problem) -> FastIteration:
     steps = fast_step_sizes(some)
-    return FastSteps(NumpyBackend(some), steps, metric_norm(some, steps, NumpyBackend))
+    return FastIteration(NumpyBackend(some), steps, metric_norm(some, steps, NumpyBackend))
 
 
-def advance(steps: PrimalDualSteps, iterations: int) -> PrimalDualSteps:
+def advance(steps: PrimalDualIteration, iterations: int) -> PrimalDualIteration:
     for _ in range(iterations):
         steps.advance()
     return steps
@@ -209,7 +209,7 @@ def test_paper_steps_are_the_published_algorithm(dims: int, iterations: int) -> 
     mu = np.array([0.05, 0.02])
     some = problem(dims=dims, weights=mu * NORM**2)
     expected = published(some, mu, iterations)
-    found = advance(PaperSteps(NumpyBackend(some)), iterations).volume() / NORM
+    found = advance(PaperIteration(NumpyBackend(some)), iterations).volume() / NORM
     assert expected.max() > 0
     np.testing.assert_allclose(found, expected, atol=2e-5 * expected.max())
 
@@ -229,7 +229,7 @@ def test_fast_steps_close_the_gap(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", [COMBINATIONS[1], COMBINATIONS[4]], ids=names)
 def test_both_iterations_have_the_same_minimum(case: dict[str, Any]) -> None:
     some = problem(**case)
-    accelerated, plain = advance(fast(some), 400), advance(PaperSteps(NumpyBackend(some)), 1000)
+    accelerated, plain = advance(fast(some), 400), advance(PaperIteration(NumpyBackend(some)), 1000)
     expected, found = plain.objective(), accelerated.objective()
     assert found.total == pytest.approx(expected.total, rel=1e-4)
     assert found.data == pytest.approx(expected.data, rel=1e-2)
@@ -245,7 +245,7 @@ def test_the_gap_closes_for_the_whole_model(case: dict[str, Any]) -> None:
     gaps = [advance(steps, 250).objective().gap or 0.0 for _ in range(3)]
     assert 0 < gaps[-1] < 3e-4
     assert (np.diff(gaps) < 0).all()
-    plain = advance(PaperSteps(NumpyBackend(some)), 1500)
+    plain = advance(PaperIteration(NumpyBackend(some)), 1500)
     assert steps.objective().total == pytest.approx(plain.objective().total, rel=1e-3)
 
 
@@ -254,7 +254,7 @@ def test_fast_steps_need_fewer_iterations() -> None:
     minimum = advance(fast(some), 400).objective().total
     accelerated, plain = (
         advance(fast(some), 50).objective(),
-        advance(PaperSteps(NumpyBackend(some)), 50).objective(),
+        advance(PaperIteration(NumpyBackend(some)), 50).objective(),
     )
     assert accelerated.total - minimum < 0.3 * (plain.total - minimum)
 

@@ -56,12 +56,12 @@ def duality_gap(
 
     The minimum over ``u >= 0`` and ``w`` of the Lagrange function
 
-    ``<grad u - w, p> + <sym w, q> + <T' u, r> - D*(r)``
+    ``<grad u - w, p> + <sym w, q> + <A u, r> - D*(r)``
 
     is minus infinity for all but exact dual solutions. With ``0 <= u_c <= box max u_c`` and
     ``|w_c| <= box max |w_c|`` for every channel (and component of ``w``) it is
 
-    ``- D*(r) - sum_c box max u_c sum((grad' p + T'' r)-) - sum_c box max |w_c| sum |sym' q - p|``
+    ``- D*(r) - sum_c box max u_c sum((grad^T p + A^T r)-) - sum_c box max |w_c| sum |sym^T q - p|``
 
     which bounds the minimum of the objective from below as long as a minimiser lies in that box.
 

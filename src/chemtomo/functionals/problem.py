@@ -26,9 +26,9 @@ class Problem:
 
     Minimise over ``u >= 0`` and ``w``
 
-    ``sum_c m_c sum_t k_ct D(T' u_ct + b_ct, f_ct) + alpha1 ||grad u - w|| + alpha0 ||sym w||``
+    ``sum_c m_c sum_t k_ct D(A u_ct + b_ct, f_ct) + alpha1 ||grad u - w|| + alpha0 ||sym w||``
 
-    with the normalised projector ``T' = T / n``: ``u`` is ``n`` times the density. Without the
+    with the normalised projector ``A = T / n``: ``u`` is ``n`` times the density. Without the
     second order, ``w = 0`` and the last term is left out (total variation).
 
     The weights ``k`` of the projections, 1 by default, are 0 where a channel was not recorded at a tilt of
@@ -145,7 +145,7 @@ class Problem:
 
     @functools.cached_property
     def discrepancy(self) -> DataTerm:
-        """The data term with its weights, of the projections ``T' u``."""
+        """The data term with its weights, of the projections ``A u``."""
         kind = KullbackLeibler if self.data_term == "kl" else SquaredL2
         return kind(self.data, self.weights, self.tilt_weights, self.background)
 
@@ -176,7 +176,7 @@ class Problem:
         return TotalGeneralizedVariation(self.volume_shape, self.dims, self.alpha0, self.alpha1, self.coupled)
 
     def data_terms(self, u: FloatArray) -> npt.NDArray[np.float64]:
-        """``sum_t k_ct D(T' u_ct + b_ct, f_ct)`` of every channel at ``max(u, 0)``, shape (channel,)."""
+        """``sum_t k_ct D(A u_ct + b_ct, f_ct)`` of every channel at ``max(u, 0)``, shape (channel,)."""
         projections = self.projector.forward(self.feasible(u)) / self.operator_norm
         return self.discrepancy.value(projections)
 

@@ -9,11 +9,11 @@ from chemtomo.opencl.device import DeviceInfo
 from chemtomo.opencl.layout import Layout
 from chemtomo.solvers.metric import periodic_grid
 
-__all__ = ["Need", "sirt_need", "variational_need"]
+__all__ = ["MemoryEstimate", "estimate_sirt_memory", "estimate_variational_memory"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Need:
+class MemoryEstimate:
     """Device memory in bytes.
 
     Attributes
@@ -31,7 +31,7 @@ class Need:
     streaming: int = 0
 
 
-def variational_need(
+def estimate_variational_memory(
     geometry: ParallelBeam,
     channels: int,
     slices: int,
@@ -41,7 +41,7 @@ def variational_need(
     fast: bool,
     device: DeviceInfo,
     background: bool = False,
-) -> Need:
+) -> MemoryEstimate:
     """Memory of `chemtomo.opencl.variational.OpenCLBackend`.
 
     Per voxel and channel, with the vectors of three and tensors of six components of TGV in 3D: two
@@ -64,10 +64,12 @@ def variational_need(
         spectrum = fields * _bytes(layout, nz | 1, 2 * (nx // 2 + 1))
         total += volume + spectrum + 4 * channels * nz * (nx // 2 + 1)
         largest = max(largest, spectrum)
-    return Need(total + _SMALL, largest, volume + (2 if background else 1) * rays)
+    return MemoryEstimate(total + _SMALL, largest, volume + (2 if background else 1) * rays)
 
 
-def sirt_need(geometry: ParallelBeam, channels: int, slices: int, *, device: DeviceInfo) -> Need:
+def estimate_sirt_memory(
+    geometry: ParallelBeam, channels: int, slices: int, *, device: DeviceInfo
+) -> MemoryEstimate:
     """Memory of `chemtomo.opencl.sirt.OpenCLSirt`: two volumes and two sinograms.
 
     And for every channel the inverse sums of a slice, and two numbers for every ray of a slice.
@@ -77,7 +79,7 @@ def sirt_need(geometry: ParallelBeam, channels: int, slices: int, *, device: Dev
     rays = _bytes(layout, *geometry.sinogram_shape)
     nz, nx = geometry.volume_shape
     tables = 4 * channels * (nz * nx + 2 * geometry.tilts * geometry.detector_pixels)
-    return Need(2 * volume + 2 * rays + tables + _SMALL, max(volume, rays), volume + rays)
+    return MemoryEstimate(2 * volume + 2 * rays + tables + _SMALL, max(volume, rays), volume + rays)
 
 
 _SMALL = 2 * 2**20  # tables, constants, partial sums

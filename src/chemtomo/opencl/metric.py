@@ -80,7 +80,7 @@ class DeviceMetric:
     def update(
         self, primal: Sequence[Any], dual: Sequence[Any], size: Sequence[Any], relaxation: float
     ) -> None:
-        """Update ``(u, w)`` and their extrapolations from ``(p, q, s, T' r)``."""
+        """Update ``(u, w)`` and their extrapolations from ``(p, q, s, A^T r)``."""
         layout, queue = self._layout, self._queue
         nz, ny, _ = self.metric.grid
         rows, _, columns, chunks = (int(number) for number in size)

@@ -19,7 +19,7 @@ from chemtomo.opencl.metric import DeviceMetric
 from chemtomo.opencl.projector import DeviceProjection
 from chemtomo.opencl.queue import Queue
 from chemtomo.opencl.upload import Upload
-from chemtomo.solvers.backend import DualSteps, PrimalSteps
+from chemtomo.solvers.backend import DualStepSizes, PrimalStepSizes
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric import FourierMetric
 
@@ -134,11 +134,11 @@ class OpenCLBackend:
         ):
             self._queue.fill(buffer)
 
-    def dual_update(self, steps: DualSteps, relaxation: float) -> None:
+    def dual_update(self, step_sizes: DualStepSizes, relaxation: float) -> None:
         """Update the dual variables from the extrapolated primal ones: see `Backend.dual_update`."""
-        self._dual_volume_update(steps, relaxation, self._problem.alpha1, self._problem.alpha0, 0.0)
+        self._dual_volume_update(step_sizes, relaxation, self._problem.alpha1, self._problem.alpha0, 0.0)
         self._projection.forward(self._u_extrapolated, self._projected)
-        constants = self._constants((*self._per_projection(steps.data), *self._weights))
+        constants = self._constants((*self._per_projection(step_sizes.data), *self._weights))
         self._queue.run(
             "data_term",
             "data_dual_update",
@@ -153,9 +153,9 @@ class OpenCLBackend:
         )
 
     def _dual_volume_update(
-        self, steps: DualSteps, relaxation: float, alpha1: float, alpha0: float, limit: float
+        self, step_sizes: DualStepSizes, relaxation: float, alpha1: float, alpha0: float, limit: float
     ) -> None:
-        if steps.positivity is not None:
+        if step_sizes.positivity is not None:
             self._require_positivity_dual()
         self._over_relaxed |= relaxation > 1
         self._queue.run(
@@ -167,15 +167,15 @@ class OpenCLBackend:
             self._p,
             self._q,
             self._s,
-            self._constants(self._per_channel(steps.positivity or (0.0,) * self._problem.channels)),
+            self._constants(self._per_channel(step_sizes.positivity or (0.0,) * self._problem.channels)),
             *self._size,
             *(
                 np.float32(number)
-                for number in (steps.first, steps.second, alpha1, alpha0, relaxation, limit)
+                for number in (step_sizes.first, step_sizes.second, alpha1, alpha0, relaxation, limit)
             ),
         )
 
-    def primal_update(self, steps: PrimalSteps, relaxation: float) -> None:
+    def primal_update(self, step_sizes: PrimalStepSizes, relaxation: float) -> None:
         """Update the primal variables by a step along the gradient: see `Backend.primal_update`."""
         self._projection.adjoint(self._r, self._scratch)
         self._queue.run(
@@ -189,7 +189,7 @@ class OpenCLBackend:
             self._p,
             self._q,
             self._scratch,
-            self._constants((*self._per_channel(steps.image), *self._per_channel(steps.field))),
+            self._constants((*self._per_channel(step_sizes.image), *self._per_channel(step_sizes.field))),
             *self._size,
             np.float32(relaxation),
         )
@@ -206,20 +206,20 @@ class OpenCLBackend:
             relaxation,
         )
 
-    def linear_round(
+    def apply_preconditioned_normal(
         self,
         metric: FourierMetric,
-        steps: DualSteps,
+        step_sizes: DualStepSizes,
         u: npt.NDArray[np.float32],
         w: npt.NDArray[np.float32] | None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-        """Apply ``M^-1 K' Sigma K``: see `Backend.linear_round`."""
+        """Apply ``M^-1 K^T Sigma K``: see `Backend.apply_preconditioned_normal`."""
         self.reset()
         self._queue.write(self._u_extrapolated, self._layout.pack(u))
         if w is not None:
             packed = np.stack([self._layout.pack(component) for component in w])
             self._queue.write(self._w_extrapolated, packed)
-        self._dual_volume_update(steps, 1.0, float(_NO_LIMIT), float(_NO_LIMIT), float(_NO_LIMIT))
+        self._dual_volume_update(step_sizes, 1.0, float(_NO_LIMIT), float(_NO_LIMIT), float(_NO_LIMIT))
         self._projection.forward(self._u_extrapolated, self._projected)
         self._queue.run(
             "data_term",
@@ -227,7 +227,7 @@ class OpenCLBackend:
             *self._ray_range(),
             self._r,
             self._projected,
-            self._constants(self._per_projection(steps.data)),
+            self._constants(self._per_projection(step_sizes.data)),
             *self._ray_size(),
         )
         self.metric_update(metric, -1.0)  # from zero: u = + M^-1 (...)
@@ -359,7 +359,7 @@ class OpenCLBackend:
     def _per_channel(self, numbers: tuple[float, ...]) -> tuple[float, ...]:
         if len(numbers) != self._problem.channels:
             raise DataError(
-                f"steps: found {len(numbers)} for {self._problem.channels} channels; expected one each"
+                f"step sizes: found {len(numbers)} for {self._problem.channels} channels; expected one each"
             )
         return tuple(numbers)
 

@@ -84,7 +84,7 @@ class Projector(LinearOperator):
     def norm(self, tolerance: float = 1e-10, iterations: int = 100_000) -> float:
         """Compute the operator norm, which is the same for one slice and for all.
 
-        Power iteration on ``T' T`` from an image of ones: the weights are not negative, so the
+        Power iteration on ``T^T T`` from an image of ones: the weights are not negative, so the
         leading singular vector has no sign change (Perron and Frobenius) and the start is close
         to it. The estimates rise; the step that is left is extrapolated from the last two.
 

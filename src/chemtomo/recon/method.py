@@ -7,17 +7,17 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Protocol
 
 from chemtomo.opencl import DeviceInfo
-from chemtomo.opencl.memory import Need
-from chemtomo.solvers import Step
+from chemtomo.opencl.memory import MemoryEstimate
+from chemtomo.solvers import Iteration
 
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
 
-__all__ = ["Method", "SlabStep"]
+__all__ = ["Method", "SlabIteration"]
 
 
-class SlabStep(Step, Protocol):
-    """A step on some of the slices, in the units of the data."""
+class SlabIteration(Iteration, Protocol):
+    """An iterative method on some of the slices, in the units of the data."""
 
     @property
     def allocated_bytes(self) -> int:
@@ -31,26 +31,27 @@ class SlabStep(Step, Protocol):
 
 
 class Method(Protocol):
-    """A method with the whole data, that makes steps for parts of it."""
+    """A method with the whole data, that makes iterations for parts of it."""
 
     overlap: bool
     """Whether neighbouring slices depend on each other."""
 
-    def need(self, slices: int, device: DeviceInfo) -> Need:
+    def estimate_memory(self, slices: int, device: DeviceInfo) -> MemoryEstimate:
         """Device memory for so many slices."""
 
     def upload(self, first: int, last: int, device: DeviceInfo, executor: Executor) -> Upload:
-        """Send the data of some slices ahead, for a `step` of the same slices."""
+        """Send the data of some slices ahead, for an `iteration` of the same slices."""
 
-    def step(
+    def iteration(
         self,
         first: int,
         last: int,
         device: DeviceInfo | None,
         should_stop: Callable[[], bool] | None = None,
         upload: Upload | None = None,
-    ) -> SlabStep:
-        """Return the step for the slices ``first <= y < last``, at its start, with data that was sent ahead.
+    ) -> SlabIteration:
+        """Return the iteration of the slices ``first <= y < last``, at its start.
 
-        `should_stop` is asked where that takes long; the step of a run that is stopped is never advanced.
+        `upload` is the data, if it was sent ahead. `should_stop` is asked where the preparation takes long;
+        the iteration of a run that is stopped is never advanced.
         """

@@ -22,7 +22,7 @@ from chemtomo.recon.sirt import SirtMethod
 from chemtomo.recon.slabs import OVERLAP, Slab, halves, plan_slabs
 from chemtomo.recon.streaming import Streaming
 from chemtomo.recon.variational import VariationalMethod
-from chemtomo.solvers import Limits, Outcome, Progress, Step, iterate
+from chemtomo.solvers import Iteration, Limits, Outcome, Progress, iterate
 
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
@@ -120,7 +120,7 @@ def reconstruct(
         while waiting and not cancelled:
             slab = waiting.popleft()
             try:
-                step = method.step(slab.first, slab.last, device, should_stop, streaming.take(slab))
+                iteration = method.iteration(slab.first, slab.last, device, should_stop, streaming.take(slab))
             except DeviceMemoryError as error:
                 parts = halves(slab, overlap, slices)
                 notes.append(f"{error}. Slices {slab.start} to {slab.stop - 1} were split in two")
@@ -129,12 +129,14 @@ def reconstruct(
                 continue
             if waiting:
                 streaming.send_ahead(waiting[0])
-            running = iterate(step, limits, should_stop)
-            view = _View(frame, image, slab, step, streaming)
+            running = iterate(iteration, limits, should_stop)
+            view = _View(frame, image, slab, iteration, streaming)
             outcome = yield from _counting_on(running, view, len(ended), len(ended) + 1 + len(waiting))
-            on_the_way = method.need(slab.slices, device).streaming if device is not None and waiting else 0
-            peak = max(peak, step.allocated_bytes + on_the_way)
-            streaming.bring_back(slab, step)
+            on_the_way = (
+                method.estimate_memory(slab.slices, device).streaming if device is not None and waiting else 0
+            )
+            peak = max(peak, iteration.allocated_bytes + on_the_way)
+            streaming.bring_back(slab, iteration)
             ended.append((slab, outcome))
             cancelled = outcome.cancelled
     pixel = dataset.series[0].pixel_size_nm
@@ -157,7 +159,7 @@ def _plan(
         return plan_slabs(slices, overlap, lambda _: True)
 
     def fits(count: int) -> bool:
-        need = method.need(count, device)
+        need = method.estimate_memory(count, device)
         # The whole volume in one slab has nothing before or after it.
         total = need.total + (need.streaming if count < slices else 0)
         return total <= budget and need.largest <= device.largest_buffer_bytes
@@ -176,13 +178,13 @@ class _View:
     frame: Frame
     image: npt.NDArray[np.float32]
     slab: Slab
-    step: Step
+    current: Iteration
     streaming: Streaming
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
         """Return the slice `y` of the volume in the frame of the result, shape (channel, z, x)."""
         if self.slab.start <= y < self.slab.stop:
-            return self.frame.to_slice(self.step.slice(y - self.slab.first))
+            return self.frame.to_slice(self.current.slice(y - self.slab.first))
         self.streaming.land()
         return self.frame.to_slice(self.image[:, :, y])
 

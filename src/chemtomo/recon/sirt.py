@@ -1,6 +1,6 @@
 """The simultaneous iterative reconstruction technique, each channel alone.
 
-``u <- u + C T' W R ((f - b) / g - T u)`` with ``R`` and ``C`` the inverse sums of the rows of ``T`` and
+``u <- u + C T^T W R ((f - b) / g - T u)`` with ``R`` and ``C`` the inverse sums of the rows of ``T`` and
 of the columns of ``W T`` (Gregor and Benson 2008), kept at or above zero if asked: least squares of the
 projections without their background ``b`` and divided by their gains ``g``. The weights ``W`` are the
 gains, because what was recorded with less gain is noisier after the division, and 0 for tilts
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from chemtomo.geometry import ParallelBeam
 from chemtomo.opencl import DeviceInfo
-from chemtomo.opencl.memory import Need, sirt_need
+from chemtomo.opencl.memory import MemoryEstimate, estimate_sirt_memory
 from chemtomo.operators import Projector
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.settings import Settings
@@ -27,7 +27,7 @@ from chemtomo.solvers.loop import Objective
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
 
-__all__ = ["NumpySirt", "SirtMethod", "SirtStep", "inverse_sums"]
+__all__ = ["NumpySirt", "SirtIteration", "SirtMethod", "inverse_sums"]
 
 
 class SirtBackend(Protocol):
@@ -83,36 +83,36 @@ class SirtMethod:
         self._rows, self._columns = inverse_sums(frame.geometry, self._weights)
         self._nonnegative = settings.nonnegative
 
-    def need(self, slices: int, device: DeviceInfo) -> Need:
+    def estimate_memory(self, slices: int, device: DeviceInfo) -> MemoryEstimate:
         """Device memory for so many slices."""
-        return sirt_need(self._geometry, len(self._data), slices, device=device)
+        return estimate_sirt_memory(self._geometry, len(self._data), slices, device=device)
 
     def upload(self, first: int, last: int, device: DeviceInfo, executor: Executor) -> Upload:
-        """Send the data of some slices ahead, for a `step` of the same slices."""
+        """Send the data of some slices ahead, for an `iteration` of the same slices."""
         from chemtomo.opencl.sirt import upload_ahead  # pyopencl is loaded when it is used
 
         return upload_ahead(self._data[:, :, first:last], device, executor)
 
-    def step(
+    def iteration(
         self,
         first: int,
         last: int,
         device: DeviceInfo | None,
         should_stop: Callable[[], bool] | None = None,
         upload: Upload | None = None,
-    ) -> SirtStep:
-        """Return the step for the slices ``first <= y < last``, at its start."""
+    ) -> SirtIteration:
+        """Return the iteration of the slices ``first <= y < last``, at its start."""
         data = self._data[:, :, first:last]
         common = self._geometry, data, self._rows, self._columns, self._weights, self._nonnegative
         if device is None:
-            return SirtStep(NumpySirt(*common))
+            return SirtIteration(NumpySirt(*common))
         from chemtomo.opencl.sirt import OpenCLSirt  # pyopencl is loaded when it is used
 
-        return SirtStep(OpenCLSirt(*common, device, upload))
+        return SirtIteration(OpenCLSirt(*common, device, upload))
 
 
-class SirtStep:
-    """SIRT on some slices: a `SlabStep`."""
+class SirtIteration:
+    """SIRT on some slices: a `SlabIteration`."""
 
     def __init__(self, backend: SirtBackend) -> None:
         self._backend = backend

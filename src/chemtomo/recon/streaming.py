@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.recon.method import SlabStep
+from chemtomo.recon.method import SlabIteration
 from chemtomo.recon.slabs import Slab
 
 if TYPE_CHECKING:
@@ -72,10 +72,10 @@ class Streaming:
         self._forget()
         return None
 
-    def bring_back(self, slab: Slab, step: SlabStep) -> None:
+    def bring_back(self, slab: Slab, iteration: SlabIteration) -> None:
         """Begin to copy the slices that a slab keeps into the image; its memory is given back then."""
-        step.release_all_but_image()
-        self._landing[slab] = self._executor.submit(self._store, slab, step)
+        iteration.release_all_but_image()
+        self._landing[slab] = self._executor.submit(self._store, slab, iteration)
 
     def land(self) -> None:
         """Wait until all that was brought back is in the image."""
@@ -83,12 +83,12 @@ class Streaming:
             future.result()
         self._landing.clear()
 
-    def _store(self, slab: Slab, step: SlabStep) -> None:
+    def _store(self, slab: Slab, iteration: SlabIteration) -> None:
         kept = slice(slab.start - slab.first, slab.stop - slab.first)
         try:
-            self._image[:, :, slab.start : slab.stop] = step.volume()[:, :, kept]
+            self._image[:, :, slab.start : slab.stop] = iteration.volume()[:, :, kept]
         finally:
-            step.release()
+            iteration.release()
 
     def _forget(self) -> None:
         if self._ahead is not None:

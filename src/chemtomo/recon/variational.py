@@ -12,21 +12,24 @@ import numpy.typing as npt
 from chemtomo.errors import DataError
 from chemtomo.functionals import Problem
 from chemtomo.opencl import DeviceInfo
-from chemtomo.opencl.memory import Need, variational_need
+from chemtomo.opencl.memory import MemoryEstimate, estimate_variational_memory
 from chemtomo.operators import Projector
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.settings import Settings
 from chemtomo.recon.weights import Weights, counts_weights, paper_weights
 from chemtomo.solvers.backend import Backend
 from chemtomo.solvers.loop import Objective
-from chemtomo.solvers.metric_norm import metric_norm
+from chemtomo.solvers.metric_norm import MetricNorms, metric_norm
 from chemtomo.solvers.numpy_backend import NumpyBackend
-from chemtomo.solvers.primal_dual import FastSteps, PaperSteps, PrimalDualSteps, fast_step_sizes
+from chemtomo.solvers.primal_dual import FastIteration, PaperIteration, PrimalDualIteration, fast_step_sizes
 
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
 
-__all__ = ["VariationalMethod", "VariationalStep", "problem_of"]
+__all__ = ["VariationalIteration", "VariationalMethod", "problem_of"]
+
+# Shared by all runs of this process.
+_NORMS = MetricNorms()
 
 
 class VariationalMethod:
@@ -49,58 +52,63 @@ class VariationalMethod:
         self._settings = settings
         self._problem, self._weights = problem_of(frame, settings)
         self.overlap = settings.dims == 3
-        # From the whole data, so that all slabs take the same steps.
-        self._dual_steps = fast_step_sizes(self._problem) if settings.steps == "fast" else None
+        # From the whole data, so that all slabs have the same step sizes.
+        self._dual_step_sizes = fast_step_sizes(self._problem) if settings.steps == "fast" else None
 
-    def need(self, slices: int, device: DeviceInfo) -> Need:
+    def estimate_memory(self, slices: int, device: DeviceInfo) -> MemoryEstimate:
         """Device memory for so many slices."""
-        return variational_need(
+        return estimate_variational_memory(
             self._problem.geometry,
             self._problem.channels,
             slices,
             dims=self._problem.dims,
             second_order=self._problem.second_order,
-            fast=self._dual_steps is not None,
+            fast=self._dual_step_sizes is not None,
             device=device,
             background=self._problem.background is not None,
         )
 
     def upload(self, first: int, last: int, device: DeviceInfo, executor: Executor) -> Upload:
-        """Send the data of some slices ahead, for a `step` of the same slices."""
+        """Send the data of some slices ahead, for an `iteration` of the same slices."""
         from chemtomo.opencl.variational import upload_ahead  # pyopencl is loaded when it is used
 
         return upload_ahead(self._problem.part(slices=slice(first, last)), device, executor)
 
-    def step(
+    def iteration(
         self,
         first: int,
         last: int,
         device: DeviceInfo | None,
         should_stop: Callable[[], bool] | None = None,
         upload: Upload | None = None,
-    ) -> VariationalStep:
-        """Return the step for the slices ``first <= y < last``, at its start."""
+    ) -> VariationalIteration:
+        """Return the iteration of the slices ``first <= y < last``, at its start."""
         problem = self._problem.part(slices=slice(first, last))
         metric = None
-        if self._dual_steps is not None:
+        if self._dual_step_sizes is not None:
             metric = metric_norm(
-                problem, self._dual_steps, lambda small: _backend(small, device), should_stop
+                problem,
+                self._dual_step_sizes,
+                lambda small: _backend(small, device),
+                should_stop,
+                norms=_NORMS,
+                device=device,
             )
         backend = _backend(problem, device, upload)
-        steps: PrimalDualSteps
-        if self._dual_steps is not None and metric is not None:
+        iteration: PrimalDualIteration
+        if self._dual_step_sizes is not None and metric is not None:
             backend.reserve(metric)
-            steps = FastSteps(backend, self._dual_steps, metric)
+            iteration = FastIteration(backend, self._dual_step_sizes, metric)
         else:
-            steps = PaperSteps(backend)
-        return VariationalStep(steps, backend, self._weights)
+            iteration = PaperIteration(backend)
+        return VariationalIteration(iteration, backend, self._weights)
 
 
-class VariationalStep:
-    """The iteration on some slices, in the units of the data: a `SlabStep`."""
+class VariationalIteration:
+    """The iteration on some slices, in the units of the data: a `SlabIteration`."""
 
-    def __init__(self, steps: PrimalDualSteps, backend: Backend, weights: Weights) -> None:
-        self._steps = steps
+    def __init__(self, iteration: PrimalDualIteration, backend: Backend, weights: Weights) -> None:
+        self._iteration = iteration
         self._backend = backend
         self._weights = weights
         norm = np.float32(backend.problem.operator_norm)
@@ -121,11 +129,11 @@ class VariationalStep:
 
     def advance(self) -> None:
         """Do one iteration."""
-        self._steps.advance()
+        self._iteration.advance()
 
     def objective(self) -> Objective:
         """Evaluate the objective in the units of the normalisation, see `Weights`."""
-        found = self._steps.objective()
+        found = self._iteration.objective()
         problem = self._backend.problem
         weighted = sum(m * value for m, value in zip(problem.weights, found.data, strict=True))
         return Objective(
@@ -136,16 +144,16 @@ class VariationalStep:
         )
 
     def change(self) -> float | None:
-        """Relative change of the image, see `PrimalDualSteps.change`."""
-        return self._steps.change()
+        """Relative change of the image, see `PrimalDualIteration.change`."""
+        return self._iteration.change()
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
         """Return the slice `y` of the iterate, shape (channel, z, x)."""
-        return self._steps.slice(y) * self._to_density
+        return self._iteration.slice(y) * self._to_density
 
     def volume(self) -> npt.NDArray[np.float32]:
         """Return the iterate, shape (channel, z, y, x)."""
-        return self._steps.volume() * self._to_density[..., None]
+        return self._iteration.volume() * self._to_density[..., None]
 
 
 def problem_of(frame: Frame, settings: Settings) -> tuple[Problem, Weights]:

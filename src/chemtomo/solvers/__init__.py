@@ -1,13 +1,13 @@
-"""The iteration loop, and apart from it the steps that it drives."""
+"""The iteration loop, and apart from it the iterations that it drives."""
 
 from chemtomo.solvers.loop import (
+    Iteration,
     IterationRecord,
     Limits,
     Objective,
     Outcome,
     Progress,
-    Step,
     iterate,
 )
 
-__all__ = ["IterationRecord", "Limits", "Objective", "Outcome", "Progress", "Step", "iterate"]
+__all__ = ["Iteration", "IterationRecord", "Limits", "Objective", "Outcome", "Progress", "iterate"]

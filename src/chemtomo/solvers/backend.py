@@ -1,9 +1,9 @@
-"""What a device has to offer to the primal-dual steps.
+"""What a device has to offer to the primal-dual iterations.
 
 The variables live on the device in normalised units, see `chemtomo.functionals.Problem`:
 
 - primal: the image ``u`` and the vector field ``w``, with their extrapolations;
-- dual: ``p`` of ``grad u - w``, ``q`` of ``sym w``, ``r`` of the projections ``T' u``, and ``s <= 0``
+- dual: ``p`` of ``grad u - w``, ``q`` of ``sym w``, ``r`` of the projections ``A u``, and ``s <= 0``
   of the constraint ``u >= 0`` where that is not kept by a projection.
 
 All start from zero. The NumPy backend (`chemtomo.solvers.numpy_backend`) says what each method
@@ -22,11 +22,11 @@ from chemtomo.functionals import Problem
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric import FourierMetric
 
-__all__ = ["Backend", "DualSteps", "PrimalSteps"]
+__all__ = ["Backend", "DualStepSizes", "PrimalStepSizes"]
 
 
 @dataclasses.dataclass(frozen=True)
-class DualSteps:
+class DualStepSizes:
     """Step sizes of the dual variables.
 
     Attributes
@@ -48,7 +48,7 @@ class DualSteps:
 
 
 @dataclasses.dataclass(frozen=True)
-class PrimalSteps:
+class PrimalStepSizes:
     """Step sizes of the primal variables: of ``u`` and of ``w``, one a channel."""
 
     image: tuple[float, ...]
@@ -84,44 +84,44 @@ class Backend(Protocol):
     def reset(self) -> None:
         """Set every variable to zero."""
 
-    def dual_update(self, steps: DualSteps, relaxation: float) -> None:
+    def dual_update(self, step_sizes: DualStepSizes, relaxation: float) -> None:
         """Update the dual variables from the extrapolated primal ones.
 
         With ``U, W`` the extrapolations, ``m`` the weights and ``z <- z + relaxation (z+ - z)``:
 
         - ``p+ = proj_alpha1(p + first (grad U - W))``
         - ``q+ = proj_alpha0(q + second sym W)``
-        - ``r+ = prox_{data (m D)*}(r + data T' U)``
-        - ``s+ = min(0, s + positivity U)``, if there are such steps.
+        - ``r+ = prox_{data (m D)*}(r + data A U)``
+        - ``s+ = min(0, s + positivity U)``, if there are such step sizes.
         """
 
-    def primal_update(self, steps: PrimalSteps, relaxation: float) -> None:
+    def primal_update(self, step_sizes: PrimalStepSizes, relaxation: float) -> None:
         """Update the primal variables by a step along the gradient, and extrapolate.
 
-        - ``u+ = max(0, u - image (grad' p + T'' r))``, ``U = 2 u+ - u``
-        - ``w+ = w - field (sym' q - p)``, ``W = 2 w+ - w``
+        - ``u+ = max(0, u - image (grad^T p + A^T r))``, ``U = 2 u+ - u``
+        - ``w+ = w - field (sym^T q - p)``, ``W = 2 w+ - w``
         - ``u <- u + relaxation (u+ - u)``, the same for ``w``.
         """
 
     def metric_update(self, metric: FourierMetric, relaxation: float) -> None:
         """Update the primal variables by a step in a metric, and extrapolate.
 
-        - ``(du, dw) = M^-1 (grad' p + T'' r + s, sym' q - p)``
+        - ``(du, dw) = M^-1 (grad^T p + A^T r + s, sym^T q - p)``
         - ``U = u - 2 du``, ``W = w - 2 dw``
         - ``u <- u - relaxation du``, ``w <- w - relaxation dw``.
         """
 
-    def linear_round(
+    def apply_preconditioned_normal(
         self,
         metric: FourierMetric,
-        steps: DualSteps,
+        step_sizes: DualStepSizes,
         u: npt.NDArray[np.float32],
         w: npt.NDArray[np.float32] | None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-        """Apply ``M^-1 K' Sigma K`` to ``(u, w)``; all variables are lost.
+        """Apply ``M^-1 K^T Sigma K`` to ``(u, w)``; all variables are lost.
 
         That is a primal update after a dual one, without the projections and the data. Its largest
-        eigenvalue is what `metric` must be multiplied by, to bound ``K' Sigma K``.
+        eigenvalue is what `metric` must be multiplied by, to bound ``K^T Sigma K``.
         """
 
     def objective(self) -> Objective:

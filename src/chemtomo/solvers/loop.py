@@ -1,7 +1,7 @@
 """The loop around any iterative method: limits, reporting, cancel, non-finite values.
 
-The loop knows nothing of the mathematics. A `Step` advances an iterate by one iteration and
-answers questions about it. Whatever ends the loop, the last good iterate stays in the step.
+The loop knows nothing of the mathematics. An `Iteration` advances its iterate by one
+and answers questions about it. Whatever ends the loop, the last good iterate stays in the `Iteration`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from chemtomo.errors import SolverError
 
-__all__ = ["IterationRecord", "Limits", "Objective", "Outcome", "Progress", "Step", "iterate"]
+__all__ = ["Iteration", "IterationRecord", "Limits", "Objective", "Outcome", "Progress", "iterate"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Objective:
     gap: float | None = None
 
 
-class Step(Protocol):
+class Iteration(Protocol):
     """One iteration of a method, with the iterate that it works on."""
 
     def advance(self) -> None:
@@ -149,13 +149,13 @@ class Outcome:
 
 
 def iterate(
-    step: Step, limits: Limits, should_stop: Callable[[], bool] | None = None
+    method: Iteration, limits: Limits, should_stop: Callable[[], bool] | None = None
 ) -> Generator[Progress, None, Outcome]:
-    """Advance `step` until a limit, a cancel or the tolerance ends it.
+    """Advance `method` until a limit, a cancel or the tolerance ends it.
 
     Parameters
     ----------
-    step : Step
+    method : Iteration
         The method. It holds the last iterate when the loop has ended.
     limits : Limits
         When to stop and how often to report.
@@ -193,27 +193,27 @@ def iterate(
             reason = f"cancelled after {done} of {limits.iterations} iterations"
             break
         start = time.perf_counter()
-        step.advance()
+        method.advance()
         seconds += time.perf_counter() - start
         done += 1
         record = None
         if done % limits.report_every == 0 or done in (1, limits.iterations):
-            record = _record(step, done, seconds)
+            record = _record(method, done, seconds)
             history.append(record)
-        yield Progress(done, limits.iterations, seconds, record, step.slice)
-        if record is not None and _converged(step, record, limits):
+        yield Progress(done, limits.iterations, seconds, record, method.slice)
+        if record is not None and _converged(method, record, limits):
             reason = (
                 f"converged after {done} iterations: the relative duality gap is {record.gap:.1e} "
                 f"and the image changes by less than {limits.change_tolerance:.0%}"
             )
             break
     if done and (not history or history[-1].iteration != done):
-        history.append(_record(step, done, seconds))
+        history.append(_record(method, done, seconds))
     return Outcome(done, seconds, tuple(history), reason, cancelled)
 
 
-def _record(step: Step, done: int, seconds: float) -> IterationRecord:
-    found = step.objective()
+def _record(method: Iteration, done: int, seconds: float) -> IterationRecord:
+    found = method.objective()
     if not math.isfinite(found.total):
         raise SolverError(
             f"the objective is {found.total} after {done} iterations; expected a finite number. "
@@ -222,10 +222,10 @@ def _record(step: Step, done: int, seconds: float) -> IterationRecord:
     return IterationRecord(done, seconds, found.total, found.data, found.regulariser, found.gap)
 
 
-def _converged(step: Step, record: IterationRecord, limits: Limits) -> bool:
+def _converged(method: Iteration, record: IterationRecord, limits: Limits) -> bool:
     if limits.tolerance is None:
         return False
-    change = step.change()  # asked every time: it is a change since an earlier question
+    change = method.change()  # asked every time: it is a change since an earlier question
     if record.gap is None or not record.gap <= limits.tolerance:
         return False  # also for a gap that is not a number
     return change is not None and change <= limits.change_tolerance

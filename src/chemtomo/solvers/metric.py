@@ -1,11 +1,11 @@
 """A metric for the primal variables that is diagonal in Fourier space.
 
-A primal-dual iteration takes steps of ``u`` and ``w`` in a metric ``M`` that bounds ``K' Sigma K``.
+A primal-dual iteration takes steps of ``u`` and ``w`` in a metric ``M`` that bounds ``K^T Sigma K``.
 The published one is a multiple of the identity, so slow modes, the smooth ones, take thousands of
 iterations. Derivatives and back-projected projections are nearly convolutions: with periodic symbols
 
 - ``d_i = exp(i w_i) - 1`` of the forward difference, ``b_i = 1 - exp(-i w_i)`` of the backward one,
-- ``lambda`` = modulus of the transform of ``T'' T'`` applied to the delta at the centre, of the tilts
+- ``lambda`` = modulus of the transform of ``A^T A`` applied to the delta at the centre, of the tilts
   that a channel has,
 
 ``M`` is for every frequency and channel the Hermitian matrix of order ``components + 1``
@@ -55,9 +55,9 @@ class FourierMetric:
     first, second : float
         Step sizes of ``p`` and ``q``.
     data, positivity : tuple of float
-        Step sizes of ``r`` and ``s``, one a channel.
+        Step sizes of ``r`` and ``s``, one per channel.
     norm : float
-        Factor that makes ``M >= K' Sigma K``.
+        Factor that makes ``M >= K^T Sigma K``.
     """
 
     grid: tuple[int, int, int]
@@ -172,7 +172,7 @@ def periodic_grid(slice_shape: tuple[int, int], slices: int, dims: int) -> tuple
 def _projection_spectrum(
     geometry: ParallelBeam, recorded: npt.NDArray[np.bool_], operator_norm: float, nz: int, nx: int
 ) -> npt.NDArray[np.float32]:
-    """Modulus of the transform of ``T'' T'`` of some tilts applied to the delta at the centre of a slice."""
+    """Modulus of the transform of ``A^T A`` of some tilts applied to the delta at the centre of a slice."""
     rows, columns = geometry.volume_shape
     centre_z, centre_x = rows // 2, columns // 2
     response = np.zeros((rows, columns))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from chemtomo.errors import DataError
 from chemtomo.functionals import Problem, duality_gap
 from chemtomo.operators import FloatArray
-from chemtomo.solvers.backend import DualSteps, PrimalSteps
+from chemtomo.solvers.backend import DualStepSizes, PrimalStepSizes
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric import FourierMetric
 
@@ -60,34 +60,36 @@ class NumpyBackend:
         self._r = _zeros(problem.data.shape)
         self._s = _zeros(problem.volume_shape)
 
-    def dual_update(self, steps: DualSteps, relaxation: float) -> None:
+    def dual_update(self, step_sizes: DualStepSizes, relaxation: float) -> None:
         """Update the dual variables from the extrapolated primal ones: see `Backend.dual_update`."""
         U, W = self._u_extrapolated, self._w_extrapolated
         regulariser = self._regulariser
 
-        p = self._p + np.float32(steps.first) * (regulariser.gradient.forward(U) - W)
+        p = self._p + np.float32(step_sizes.first) * (regulariser.gradient.forward(U) - W)
         self._p = _relaxed(self._p, regulariser.norm1.project_dual(p), relaxation)
 
         if self.problem.second_order:
-            q = self._q + np.float32(steps.second) * regulariser.symmetrized_gradient.forward(W)
+            q = self._q + np.float32(step_sizes.second) * regulariser.symmetrized_gradient.forward(W)
             self._q = _relaxed(self._q, regulariser.norm0.project_dual(q), relaxation)
 
-        r = self._r + self._per_channel(steps.data) * self._project(U)  # prox_conjugate adds the background
-        proximal = self.problem.discrepancy.prox_conjugate(r, steps.data)
+        r = self._r + self._per_channel(step_sizes.data) * self._project(
+            U
+        )  # prox_conjugate adds the background
+        proximal = self.problem.discrepancy.prox_conjugate(r, step_sizes.data)
         self._r = _relaxed(self._r, proximal, relaxation)
 
-        if steps.positivity is not None:
-            s = np.minimum(0, self._s + self._per_channel(steps.positivity) * U)
+        if step_sizes.positivity is not None:
+            s = np.minimum(0, self._s + self._per_channel(step_sizes.positivity) * U)
             self._s = _relaxed(self._s, s, relaxation)
 
-    def primal_update(self, steps: PrimalSteps, relaxation: float) -> None:
+    def primal_update(self, step_sizes: PrimalStepSizes, relaxation: float) -> None:
         """Update the primal variables by a step along the gradient: see `Backend.primal_update`."""
-        u = np.maximum(0, self._u - self._per_channel(steps.image) * self._slope_u())
+        u = np.maximum(0, self._u - self._per_channel(step_sizes.image) * self._slope_u())
         self._u_extrapolated = (2 * u - self._u).astype(np.float32)
         self._u = _relaxed(self._u, u, relaxation)
 
         if self.problem.second_order:
-            w = self._w - self._per_channel(steps.field) * self._slope_w()
+            w = self._w - self._per_channel(step_sizes.field) * self._slope_w()
             self._w_extrapolated = (2 * w - self._w).astype(np.float32)
             self._w = _relaxed(self._w, w, relaxation)
 
@@ -103,21 +105,23 @@ class NumpyBackend:
             self._w_extrapolated = (self._w - 2 * dw).astype(np.float32)
             self._w = (self._w - relaxation * dw).astype(np.float32)
 
-    def linear_round(
+    def apply_preconditioned_normal(
         self,
         metric: FourierMetric,
-        steps: DualSteps,
+        step_sizes: DualStepSizes,
         u: npt.NDArray[np.float32],
         w: npt.NDArray[np.float32] | None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-        """Apply ``M^-1 K' Sigma K``: see `Backend.linear_round`."""
+        """Apply ``M^-1 K^T Sigma K``: see `Backend.apply_preconditioned_normal`."""
         regulariser = self._regulariser
         field = np.zeros(self.problem.vector_shape, np.float32) if w is None else w
-        self._p = (np.float32(steps.first) * (regulariser.gradient.forward(u) - field)).astype(np.float32)
-        self._q = np.float32(steps.second) * regulariser.symmetrized_gradient.forward(field)
+        self._p = (np.float32(step_sizes.first) * (regulariser.gradient.forward(u) - field)).astype(
+            np.float32
+        )
+        self._q = np.float32(step_sizes.second) * regulariser.symmetrized_gradient.forward(field)
         recorded = self.problem.recorded[:, :, np.newaxis, np.newaxis]
-        self._r = (recorded * self._per_channel(steps.data) * self._project(u)).astype(np.float32)
-        positivity = self._per_channel(steps.positivity or (0.0,) * len(u))
+        self._r = (recorded * self._per_channel(step_sizes.data) * self._project(u)).astype(np.float32)
+        positivity = self._per_channel(step_sizes.positivity or (0.0,) * len(u))
         slope_u = self._slope_u() + positivity * u
         image, moved = metric.solve(slope_u, None if w is None else self._slope_w())
         self.reset()
@@ -149,23 +153,23 @@ class NumpyBackend:
         return np.maximum(self._u, 0)
 
     def _project(self, u: FloatArray) -> FloatArray:
-        """``T' u``."""
+        """Return ``A u``."""
         return self.problem.projector.forward(u) / np.float32(self.problem.operator_norm)
 
     def _slope_u(self) -> FloatArray:
-        """``grad' p + T'' r``."""
+        """Return ``grad^T p + A^T r``."""
         back_projection = self.problem.projector.adjoint(self._r) / np.float32(self.problem.operator_norm)
         return self._regulariser.gradient.adjoint(self._p) + back_projection
 
     def _slope_w(self) -> FloatArray:
-        """``sym' q - p``."""
+        """``sym^T q - p``."""
         return self._regulariser.symmetrized_gradient.adjoint(self._q) - self._p
 
     def _per_channel(self, numbers: tuple[float, ...]) -> npt.NDArray[np.float32]:
         """One number a channel, against the axes (..., channel, *, *, *)."""
         if len(numbers) != self.problem.channels:
             raise DataError(
-                f"steps: found {len(numbers)} for {self.problem.channels} channels; expected one each"
+                f"step sizes: found {len(numbers)} for {self.problem.channels} channels; expected one each"
             )
         return np.array(numbers, np.float32).reshape(-1, 1, 1, 1)
 

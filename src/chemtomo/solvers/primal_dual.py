@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.functionals import Problem
-from chemtomo.solvers.backend import Backend, DualSteps, PrimalSteps
+from chemtomo.solvers.backend import Backend, DualStepSizes, PrimalStepSizes
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric import FourierMetric
 
-__all__ = ["FastSteps", "PaperSteps", "PrimalDualSteps", "fast_step_sizes"]
+__all__ = ["FastIteration", "PaperIteration", "PrimalDualIteration", "fast_step_sizes"]
 
 
 _SPACING = 1.4  # between remembered iterations: three of them are between a third and all of those done
 
 
-class PrimalDualSteps(abc.ABC):
+class PrimalDualIteration(abc.ABC):
     """What both iterations share: the backend, and the change of the image for the stopping rule.
 
     Parameters
@@ -83,43 +83,54 @@ class PrimalDualSteps(abc.ABC):
         return self._backend.volume()
 
 
-class PaperSteps(PrimalDualSteps):
+class PaperIteration(PrimalDualIteration):
     """The published iteration (Huber et al. 2019, algorithm 1), exactly.
 
     It runs ``sigma = tau = 1 / sqrt(17)`` on ``K = (grad u - w, sym w, (T / n) u)``, dual step first,
     without relaxation. In the normalised variables ``u' = n u`` and with the objective
-    multiplied by ``n^3`` these are dual steps ``n sigma`` and primal steps ``tau / n``.
+    multiplied by ``n^3`` these are dual step sizes ``n sigma`` and primal ones ``tau / n``.
     """
 
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend)
-        step = 1 / math.sqrt(17)
+        size = 1 / math.sqrt(17)
         norm = backend.problem.operator_norm
         channels = backend.problem.channels
-        self._dual = DualSteps(norm * step, norm * step, (norm * step,) * channels)
-        self._primal = PrimalSteps((step / norm,) * channels, (step / norm,) * channels)
+        self._dual = DualStepSizes(norm * size, norm * size, (norm * size,) * channels)
+        self._primal = PrimalStepSizes((size / norm,) * channels, (size / norm,) * channels)
 
     def _update(self, backend: Backend) -> None:
         backend.dual_update(self._dual, 1.0)
         backend.primal_update(self._primal, 1.0)
 
 
-class FastSteps(PrimalDualSteps):
+class FastIteration(PrimalDualIteration):
     """The accelerated iteration: a metric in Fourier space for the primal variables.
+
+    With ``z = (u, w; p, q, r, s)``, all zero at first, ``A = T / n`` and over-relaxation ``rho = 1.8``:
+
+    - ``(du, dw) = M^-1 (grad^T p + A^T r + s, sym^T q - p)``, ``M`` of `chemtomo.solvers.metric`
+    - ``U = u - 2 du``, ``W = w - 2 dw``; ``u <- u - rho du``, ``w <- w - rho dw``
+    - ``p+ = proj_alpha1(p + first (grad U - W))``, ``q+ = proj_alpha0(q + second sym W)``
+    - ``r+ = prox_{data (m D)*}(r + data A U)``, ``s+ = min(0, s + positivity U)``
+    - ``z <- z + rho (z+ - z)`` for ``z`` in ``(p, q, r, s)``
+
+    The first two lines are `NumpyBackend.metric_update`, the others `NumpyBackend.dual_update`
+    (`chemtomo.solvers.numpy_backend`). `fast_step_sizes` decides ``first, second, data, positivity``.
 
     Parameters
     ----------
     backend : Backend
         The problem on a device, all variables zero.
-    dual_steps : DualSteps
+    dual_steps : DualStepSizes
         From `fast_step_sizes`: all constants come from rules on the data.
     metric : FourierMetric
-        From `chemtomo.solvers.metric_norm.metric_norm`, for the same steps.
+        From `chemtomo.solvers.metric_norm.metric_norm`, for the same step sizes.
     """
 
     relaxation = 1.8
 
-    def __init__(self, backend: Backend, dual_steps: DualSteps, metric: FourierMetric) -> None:
+    def __init__(self, backend: Backend, dual_steps: DualStepSizes, metric: FourierMetric) -> None:
         super().__init__(backend)
         self._dual = dual_steps
         self._metric = metric
@@ -129,8 +140,8 @@ class FastSteps(PrimalDualSteps):
         backend.dual_update(self._dual, self.relaxation)
 
 
-def fast_step_sizes(problem: Problem) -> DualSteps:
-    """Dual step sizes of `FastSteps`, by rules on the data.
+def fast_step_sizes(problem: Problem) -> DualStepSizes:
+    """Dual step sizes of `FastIteration`, by rules on the data.
 
     With a typical image value of 1 the first-order step is 3 and the second-order step 30, the
     same for all channels; both are inverse to the image's scale. A data step is the channel's weight,
@@ -147,7 +158,7 @@ def fast_step_sizes(problem: Problem) -> DualSteps:
         mean = float(positive.mean(dtype=np.float64)) if problem.data_term == "kl" and positive.size else 1.0
         data.append(float(weight) * float(of_tilts[of_tilts > 0].mean()) / mean)
     positivity = tuple(2 * math.sqrt(first * step) for step in data)
-    return DualSteps(first, 10 * first, tuple(data), positivity)
+    return DualStepSizes(first, 10 * first, tuple(data), positivity)
 
 
 def _image_scale(problem: Problem) -> float:
