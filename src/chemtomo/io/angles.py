@@ -7,25 +7,20 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import ReadError
+from chemtomo.io.tilt_units import AngleUnit, as_degrees, unit_in
 
 __all__ = [
     "ANGLE_SUFFIXES",
-    "AngleUnit",
-    "as_degrees",
     "format_angles",
     "read_angles",
     "read_angles_and_unit",
     "read_text",
-    "unit_in",
 ]
-
-AngleUnit = Literal["deg", "rad"]
 
 ANGLE_SUFFIXES = (".rawtlt", ".tlt", ".csv")
 """In order of precedence: the recorded tilts before those that an alignment refined, then tables."""
@@ -37,10 +32,6 @@ _DELIMITERS = ("\t", ";", ",")
 # The heading of the column with the tilts. "Tilt axis angle" and "beta" are other things.
 _TILT_HEADING = re.compile(r"tilts?|angles?|alpha", re.IGNORECASE)
 _OTHER_HEADING = re.compile(r"axis|beta|azimuth|rotation", re.IGNORECASE)
-_UNITS: dict[AngleUnit, re.Pattern[str]] = {
-    "rad": re.compile(r"(?<![a-z])rad(?:ians?|s)?(?![a-z])", re.IGNORECASE),
-    "deg": re.compile(r"(?<![a-z])deg(?:rees?|s)?(?![a-z])|[°º]", re.IGNORECASE),
-}
 _TABLES = (".csv", ".txt")
 
 
@@ -90,17 +81,6 @@ def read_angles_and_unit(path: Path) -> tuple[npt.NDArray[np.float64], AngleUnit
         unit = next((said for line in comments if (said := unit_in(line)) is not None), None)
     tilts = np.array([_tilt(path, number, text) for number, text in cells], dtype=np.float64)
     return as_degrees(tilts, unit), unit
-
-
-def unit_in(text: str) -> AngleUnit | None:
-    """Return the unit of angles in a heading such as ``tilt angle [rad]``; None where it has none."""
-    found = [unit for unit, pattern in _UNITS.items() if pattern.search(text)]
-    return found[0] if len(found) == 1 else None
-
-
-def as_degrees(angles: npt.NDArray[np.float64], unit: AngleUnit | None) -> npt.NDArray[np.float64]:
-    """Return angles in `unit`, degrees where that is None, in degrees."""
-    return np.rad2deg(angles) if unit == "rad" else angles
 
 
 def read_text(path: Path, expected: str) -> str:

@@ -20,13 +20,13 @@ import numpy.typing as npt
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, NoTiltSeriesError, NoTiltsError, ReadError
 from chemtomo.io import formats
-from chemtomo.io.angles import AngleUnit
 from chemtomo.io.expand import Source, expand
 from chemtomo.io.found import Found
 from chemtomo.io.pieces import Piece, common_axis, piece_of, with_borrowed_tilts
 from chemtomo.io.signal_kind import guess_kind, summarise
 from chemtomo.io.tilt_names import look_like_tilts
-from chemtomo.io.tilts import GivenTilts, TiltsArgument, given_tilts, how_to_give, radians_note
+from chemtomo.io.tilt_units import AngleUnit, radians_note
+from chemtomo.io.tilts import GivenTilts, TiltsArgument, given_tilts, how_to_give
 
 __all__ = ["Contents", "contents", "read"]
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal, TiltSeries
 from chemtomo.errors import DataError
-from chemtomo.io.angles import AngleUnit
+from chemtomo.io.tilt_units import AngleUnit
 from chemtomo.io.tilts import InsideTilts
 
 __all__ = ["Found", "FoundKind"]

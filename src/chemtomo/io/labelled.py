@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from chemtomo.data import EnergyAxis, SpectrumSignal
 from chemtomo.errors import ReadError
-from chemtomo.io.angles import AngleUnit
 from chemtomo.io.found import Found
 from chemtomo.io.pixel_size import pixel_size, plain_unit
 from chemtomo.io.signal_kind import map_kind
+from chemtomo.io.tilt_units import AngleUnit
 
 __all__ = ["Axis", "Labelled", "lookup", "number", "to_found"]
 

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
-from chemtomo.io.angles import AngleUnit, as_degrees
 from chemtomo.io.found import Found
+from chemtomo.io.tilt_units import AngleUnit, as_degrees
 
 __all__ = ["find_npy", "find_npz", "recognises_npy", "recognises_npz"]
 

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io import restore
-from chemtomo.io.angles import AngleUnit, as_degrees, unit_in
 from chemtomo.io.axes import channel_stacks
 from chemtomo.io.found import Found
 from chemtomo.io.pixel_size import pixel_size
+from chemtomo.io.tilt_units import AngleUnit, as_degrees, unit_in
 
 __all__ = ["find", "holds_tilt_series", "holds_zarr", "recognises"]
 

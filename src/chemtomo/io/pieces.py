@@ -16,7 +16,8 @@ from chemtomo.io.expand import Source
 from chemtomo.io.found import Found
 from chemtomo.io.frames import average_frames, frame_runs
 from chemtomo.io.tilt_axis import from_imod, is_aligned
-from chemtomo.io.tilts import GivenTilts, in_unit, mdoc_beside, stack_tilts
+from chemtomo.io.tilt_units import in_unit
+from chemtomo.io.tilts import GivenTilts, mdoc_beside, stack_tilts
 
 __all__ = ["Piece", "common_axis", "piece_of", "with_borrowed_tilts"]
 

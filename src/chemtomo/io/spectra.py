@@ -14,11 +14,11 @@ import numpy.typing as npt
 from chemtomo.data import SpectrumSeries
 from chemtomo.errors import DataError, NoTiltSeriesError, NoTiltsError, ReadError
 from chemtomo.io import formats
-from chemtomo.io.angles import AngleUnit
 from chemtomo.io.expand import expand
 from chemtomo.io.found import Found
 from chemtomo.io.tilt_names import look_like_tilts
-from chemtomo.io.tilts import GivenTilts, TiltsArgument, given_tilts, how_to_give, radians_note, stack_tilts
+from chemtomo.io.tilt_units import AngleUnit, radians_note
+from chemtomo.io.tilts import GivenTilts, TiltsArgument, given_tilts, how_to_give, stack_tilts
 
 __all__ = ["assemble_spectra", "describe_spectra", "read_spectra"]
 

@@ -27,9 +27,10 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import ReadError
-from chemtomo.io.angles import ANGLE_SUFFIXES, AngleUnit, as_degrees, read_angles_and_unit
+from chemtomo.io.angles import ANGLE_SUFFIXES, read_angles_and_unit
 from chemtomo.io.mdoc import Mdoc, read_mdoc
 from chemtomo.io.tilt_names import order_of_names, tilts_in_names
+from chemtomo.io.tilt_units import AngleUnit, in_unit, radians_note
 
 __all__ = [
     "FROM_NAMES",
@@ -40,10 +41,8 @@ __all__ = [
     "companions",
     "given_tilts",
     "how_to_give",
-    "in_unit",
     "mdoc_beside",
     "parse_tilts",
-    "radians_note",
     "stack_tilts",
 ]
 
@@ -58,10 +57,6 @@ _SAME_DEG = 0.01
 FROM_NAMES = "names"
 """Word in place of tilts: the number in the name of every file is its tilt."""
 
-# Tilts in radians, which were read as degrees: the whole range, and the largest step.
-_RADIANS_SPAN = (0.2, 4.0)
-_RADIANS_STEP = 0.2
-_FEWEST_RADIANS = 5
 # More files are not named one by one in a note.
 _MOST_NAMED = 200
 
@@ -360,33 +355,6 @@ def how_to_give(from_names: bool) -> str:
             "the order of the file names"
         )
     return "The option --tilts gives them by hand, in the order of the file names"
-
-
-def radians_note(tilts_deg: npt.NDArray[np.float64], said: AngleUnit | None) -> tuple[str, ...]:
-    """Return a note where tilts whose unit nobody said look like radians that were taken for degrees."""
-    span = float(np.ptp(tilts_deg))
-    if said is not None or tilts_deg.size < _FEWEST_RADIANS:
-        return ()
-    if (
-        not _RADIANS_SPAN[0] < span < _RADIANS_SPAN[1]
-        or float(np.diff(np.sort(tilts_deg)).max()) >= _RADIANS_STEP
-    ):
-        return ()
-    note = (
-        f"the tilts go from {tilts_deg.min():.4g} to {tilts_deg.max():.4g} and may be radians; degrees are "
-        "assumed. "
-        "--tilts-unit rad takes them for radians, --tilts-unit deg says that they are degrees"
-    )
-    return (note,)
-
-
-def in_unit(
-    tilts_deg: npt.NDArray[np.float64], said: AngleUnit | None, unit: AngleUnit | None
-) -> npt.NDArray[np.float64]:
-    """Return tilts anew that were read by the unit `said` (None: degrees), when the user says `unit`."""
-    if unit is None or unit == (said or "deg"):
-        return tilts_deg
-    return as_degrees(tilts_deg, "rad") if unit == "rad" else np.deg2rad(tilts_deg)
 
 
 def _assigned(paths: Sequence[Path], tilts_deg: npt.NDArray[np.float64], how: str) -> str:
