@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json, tell_written
+from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import task_bar
-from chemtomo.cli.results import Results
 from chemtomo.errors import ParameterError, WriteError
 from chemtomo.pipeline.align import AlignParameters
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption, TiltsUnitOption, tell_written
-from chemtomo.cli.results import Results
+from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, tell_written
 
 __all__ = ["convert"]
 

@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json, tell_written
+from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import show_tasks
-from chemtomo.cli.results import Results
 from chemtomo.pipeline.maps import MapParameters
 from chemtomo.spectra.suggestion import Suggestion
 

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json, tell_written
+from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
-from chemtomo.cli.results import Results
 from chemtomo.data import Dataset
 from chemtomo.pipeline.prepare import PrepareParameters
 

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import TiltsOption, TiltsUnitOption, tell_written
+from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import watch
-from chemtomo.cli.results import Results
 from chemtomo.data import Alignment
 from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
 
