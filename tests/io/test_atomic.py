@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from chemtomo.errors import WriteError
@@ -70,3 +72,26 @@ def test_a_move_that_fails_half_way_is_undone(targets, tmp_path):
 def test_a_missing_folder_is_told_before_the_work(tmp_path):
     with pytest.raises(WriteError, match="there is no folder"), replacing([tmp_path / "no" / "a"]):
         pytest.fail("the block ran")
+
+
+def test_what_a_thread_writes_after_the_failure_is_removed_too(tmp_path, monkeypatch):
+    remove = shutil.rmtree
+    calls = []
+
+    def remove_and_write_once_more(path, **options):
+        remove(path, **options)
+        calls.append(path)
+        if len(calls) == 1:
+            path.mkdir()
+            (path / "late").write_text("from a thread")
+
+    monkeypatch.setattr(shutil, "rmtree", remove_and_write_once_more)
+
+    def fail():
+        with replacing([tmp_path / "a.zarr"]) as (temporary,):
+            temporary.mkdir()
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(WriteError, match="no space left"):
+        fail()
+    assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = ["replacing", "write_json"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _BLOCK = 1 << 12
+_TRIES, _PAUSE = 50, 0.02
 
 
 @contextlib.contextmanager
@@ -104,6 +106,11 @@ def _move_into_place(temporaries: Sequence[Path], targets: Sequence[Path], token
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
+        # Zarr writes in threads, which may go on for a moment when one of them has failed.
+        for _ in range(_TRIES):
+            shutil.rmtree(path, ignore_errors=True)
+            time.sleep(_PAUSE)
+            if not path.exists():
+                break
     else:
         path.unlink(missing_ok=True)
