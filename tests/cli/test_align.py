@@ -46,10 +46,11 @@ def test_align_and_reconstruct(folder: Path, tmp_path: Path, capsys: pytest.Capt
     assert volume.is_dir()
 
 
+@pytest.mark.parametrize("name", ["aligned.zarr", "aligned.npz"])
 def test_the_report_as_json_and_the_aligned_projections(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    target = tmp_path / "aligned.zarr"
+    target = tmp_path / name
     arguments = ["align", str(folder), "--method", "stackreg", "--axis", "none", "--json", "-o", str(target)]
     assert main(arguments) == 0
     report = json.loads(capsys.readouterr().out)

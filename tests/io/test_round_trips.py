@@ -11,8 +11,8 @@ from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.errors import WriteError
 from chemtomo.io import read, write_dataset
 
-FORMATS = ["s.zarr", "s.ome.tif", "s.tif", "s.emd", "s.hspy", "s.mrc", "folder"]
-KEEP_BACKGROUNDS = ["s.zarr", "s.ome.tif", "s.emd", "s.hspy"]
+FORMATS = ["s.zarr", "s.ome.tif", "s.tif", "s.emd", "s.hspy", "s.npz", "s.mrc", "folder"]
+KEEP_BACKGROUNDS = ["s.zarr", "s.ome.tif", "s.emd", "s.hspy", "s.npz"]
 DTYPES = [
     "uint8",
     "int8",

@@ -26,7 +26,7 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-@pytest.mark.parametrize("name", ["v.zarr", "v.ome.tif", "v.mrc", "v.emd", "v.hspy"])
+@pytest.mark.parametrize("name", ["v.zarr", "v.ome.tif", "v.mrc", "v.emd", "v.hspy", "v.npz"])
 @settings(max_examples=12)
 @given(
     shape=st.tuples(*[st.integers(1, 6)] * 3),
@@ -193,7 +193,7 @@ def test_a_recipe_of_numpy_numbers_becomes_plain_json(tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", ["v.zarr", "v.mrc", "v.tif", "v.emd", "v.hspy"])
+@pytest.mark.parametrize("name", ["v.zarr", "v.mrc", "v.tif", "v.emd", "v.hspy", "v.npz"])
 def test_an_old_result_is_replaced_whole(tmp_path, name):
     write(volume(("A", "B", "C"), (9, 9, 9)), tmp_path / name)
     write(volume(("A", "B", "C")), tmp_path / name, overwrite=True)
@@ -202,7 +202,7 @@ def test_an_old_result_is_replaced_whole(tmp_path, name):
     assert read_volume(tmp_path / name).shape == (3, 4, 5)
 
 
-@pytest.mark.parametrize("name", ["v.zarr", "v.mrc", "v.tif", "v.emd", "v.hspy"])
+@pytest.mark.parametrize("name", ["v.zarr", "v.mrc", "v.tif", "v.emd", "v.hspy", "v.npz"])
 def test_what_is_there_stays_unless_it_may_be_overwritten(tmp_path, name):
     write(volume(), tmp_path / name)
     with pytest.raises(WriteError, match="exists already"):
@@ -269,7 +269,7 @@ def test_what_is_no_volume_is_not_read(tmp_path):
         read_volume(tmp_path / "v.zarr")
 
 
-@pytest.mark.parametrize("name", ["v.zarr", "v.mrc", "v.tif", "v.emd", "v.hspy"])
+@pytest.mark.parametrize("name", ["v.zarr", "v.mrc", "v.tif", "v.emd", "v.hspy", "v.npz"])
 def test_writing_warns_of_nothing(tmp_path, name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io import restore
 from chemtomo.io.found import Found
 from chemtomo.io.tilt_units import AngleUnit, as_degrees
 
-__all__ = ["find_npy", "find_npz", "recognises_npy", "recognises_npz"]
+__all__ = ["find_npy", "find_npz", "read_arrays", "recognises_npy", "recognises_npz"]
 
 _TILT_KEYS: dict[str, AngleUnit | None] = {
     "tilts_deg": "deg",
@@ -90,16 +91,10 @@ def find_npz(path: Path) -> list[Found]:
     ReadError
         When it is no NPZ file, holds no stack, or an array is damaged.
     """
-    with zipfile.ZipFile(path) as archive:
-        arrays: dict[str, npt.NDArray[Any]] = {}
-        left_out: list[str] = []
-        for info in archive.infolist():
-            key = info.filename.removesuffix(".npy")
-            if key != info.filename:
-                try:
-                    arrays[key] = _member(archive, info, f"{path}: {key}")
-                except NoTiltSeriesError as error:
-                    left_out.append(str(error).removeprefix(f"{path}: "))
+    arrays, left_out = _arrays(path)
+    restored = restore.from_npz(arrays, str(path))
+    if restored is not None:
+        return restored
     key_of_tilts = next((key for key in _TILT_KEYS if key in arrays), "")
     tilts = arrays.pop(key_of_tilts, None)
     pixel_size = _number(arrays.pop(_PIXEL_KEY, None), f"{path}: {_PIXEL_KEY}")
@@ -123,6 +118,33 @@ def find_npz(path: Path) -> list[Found]:
             one = one.replace(tilts_deg=as_degrees(np.asarray(tilts, np.float64), unit), tilt_unit=unit)
         found.append(one)
     return found
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of real numbers in an NPZ file by their names.
+
+    Raises
+    ------
+    ReadError
+        When an array is damaged.
+    """
+    arrays, _ = _arrays(path)
+    return arrays
+
+
+def _arrays(path: Path) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
+    """Return the arrays of real numbers, and which entries are none."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    left_out: list[str] = []
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            key = info.filename.removesuffix(".npy")
+            if key != info.filename:
+                try:
+                    arrays[key] = _member(archive, info, f"{path}: {key}")
+                except NoTiltSeriesError as error:
+                    left_out.append(str(error).removeprefix(f"{path}: "))
+    return arrays, left_out
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> npt.NDArray[Any]:

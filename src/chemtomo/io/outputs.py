@@ -25,6 +25,7 @@ OUTPUT_FORMATS: dict[str, tuple[str, ...]] = {
     "MRC": (".mrc", ".rec", ".st", ".ali", ".mrcs"),
     "EMD": (".emd",),
     "HSPY": (".hspy",),
+    "NPZ": (".npz",),
 }
 """Endings of names, in lower case, by the format that is written."""
 

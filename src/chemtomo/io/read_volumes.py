@@ -14,6 +14,7 @@ from chemtomo.errors import ChemTomoError, ReadError
 from chemtomo.io.description import KEY, VOLUME, check_version, from_text, load, restore_volume
 from chemtomo.io.hdf5_heaps import check_heaps
 from chemtomo.io.library import quietly
+from chemtomo.io.numpy_files import read_arrays
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX, is_zarr, output_format
 from chemtomo.io.pixel_size import pixel_size
 from chemtomo.io.restore import tiff_description
@@ -108,6 +109,8 @@ def _described(path: Path) -> Mapping[str, Any] | None:
     if name == "HSPY":
         (_, described), *_ = _hspy_signals(path)
         return described
+    if name == "NPZ":
+        return _npz_description(read_arrays(path), path)
     beside = _beside(path)
     return None if beside is None else beside[0]
 
@@ -118,14 +121,22 @@ def _reader(path: Path) -> Callable[[Path], Volume]:
         return _read_mrc
     if found is None and path.exists() and not path.is_dir():
         raise ReadError(
-            f"{path}: not a format of volumes; expected OME-Zarr, OME-TIFF, MRC, EMD or HSPY by its ending"
+            f"{path}: not a format of volumes; expected OME-Zarr, OME-TIFF, MRC, EMD, HSPY or NPZ by its "
+            "ending"
         )
     if found is not None and found[0] == "MRC":
         return _read_mrc
     if not path.exists():
         raise ReadError(f"{path}: no such file")
     name = "OME-Zarr" if found is None else found[0]
-    return {"OME-Zarr": _read_zarr, "OME-TIFF": _read_tiff, "EMD": _read_emd, "HSPY": _read_hspy}[name]
+    readers = {
+        "OME-Zarr": _read_zarr,
+        "OME-TIFF": _read_tiff,
+        "EMD": _read_emd,
+        "HSPY": _read_hspy,
+        "NPZ": _read_npz,
+    }
+    return readers[name]
 
 
 def _zarr_attributes(path: Path) -> dict[str, Any]:
@@ -252,6 +263,23 @@ def _read_emd(path: Path) -> Volume:
         unit = _decode(group["dim1"].attrs.get("units", b"[n_m]"))
     size = _voxel_size(float(dim[1] - dim[0]), unit) if dim.size > 1 else 1.0
     return restore_volume({"names": list(arrays), "voxel_size_nm": size}, data, str(path))
+
+
+def _read_npz(path: Path) -> Volume:
+    arrays = read_arrays(path)
+    found = _npz_description(arrays, path)
+    if found is None or found.get("kind") != VOLUME:
+        raise ReadError(f"{path}: found no description of a volume; expected one that this program wrote")
+    check_version(found, str(path))
+    try:
+        data = np.stack([arrays[name] for name in found["arrays"]])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReadError(f"{path}: found other arrays than its description says ({error})") from error
+    return restore_volume(found, data, str(path))
+
+
+def _npz_description(arrays: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
+    return from_text(arrays[KEY].tobytes(), str(path)) if KEY in arrays else None
 
 
 def _read_hspy(path: Path) -> Volume:

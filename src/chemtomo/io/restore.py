@@ -8,15 +8,15 @@ file counts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from chemtomo.errors import ReadError
-from chemtomo.io.description import KEY, TILT_SERIES, described, from_text, series_entries
+from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io.description import KEY, TILT_SERIES, VOLUME, described, from_text, series_entries
 from chemtomo.io.found import Found
 from chemtomo.io.writers.emd import SCALARS
 
-__all__ = ["from_emd", "from_hspy", "from_tiff", "from_zarr", "tiff_description"]
+__all__ = ["from_emd", "from_hspy", "from_npz", "from_tiff", "from_zarr", "tiff_description"]
 
 
 def from_tiff(
@@ -179,6 +179,38 @@ def from_hspy(signals: Sequence[tuple[Any, float, str | None]], where: str) -> l
             return None
         background = backgrounds.get(str(entry.get("name")))
         restored.append(described(entry, data, where, background=background))
+    return restored
+
+
+def from_npz(arrays: Mapping[str, Any], where: str) -> list[Found] | None:
+    """Return the series of the arrays of an NPZ file.
+
+    Parameters
+    ----------
+    arrays : mapping
+        The arrays by their names.
+    where : str
+        The file, for messages.
+
+    Raises
+    ------
+    NoTiltSeriesError
+        When they are those of a volume.
+    """
+    if KEY not in arrays:
+        return None
+    found = from_text(arrays[KEY].tobytes(), where)
+    if found.get("kind") == VOLUME:
+        raise NoTiltSeriesError(f"{where}: found a volume; expected a tilt series")
+    restored = []
+    for entry in series_entries(found, where):
+        data = arrays.get(str(entry.get("array")))
+        if data is None or tuple(data.shape) != _shape(entry, where):
+            return None
+        background = entry.get("background")
+        restored.append(
+            described(entry, data, where, background=None if background is None else arrays[str(background)])
+        )
     return restored
 
 

@@ -16,11 +16,16 @@ from chemtomo.io.outputs import (
     endings,
     output_format,
 )
-from chemtomo.io.writers import emd, hspy, mrc, ome_tiff, ome_zarr
+from chemtomo.io.writers import emd, hspy, mrc, npz, ome_tiff, ome_zarr
 
 __all__ = ["write"]
 
-_ONE_FILE = {"OME-TIFF": ome_tiff.write_volume, "EMD": emd.write_volume, "HSPY": hspy.write_volume}
+_ONE_FILE = {
+    "OME-TIFF": ome_tiff.write_volume,
+    "EMD": emd.write_volume,
+    "HSPY": hspy.write_volume,
+    "NPZ": npz.write_volume,
+}
 
 
 def write(volume: Volume, path: str | PathLike[str], *, overwrite: bool = False) -> Written:
@@ -34,9 +39,9 @@ def write(volume: Volume, path: str | PathLike[str], *, overwrite: bool = False)
         What to write.
     path : path
         The ending says how: ``.zarr`` one multiscale image in OME-Zarr; ``.ome.tif`` or ``.tif``
-        OME-TIFF; ``.emd`` EMD as tomviz opens it; ``.hspy`` a file for HyperSpy; ``.mrc`` or ``.rec``
-        MRC, one file a channel, ``NAME_CHANNEL.mrc`` (``NAME.mrc`` where there is one channel), with the
-        recipe in ``NAME.chemtomo.json``.
+        OME-TIFF; ``.emd`` EMD as tomviz opens it; ``.hspy`` a file for HyperSpy; ``.npz`` arrays of
+        NumPy; ``.mrc`` or ``.rec`` MRC, one file a channel, ``NAME_CHANNEL.mrc`` (``NAME.mrc`` where
+        there is one channel), with the recipe in ``NAME.chemtomo.json``.
     overwrite : bool
         Whether an existing file may be replaced.
 

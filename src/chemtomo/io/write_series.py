@@ -10,7 +10,7 @@ from chemtomo.errors import WriteError
 from chemtomo.io.atomic import replacing
 from chemtomo.io.names import distinct, file_name
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX, Written, check_free, check_output, output_format
-from chemtomo.io.writers import emd, hspy, mrc, ome_tiff, ome_zarr
+from chemtomo.io.writers import emd, hspy, mrc, npz, ome_tiff, ome_zarr
 from chemtomo.io.writers.grouping import alike
 
 __all__ = ["write_dataset"]
@@ -34,6 +34,7 @@ def write_dataset(dataset: Dataset, path: str | PathLike[str], *, overwrite: boo
         ``.zarr``: OME-Zarr. ``.ome.tif`` or ``.tif``: OME-TIFF, with the tilts in a ``.rawtlt``
         file too where all signals have the same. ``.emd``: EMD for tomviz; signals of other shape,
         tilts or pixel size go to files of their own. ``.hspy``: HyperSpy.
+        ``.npz``: arrays of NumPy.
     overwrite : bool
         Whether existing files may be replaced.
 
@@ -64,7 +65,7 @@ def write_dataset(dataset: Dataset, path: str | PathLike[str], *, overwrite: boo
     if name == "EMD":
         return _write_emd(dataset, path, stem, overwrite)
     with replacing([path]) as (temporary,):
-        notes = hspy.write_series(dataset.series, temporary)
+        notes = (npz if name == "NPZ" else hspy).write_series(dataset.series, temporary)
     return Written([path], notes)
 
 

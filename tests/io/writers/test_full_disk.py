@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-NAMES = ["v.mrc", "v.emd", "v.hspy", "v.ome.tif", "v.zarr"]
+NAMES = ["v.mrc", "v.emd", "v.hspy", "v.ome.tif", "v.npz", "v.zarr"]
 
 # In a process of its own, which must not die of a signal.
 _CODE = """
