@@ -99,6 +99,13 @@ def test_an_odd_stream_is_left_out_and_noted(tmp_path, streams, settings, losses
     assert any("left out" in note for note in series.notes)
 
 
+def test_a_stream_of_an_unknown_detector_does_not_hide_the_energies_of_the_others(tmp_path):
+    path = write(tmp_path / "a.emd", [metadata(Detector="nothing"), metadata(Detector="SuperXG22")])
+    edx = read_spectra(path)
+    assert edx.energy_step_keV == 0.005
+    assert edx.detectors == ("nothing", "SuperXG22")
+
+
 def test_an_odd_energy_loss_range_leaves_the_others(tmp_path):
     losses = (None, {"offset": "-20", "dispersion": "0.5"})
     series = read_spectra(write(tmp_path / "a.emd", [], losses=losses))

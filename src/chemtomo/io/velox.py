@@ -320,7 +320,8 @@ def _x_rays(path: Path, file: Any, images: list[_Recorded], odd: list[str]) -> l
     streams = [one for one in streams if one.dataset.ndim == 2 and one.dataset.size]
     if not streams:
         return []
-    first = streams[0]
+    # Detectors of one spectrum image share their energies; those of an odd one are not needed.
+    first = next((one for one in streams if "Dispersion" in _detector_settings(one)), streams[0])
     settings = _json(file["Data/SpectrumStream"][first.key].get("AcquisitionSettings"))
     bins = number(settings.get("bincount"))
     detector = _detector_settings(first)
