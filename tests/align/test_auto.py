@@ -57,7 +57,7 @@ def test_an_estimator_that_fails_is_left_out_and_named(made, monkeypatch):
     def broken(series, alignment):
         raise DataError("no mass")
 
-    monkeypatch.setitem(automatic._COARSE, "center_of_mass", broken)
+    monkeypatch.setitem(automatic._REGISTRATIONS, "center_of_mass", broken)
     found = auto(made.series)
     assert found.provenance[-1]["noise over signal"]["center_of_mass"] == "failed: no mass"
     assert alignment_error(made.truth, found, made.positions).rms_px < 0.2

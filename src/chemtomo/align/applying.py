@@ -17,8 +17,8 @@ from chemtomo.geometry.resample import Fill, warp
 
 __all__ = ["aligned_view", "apply", "covered_rows"]
 
-# A row shift that rounds to a whole number of rows within this copies them.
-_EXACT = 1e-6
+# Rows are copied, not interpolated, if their shift is a whole number of rows to within this.
+_WHOLE_ROW_TOLERANCE_PX = 1e-6
 
 _Image = npt.NDArray[Any]
 _Matrix = npt.NDArray[np.float64]
@@ -64,7 +64,7 @@ def apply(series: TiltSeries, alignment: Alignment | None = None, *, fill: Fill 
     shifts: npt.NDArray[np.float64] | None = None
     if affine.is_translation(chosen.matrices):
         down, shifts = chosen.matrices[:, 0, 2], chosen.matrices[:, 1, 2]
-        whole = bool(np.abs(down - np.round(down)).max() < _EXACT)
+        whole = bool(np.abs(down - np.round(down)).max() < _WHOLE_ROW_TOLERANCE_PX)
         if whole and not np.round(down).any():
             data, background = series.data, series.background
         else:
@@ -153,7 +153,9 @@ def covered_rows(alignment: Alignment, shape: tuple[int, int] | None = None) -> 
     rows = np.arange(size[0], dtype=np.float64)
     middle = np.stack([rows, np.full(size[0], (size[1] - 1) / 2)], axis=1)
     seen = affine.apply(alignment.matrices, middle)[:, :, 0]
-    inside = np.flatnonzero(((seen >= -_EXACT) & (seen <= size[0] - 1 + _EXACT)).all(axis=0))
+    inside = np.flatnonzero(
+        ((seen >= -_WHOLE_ROW_TOLERANCE_PX) & (seen <= size[0] - 1 + _WHOLE_ROW_TOLERANCE_PX)).all(axis=0)
+    )
     if not inside.size:
         raise DataError(f"{where}: no row was recorded at every tilt; expected shifts within the field")
     return int(inside[0]), int(inside[-1]) + 1

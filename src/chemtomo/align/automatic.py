@@ -20,16 +20,18 @@ from chemtomo.progress import TaskProgress, blocking
 
 __all__ = ["auto", "auto_job"]
 
-# The way through the mass centres is the most accurate where all of the sample is seen, and it does not
-# depend on where it begins: it is taken unless projections predict each other clearly worse with it.
-_NOT_WORSE = 1.25
+# Where all of the sample is in the field, the path of the centre of mass is the most accurate method, and it
+# does not depend on the starting point. It is used unless projections then predict each other worse than this
+# factor.
+_ACCEPTED_SCORE_RATIO = 1.25
 
-# Projection matching refines by less than this: further away it has followed matter that comes and goes.
-_FARTHEST_PX = 1.0
+# Projection matching refines by less than this. If it moves further it has followed matter that enters and
+# leaves the field.
+_LARGEST_REFINEMENT_PX = 1.0
 
-_AGAIN = " com_path center_of_mass"
+_SECOND_REGISTRATION = " com_path center_of_mass"
 
-_COARSE: dict[str, Callable[[TiltSeries, Alignment], Alignment]] = {
+_REGISTRATIONS: dict[str, Callable[[TiltSeries, Alignment], Alignment]] = {
     "center_of_mass": center_of_mass,
     "com_common_line": com_common_line,
     "phase_correlation": phase_correlation,
@@ -87,9 +89,9 @@ def auto_job(
     )  # raises when there is nothing to align
     scores: dict[str, Any] = {as_it_is.method: lowest}
     candidates = {as_it_is.method: as_it_is}
-    steps = len(_COARSE) + 2
+    steps = len(_REGISTRATIONS) + 2
     yield TaskProgress(1, 2 * steps, "as recorded")
-    for number, (name, estimate) in enumerate(_COARSE.items()):
+    for number, (name, estimate) in enumerate(_REGISTRATIONS.items()):
         if should_stop is not None and should_stop():
             return _named(best, scores, coarse)
         try:
@@ -109,9 +111,9 @@ def auto_job(
             break
         ways += _about_the_axis(recorded, candidates.get(name, as_it_is), name, scores)
         yield TaskProgress(steps - 1, 2 * steps, f"{name}, com_path")
-        if any(way.score <= _NOT_WORSE * lowest for way in ways):
+        if any(way.score <= _ACCEPTED_SCORE_RATIO * lowest for way in ways):
             break
-    begin = min((*ways, _Way(coarse, best, _NOT_WORSE * lowest)), key=lambda way: way.score)
+    begin = min((*ways, _Way(coarse, best, _ACCEPTED_SCORE_RATIO * lowest)), key=lambda way: way.score)
     lowest = min(lowest, begin.score)
     best, coarse = begin.alignment, begin.name
     yield TaskProgress(steps, 2 * steps, coarse)
@@ -124,10 +126,14 @@ def auto_job(
             break
         yield TaskProgress(progress.total + progress.done, 2 * progress.total, progress.message)
     scores["projection_matching"] = matched = disagreement(recorded, refined)
-    finished = [way for way in ways if way.name.endswith(_AGAIN) and way.score <= _NOT_WORSE * lowest]
+    finished = [
+        way
+        for way in ways
+        if way.name.endswith(_SECOND_REGISTRATION) and way.score <= _ACCEPTED_SCORE_RATIO * lowest
+    ]
     # Without an axis from the mass paths there was nothing but a coarse alignment to begin with.
-    near = begin not in ways or _apart(refined, begin.alignment) <= _FARTHEST_PX
-    if near and _is_sound(refined, series) and matched <= _NOT_WORSE * lowest:
+    near = begin not in ways or _apart(refined, begin.alignment) <= _LARGEST_REFINEMENT_PX
+    if near and _is_sound(refined, series) and matched <= _ACCEPTED_SCORE_RATIO * lowest:
         finished.append(_Way("projection_matching", refined, matched))
     if not finished and begin in ways:
         finished.append(begin)
@@ -158,7 +164,10 @@ def _about_the_axis(
     """Find the tilt axis of a registration, and then the mass centres about that axis."""
     ways: list[_Way] = []
     found = registered
-    for title, estimate in ((f"{name} com_path", com_path), (f"{name}{_AGAIN}", center_of_mass)):
+    for title, estimate in (
+        (f"{name} com_path", com_path),
+        (f"{name}{_SECOND_REGISTRATION}", center_of_mass),
+    ):
         try:
             found = estimate(series, found)
             ways.append(_Way(title, found, disagreement(series, found)))

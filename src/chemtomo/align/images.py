@@ -1,4 +1,4 @@
-"""What the estimators see: projections without their pedestal, and which of them show anything."""
+"""Projections as the estimators use them: without their pedestal, and with constant ones marked."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = [
     "with_neighbours_filled",
 ]
 
-_LARGEST = 1024
-_STRIP = 8
-_SEGMENTS = 8
+_LARGEST_EDGE_PX = 1024
+_STRIP_PX = 8
+_PIECES_PER_EDGE = 8
 _NORMAL_MAD = 1.4826
-_EMPTY = 1e-6
+_RELATIVE_RANGE_OF_CONSTANT = 1e-6
 
 _Stack = npt.NDArray[np.float32]
 
@@ -71,7 +71,7 @@ class Images:
         return affine.compose(self.start.matrices, affine.rescale(matrices, self.factor, 1.0))
 
 
-def prepare_images(series: TiltSeries, start: Alignment, largest: int = _LARGEST) -> Images:
+def prepare_images(series: TiltSeries, start: Alignment, largest: int = _LARGEST_EDGE_PX) -> Images:
     """Read the projections one by one, align them by `start` and remove their pedestal.
 
     Parameters
@@ -118,7 +118,7 @@ def prepare_images(series: TiltSeries, start: Alignment, largest: int = _LARGEST
 
 def _shows_anything(image: _Stack) -> bool:
     low, high = float(image.min()), float(image.max())
-    return high - low > _EMPTY * max(abs(low), abs(high))
+    return high - low > _RELATIVE_RANGE_OF_CONSTANT * max(abs(low), abs(high))
 
 
 def pedestal(image: npt.NDArray[np.floating]) -> tuple[float, float]:
@@ -137,10 +137,12 @@ def pedestal(image: npt.NDArray[np.floating]) -> tuple[float, float]:
     level, noise : float
         Median and standard deviation.
     """
-    strip = max(1, min(_STRIP, min(image.shape) // 8))
+    strip = max(1, min(_STRIP_PX, min(image.shape) // 8))
     pieces = []
     for edge in (image[:strip], image[-strip:], image[:, :strip].T, image[:, -strip:].T):
-        pieces += [piece.ravel() for piece in np.array_split(edge, min(_SEGMENTS, edge.shape[1]), axis=1)]
+        pieces += [
+            piece.ravel() for piece in np.array_split(edge, min(_PIECES_PER_EDGE, edge.shape[1]), axis=1)
+        ]
     medians = np.array([np.median(piece) for piece in pieces])
     spreads = np.array(
         [_NORMAL_MAD * np.median(np.abs(piece - one)) for piece, one in zip(pieces, medians, strict=True)]

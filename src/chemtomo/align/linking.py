@@ -19,13 +19,13 @@ __all__ = ["link", "sum_of_channels"]
 
 _Real = npt.NDArray[np.float64]
 
-# Tilts nearer than this are the same, in degrees.
-_SAME_TILT = 0.05
+# Tilts that differ by less are the same.
+_SAME_TILT_DEG = 0.05
 # The tilts of an alignment may all differ from the recorded ones by an offset that it found.
-_LARGEST_OFFSET = 5.0
-_UPSAMPLING = 50
-_MOST_GOES = 6
-_TAPER = 0.15
+_LARGEST_OFFSET_DEG = 5.0
+_UPSAMPLING_PER_PX = 50
+_MOST_PASSES = 6
+_TAPER_FRACTION = 0.15
 
 
 def link(
@@ -117,7 +117,7 @@ def sum_of_channels(dataset: Dataset, names: Sequence[str]) -> TiltSeries:
     chosen.require_common_geometry()
     first = chosen.series[0]
     for other in chosen.series[1:]:
-        same = other.shape == first.shape and np.abs(other.tilts_deg - first.tilts_deg).max() < _SAME_TILT
+        same = other.shape == first.shape and np.abs(other.tilts_deg - first.tilts_deg).max() < _SAME_TILT_DEG
         if not same:
             raise DataError(
                 f"tilt series {first.name!r} and {other.name!r} have other tilts; "
@@ -143,14 +143,14 @@ def _matching(alignment: Alignment, target: TiltSeries) -> tuple[_Real, _Real]:
     if there.shape == wanted.shape:
         difference = there - wanted
         offset = float(np.median(difference))
-        if abs(offset) <= _LARGEST_OFFSET and np.abs(difference - offset).max() < _SAME_TILT:
+        if abs(offset) <= _LARGEST_OFFSET_DEG and np.abs(difference - offset).max() < _SAME_TILT_DEG:
             return np.eye(there.size), there.copy()
     order = np.argsort(there, kind="stable")
     sorted_tilts = there[order]
     weights = np.zeros((wanted.size, there.size))
     for row, tilt in enumerate(wanted):
         nearest = int(np.abs(there - tilt).argmin())
-        if abs(there[nearest] - tilt) < _SAME_TILT:
+        if abs(there[nearest] - tilt) < _SAME_TILT_DEG:
             weights[row, nearest] = 1
             continue
         if not sorted_tilts[0] < tilt < sorted_tilts[-1]:
@@ -185,15 +185,15 @@ def _shift_between(
     moving = _mean_view(target, linked)
     window = _window(fixed.shape[0])[:, np.newaxis] * _window(fixed.shape[1])
     found: _Real = np.zeros(2)
-    # What stands still under the window pulls the shift towards zero: it is found in several goes.
-    for _ in range(_MOST_GOES):
+    # What stands still under the window pulls the shift towards zero: so it is found in several passes.
+    for _ in range(_MOST_PASSES):
         moved = warp(moving, affine.translation(*found)[0], order=3, fill="nearest")
         images = [(image - np.average(image, weights=window)) * window for image in (fixed, moved)]
         if any(not image.any() for image in images):
             break
-        shift, _, _ = phase_cross_correlation(*images, upsample_factor=_UPSAMPLING, normalization=None)
+        shift, _, _ = phase_cross_correlation(*images, upsample_factor=_UPSAMPLING_PER_PX, normalization=None)
         found = found - shift
-        if np.abs(shift).max() <= 1 / _UPSAMPLING:
+        if np.abs(shift).max() <= 1 / _UPSAMPLING_PER_PX:
             break
     return found
 
@@ -208,7 +208,7 @@ def _mean_view(series: TiltSeries, alignment: Alignment) -> npt.NDArray[np.float
 
 def _window(size: int) -> _Real:
     """Tukey's window: flat, with cosine edges."""
-    edge = max(1, round(_TAPER * size))
+    edge = max(1, round(_TAPER_FRACTION * size))
     ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)
     window = np.ones(size)
     window[:edge] = np.minimum(window[:edge], ramp)

@@ -10,8 +10,8 @@ from chemtomo.align.images import Images
 __all__ = ["sample_only"]
 
 _SMOOTH_PX = 2.0
-_NOISE_LEVELS = 4.0
-_SIGNAL_FRACTION = 0.02
+_THRESHOLD_OVER_NOISE = 4.0
+_THRESHOLD_OVER_MAXIMUM = 0.02
 _MARGIN_PX = 5
 
 
@@ -37,7 +37,10 @@ def sample_only(images: Images) -> npt.NDArray[np.float32]:
         for tilt in side:
             image = images.stack[tilt]
             smooth = ndimage.gaussian_filter(image, _SMOOTH_PX)
-            level = max(_NOISE_LEVELS * quieter * images.noise[tilt], _SIGNAL_FRACTION * float(smooth.max()))
+            level = max(
+                _THRESHOLD_OVER_NOISE * quieter * images.noise[tilt],
+                _THRESHOLD_OVER_MAXIMUM * float(smooth.max()),
+            )
             regions, number = ndimage.label(smooth > level)
             chosen = _of_sample(regions, number, before)
             chosen = ndimage.binary_dilation(chosen, spread, iterations=_MARGIN_PX)

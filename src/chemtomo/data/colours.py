@@ -33,7 +33,7 @@ def channel_colours(names: Sequence[str]) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        ``"#rrggbb"``, one a channel: grey for the first signal of the whole sample (see
+        ``"#rrggbb"``, one per channel: grey for the first signal of the whole sample (see
         `is_structural`), and the colours of `PALETTE` in order, from its start again when they run
         out, for all others.
     """

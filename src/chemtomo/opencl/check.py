@@ -21,7 +21,7 @@ from chemtomo.operators import Projector, dot_test
 
 __all__ = ["check", "main"]
 
-_TOLERANCE = 1e-5
+_RELATIVE_TOLERANCE = 1e-5
 _DOT_TEST_TOLERANCE = 1e-6
 
 
@@ -101,10 +101,10 @@ def _try_projector(device: DeviceInfo) -> str:
     volume = np.random.default_rng(0).random(projector.domain_shape)
     expected = Projector(geometry, 2, 3).forward(volume)
     difference = float(np.abs(projector.forward(volume) - expected).max() / expected.max())
-    if not difference < _TOLERANCE:
+    if not difference < _RELATIVE_TOLERANCE:
         raise DeviceError(
             f"{device.name}: its projections differ from the reference by {difference:.1e} of the maximum; "
-            f"expected less than {_TOLERANCE:.0e}"
+            f"expected less than {_RELATIVE_TOLERANCE:.0e}"
         )
     return f"projector: dot test {mismatch:.1e}, {difference:.1e} from the reference"
 

@@ -64,7 +64,7 @@ def estimate_variational_memory(
         spectrum = fields * _bytes(layout, nz | 1, 2 * (nx // 2 + 1))
         total += volume + spectrum + 4 * channels * nz * (nx // 2 + 1)
         largest = max(largest, spectrum)
-    return MemoryEstimate(total + _SMALL, largest, volume + (2 if background else 1) * rays)
+    return MemoryEstimate(total + _SMALL_BUFFERS_BYTES, largest, volume + (2 if background else 1) * rays)
 
 
 def estimate_sirt_memory(
@@ -79,10 +79,12 @@ def estimate_sirt_memory(
     rays = _bytes(layout, *geometry.sinogram_shape)
     nz, nx = geometry.volume_shape
     tables = 4 * channels * (nz * nx + 2 * geometry.tilts * geometry.detector_pixels)
-    return MemoryEstimate(2 * volume + 2 * rays + tables + _SMALL, max(volume, rays), volume + rays)
+    return MemoryEstimate(
+        2 * volume + 2 * rays + tables + _SMALL_BUFFERS_BYTES, max(volume, rays), volume + rays
+    )
 
 
-_SMALL = 2 * 2**20  # tables, constants, partial sums
+_SMALL_BUFFERS_BYTES = 2 * 2**20  # tables, constants, partial sums
 
 
 def _bytes(layout: Layout, rows: int, columns: int) -> int:

@@ -105,7 +105,7 @@ class OpenCLSirt:
         self._queue.finish()
 
     def residuals(self) -> npt.NDArray[np.float64]:
-        """Half the weighted sum of the squares of ``T u - f``, one a channel."""
+        """Half the weighted sum of the squares of ``T u - f``, one per channel."""
         self._residual(self._roots_of_weights)
         residual = self._queue.read(self._projected, self._sinogram_shape)
         return 0.5 * self._layout.sum_channels(residual**2)

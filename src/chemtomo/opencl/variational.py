@@ -364,7 +364,7 @@ class OpenCLBackend:
         return tuple(numbers)
 
     def _per_projection(self, numbers: tuple[float, ...]) -> tuple[float, ...]:
-        """Repeat one number a channel for each of its projections; 0 where it has none."""
+        """Repeat one number per channel for each of its projections; 0 where it has none."""
         table = np.array(self._per_channel(numbers))[:, np.newaxis] * self._problem.recorded
         return tuple(table.ravel().tolist())
 

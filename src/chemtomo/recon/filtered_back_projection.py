@@ -13,7 +13,7 @@ from chemtomo.operators import Projector
 
 __all__ = ["back_project", "filter_sinograms"]
 
-_CACHED = 2
+_CACHED_PROJECTORS = 2
 
 _Stack = npt.NDArray[np.float32]
 
@@ -69,7 +69,7 @@ def back_project(sinograms: _Stack, tilts_deg: npt.NDArray[np.float64]) -> _Stac
     return slices
 
 
-@functools.lru_cache(maxsize=_CACHED)
+@functools.lru_cache(maxsize=_CACHED_PROJECTORS)
 def _back_projector(tilts_deg: tuple[float, ...], width: int) -> sparse.csr_array:
     projector = Projector(ParallelBeam(tilts_deg, width, (width, width)), 1, 1)
     transposed: sparse.csr_array = projector.matrix.astype(np.float32).T.tocsr()

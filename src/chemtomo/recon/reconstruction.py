@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Reconstructed", "reconstruct"]
 
-_SHARE_OF_MEMORY = 0.7  # of what the device reports, where no budget is given: others want some too
+_DEFAULT_MEMORY_FRACTION = 0.7  # of what the device reports; other programs need some too
 
 
 @dataclasses.dataclass(frozen=True)
 class Reconstructed:
-    """What came out.
+    """A finished reconstruction.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Reconstructed:
     peak_bytes : int
         Device memory that was used.
     notes : tuple of str
-        What had to be changed on the way.
+        What had to be changed during the run.
     tilts : tuple of int
         Number of projections of every channel.
     """
@@ -149,7 +149,7 @@ def reconstruct(
 def _budget(memory_gib: float | None, device: DeviceInfo) -> int:
     if memory_gib is not None:
         return int(memory_gib * 2**30)
-    return int(_SHARE_OF_MEMORY * device.memory_bytes)
+    return int(_DEFAULT_MEMORY_FRACTION * device.memory_bytes)
 
 
 def _plan(

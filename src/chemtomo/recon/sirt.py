@@ -47,7 +47,7 @@ class SirtBackend(Protocol):
         """Do one iteration."""
 
     def residuals(self) -> npt.NDArray[np.float64]:
-        """Half the weighted sum of the squares of ``T u - f``, one a channel."""
+        """Half the weighted sum of the squares of ``T u - f``, one per channel."""
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
         """Return a slice, shape (channel, z, x)."""
@@ -224,7 +224,7 @@ class NumpySirt:
         self._volume = (np.maximum(moved, 0) if self._nonnegative else moved).astype(np.float32)
 
     def residuals(self) -> npt.NDArray[np.float64]:
-        """Half the weighted sum of the squares of ``T u - f``, one a channel."""
+        """Half the weighted sum of the squares of ``T u - f``, one per channel."""
         difference = (self._projector.forward(self._volume) - self._data).astype(np.float64)
         result: npt.NDArray[np.float64] = 0.5 * (self._weights * difference**2).sum(axis=(1, 2, 3))
         return result

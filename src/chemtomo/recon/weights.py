@@ -32,7 +32,7 @@ class Weights:
     Attributes
     ----------
     scales : tuple of float
-        The data is divided by these, one a channel; the image is multiplied by them.
+        The data is divided by these, one per channel; the image is multiplied by them.
     weights : tuple of float
         The weights ``m`` of the data terms.
     report : float

@@ -36,9 +36,9 @@ class DualStepSizes:
     second : float
         Of ``q``.
     data : tuple of float
-        Of ``r``, one a channel.
+        Of ``r``, one per channel.
     positivity : tuple of float, optional
-        Of ``s``, one a channel; ``None`` where ``u >= 0`` is kept by a projection.
+        Of ``s``, one per channel; ``None`` where ``u >= 0`` is kept by a projection.
     """
 
     first: float
@@ -49,7 +49,7 @@ class DualStepSizes:
 
 @dataclasses.dataclass(frozen=True)
 class PrimalStepSizes:
-    """Step sizes of the primal variables: of ``u`` and of ``w``, one a channel."""
+    """Step sizes of the primal variables: of ``u`` and of ``w``, one per channel."""
 
     image: tuple[float, ...]
     field: tuple[float, ...]

@@ -34,7 +34,7 @@ __all__ = ["FourierMetric", "periodic_grid"]
 
 _Components = list[npt.NDArray[np.complex128]]
 
-_MARGIN = 4  # pixels of zeros around the image, so that opposite edges do not meet
+_ZERO_PADDING_PX = 4  # pixels of zeros around the image, so that opposite edges do not meet
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -165,8 +165,8 @@ def periodic_grid(slice_shape: tuple[int, int], slices: int, dims: int) -> tuple
     """Return the grid (z, y, x) for slices of (nz, nx) voxels, see `FourierMetric`."""
     nz, nx = slice_shape
     across = scipy.fft.next_fast_len(slices + 1, real=True) if dims == 3 and slices > 1 else 1
-    half = scipy.fft.next_fast_len(-(-(nx + _MARGIN) // 2), real=True)
-    return scipy.fft.next_fast_len(nz + _MARGIN, real=True), across, 2 * half
+    half = scipy.fft.next_fast_len(-(-(nx + _ZERO_PADDING_PX) // 2), real=True)
+    return scipy.fft.next_fast_len(nz + _ZERO_PADDING_PX, real=True), across, 2 * half
 
 
 def _projection_spectrum(

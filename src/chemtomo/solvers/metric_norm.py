@@ -17,7 +17,7 @@ from chemtomo.solvers.metric import FourierMetric
 
 __all__ = ["MetricNorms", "metric_norm"]
 
-_MARGIN = 1.03
+_SAFETY_FACTOR = 1.03
 _MOST_RESTARTS = 60
 
 
@@ -120,7 +120,7 @@ def metric_norm(
         )
     except _StoppedError:
         return metric.with_norm(1e6)
-    return metric.with_norm(_MARGIN * largest)
+    return metric.with_norm(_SAFETY_FACTOR * largest)
 
 
 def _of_channel(

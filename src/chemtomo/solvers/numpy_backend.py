@@ -166,7 +166,7 @@ class NumpyBackend:
         return self._regulariser.symmetrized_gradient.adjoint(self._q) - self._p
 
     def _per_channel(self, numbers: tuple[float, ...]) -> npt.NDArray[np.float32]:
-        """One number a channel, against the axes (..., channel, *, *, *)."""
+        """One number per channel, against the axes (..., channel, *, *, *)."""
         if len(numbers) != self.problem.channels:
             raise DataError(
                 f"step sizes: found {len(numbers)} for {self.problem.channels} channels; expected one each"

@@ -21,7 +21,7 @@ from chemtomo.solvers.metric import FourierMetric
 __all__ = ["FastIteration", "PaperIteration", "PrimalDualIteration", "fast_step_sizes"]
 
 
-_SPACING = 1.4  # between remembered iterations: three of them are between a third and all of those done
+_SNAPSHOT_RATIO = 1.4  # between the iterations of successive snapshots
 
 
 class PrimalDualIteration(abc.ABC):
@@ -69,7 +69,7 @@ class PrimalDualIteration(abc.ABC):
             size = np.sqrt((image.astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
             moved = np.sqrt(((image - before).astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
             result = float((moved / np.where(size > 0, size, 1)).max())
-        if not self._earlier or self._done >= _SPACING * self._earlier[-1][0]:
+        if not self._earlier or self._done >= _SNAPSHOT_RATIO * self._earlier[-1][0]:
             largest = max(image.max(initial=0), np.finfo(np.float32).tiny)
             self._earlier.append((self._done, largest, (image / largest).astype(np.float16)))
         return result

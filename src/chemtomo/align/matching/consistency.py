@@ -31,10 +31,12 @@ _Real = npt.NDArray[np.float64]
 _Images = npt.NDArray[np.float32]
 _Complex = npt.NDArray[np.complex64]
 
-_NULL = 24  # eigenvectors that measure the noise, at least
-_STEP = 1.5  # of the logarithm of noise over signal, which is rounded so that matrices can be shared
-_MOST = 4.5  # of that logarithm: frequencies with more noise tell nothing
-# No sample is noise in a cylinder: what the model misses is taken for noise, at least so much of the signal.
+_NOISE_EIGENVECTORS = 24  # the fewest with which the noise is measured
+# log(noise / signal) is rounded to multiples of this, so that matrices can be shared between frequencies.
+_LOG_NOISE_ROUNDING = 1.5
+_LARGEST_LOG_NOISE = 4.5  # of log(noise / signal): frequencies with more noise hold no information
+# A sample is not white noise in a cylinder. The error of that model counts as noise: at least this fraction
+# of the signal.
 _MODEL_ERROR = 1e-2
 
 
@@ -95,7 +97,7 @@ class Consistency:
     pixels : int
         Detector pixels; the tilt axis is in their middle.
     highest : float
-        Highest frequency in use, in cycles a pixel.
+        Highest frequency in use, in cycles per pixel.
     """
 
     def __init__(self, tilts_deg: npt.ArrayLike, radius: float, pixels: int, highest: float) -> None:
@@ -166,7 +168,7 @@ class Consistency:
         total = power.sum(axis=(0, 2), dtype=np.float64) / self.tilts
         both = np.moveaxis(self._values, 0, 1).reshape(len(self.frequencies), -1)
         squares = np.moveaxis(power, 0, 1).reshape(len(both), 2 * self.tilts, -1)
-        limit = np.sort(both, axis=1)[:, min(_NULL, 2 * self.tilts) - 1]
+        limit = np.sort(both, axis=1)[:, min(_NOISE_EIGENVECTORS, 2 * self.tilts) - 1]
         noise = _mean_where(
             squares, np.repeat((both <= limit[:, np.newaxis])[:, :, np.newaxis], squares.shape[2], axis=2)
         )
@@ -176,7 +178,9 @@ class Consistency:
         floor = 1e-9 * total.max() + 1e-30
         signal = np.maximum(total - 2 * noise, 0.02 * total) + floor
         noise = np.maximum(noise, _MODEL_ERROR * signal)
-        return signal, np.minimum(np.round(np.log(noise / signal) / _STEP) * _STEP, _MOST)
+        return signal, np.minimum(
+            np.round(np.log(noise / signal) / _LOG_NOISE_ROUNDING) * _LOG_NOISE_ROUNDING, _LARGEST_LOG_NOISE
+        )
 
     def _add(
         self,

@@ -1,4 +1,4 @@
-"""What the path of the centre of mass tells about shifts across the tilt axis."""
+"""What the path of the centre of mass says about shifts across the tilt axis."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["MassPath", "mass_path"]
 
 _Real = npt.NDArray[np.float64]
 
-_SMALLEST_ERROR = 2e-3  # of a path, in pixels: what interpolation leaves
+_INTERPOLATION_ERROR_PX = 2e-3  # of the centre of mass
 _NORMAL_MAD = 1.4826
-_NEIGHBOURS = 5  # tilts over which matter at the edges is averaged
+_SMOOTHING_TILTS = 5  # over which the matter at the edges is averaged
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +23,9 @@ class MassPath:
     Attributes
     ----------
     gradient : numpy.ndarray, shape (tilt,)
-        Where it pulls.
+        First derivative of the term at zero shift, with the sign reversed.
     rest : numpy.ndarray, shape (tilt, tilt)
-        Its curvature; none along ``cos t`` and ``sin t``, which are places of the sample.
+        Its curvature. Zero along ``cos t`` and ``sin t``: such shifts only move the sample.
     place : numpy.ndarray, shape (tilt,)
         Shifts that would put the centre of mass on the tilt axis, ``a cos t + b sin t``.
     """
@@ -38,12 +38,12 @@ class MassPath:
 def mass_path(
     images: npt.NDArray[np.float32], unmasked: npt.NDArray[np.float32], tilts: _Real, radius: float
 ) -> MassPath:
-    """Return what the centres of mass tell.
+    """Return the term of the centres of mass for Newton's method.
 
-    The centre of mass moves as ``a cos t + b sin t``, whatever the sample. That determines well what
-    the likelihood of reprojections hardly does: shifts that change slowly with the tilt, such as an offset
-    of the axis. The error of the path is its roughness from tilt to tilt; where the surroundings of the
-    sample are not empty, also what may be missing or too much.
+    The centre of mass of any sample moves as ``a cos t + b sin t``. This fixes shifts that vary slowly with
+    the tilt, such as an offset of the axis, which the likelihood of the reprojections hardly determines.
+    The error of the path is estimated from its roughness from tilt to tilt and, if the surroundings of the
+    sample are not empty, from the mass that may be missing or in excess.
 
     Parameters
     ----------
@@ -65,7 +65,9 @@ def mass_path(
     outer = min(1.15 * radius, width / 2)
     beside = np.abs(np.abs(x) - outer) <= max(0.1 * radius, 1.5)
     surplus = unmasked[:, :, beside].sum(axis=1, dtype=np.float64).mean(axis=1) * 2 * radius / mass
-    variance = np.maximum(_roughness(path), _SMALLEST_ERROR) ** 2 + (0.5 * radius * _smooth(surplus)) ** 2
+    variance = (
+        np.maximum(_roughness(path), _INTERPOLATION_ERROR_PX) ** 2 + (0.5 * radius * _smooth(surplus)) ** 2
+    )
     weight = 1 / variance
     # Minimised over a and b, the weighted squares of path - shift - a cos t - b sin t keep this curvature.
     weighted = weight[:, np.newaxis] * waves
@@ -84,5 +86,5 @@ def _roughness(path: _Real) -> float:
 def _smooth(values: _Real) -> _Real:
     from scipy import ndimage
 
-    smooth: _Real = ndimage.uniform_filter1d(values, min(_NEIGHBOURS, values.size), mode="nearest")
+    smooth: _Real = ndimage.uniform_filter1d(values, min(_SMOOTHING_TILTS, values.size), mode="nearest")
     return smooth

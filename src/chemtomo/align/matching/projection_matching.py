@@ -28,12 +28,12 @@ __all__ = ["disagreement", "projection_matching", "projection_matching_job"]
 
 _Real = npt.NDArray[np.float64]
 
-_WIDER = 1.1  # the cylinder, than what is seen of the sample
-_FEWEST = 5
-_SMALLEST = 24
-_SETTLED = 0.25
-_UNUSUAL = 4.0  # times the usual disagreement of a row
-_ZERO_OF_J1 = 3.83
+_CYLINDER_OVER_SAMPLE_RADIUS = 1.1
+_FEWEST_PROJECTIONS = 5
+_SMALLEST_EDGE_PX = 24
+_SETTLED_CHANGE_PX = 0.25  # in binned pixels: below it, rows are compared with each other
+_DISTRUSTED_MISFIT_RATIO = 4.0  # misfit of a row over the typical one, at which it counts half
+_FIRST_ZERO_OF_J1 = 3.83
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class _Level:
     """One resolution."""
 
     binning: int
-    highest: float  # cycles a pixel of the recording
+    highest: float  # cycles per recorded pixel
     rounds: int
     tolerance_px: float
 
@@ -161,9 +161,9 @@ projection_matching = blocking(projection_matching_job)
 
 
 def disagreement(series: TiltSeries, alignment: Alignment) -> float:
-    """Return how badly projections aligned like this predict each other: noise over signal, coarsely.
+    """Return how badly projections predict each other: noise over signal, at low resolution.
 
-    It compares alignments of one series; smaller is better.
+    For comparing alignments of one series; smaller is better.
 
     Raises
     ------
@@ -207,15 +207,15 @@ def _images(series: TiltSeries) -> npt.NDArray[np.float32]:
 
 def _require_enough(series: TiltSeries, tilts_deg: _Real) -> None:
     different = np.unique(tilts_deg).size
-    if tilts_deg.size < _FEWEST or different < 3:
+    if tilts_deg.size < _FEWEST_PROJECTIONS or different < 3:
         raise DataError(
             f"tilt series {series.name!r}: found {tilts_deg.size} projections that are not constant, at "
-            f"{different} different tilts; expected at least {_FEWEST} at 3 tilts, to match them"
+            f"{different} different tilts; expected at least {_FEWEST_PROJECTIONS} at 3 tilts, to match them"
         )
-    if min(series.shape[1:]) < _SMALLEST:
+    if min(series.shape[1:]) < _SMALLEST_EDGE_PX:
         raise DataError(
             f"tilt series {series.name!r}: found projections of {series.shape[1:]} pixels; expected at least "
-            f"{_SMALLEST} x {_SMALLEST}, to match them"
+            f"{_SMALLEST_EDGE_PX} x {_SMALLEST_EDGE_PX}, to match them"
         )
 
 
@@ -242,7 +242,7 @@ def _levels(
     step = np.deg2rad(float(np.median(np.diff(np.unique(tilts_deg)))))
     some = slice(None, None, max(1, len(images) // 12))
     radius = _radius(warp_all(images[some], matrices[some], 1))
-    common = _ZERO_OF_J1 / (2 * np.pi * radius * step)
+    common = _FIRST_ZERO_OF_J1 / (2 * np.pi * radius * step)
     levels: list[_Level] = []
     for binning in (4, 2, 1):
         if min(shape) < 32 * binning and binning > 1:
@@ -297,7 +297,9 @@ def _advance(
     full = rows > 0.99
     rows = rows * trust
     masked = derivatives(images, rows, columns)
-    consistency = Consistency(tilts_deg, _WIDER * radius, shape[1], level.highest * level.binning)
+    consistency = Consistency(
+        tilts_deg, _CYLINDER_OVER_SAMPLE_RADIUS * radius, shape[1], level.highest * level.binning
+    )
     newton = consistency.newton(masked)
     tilts = np.deg2rad(tilts_deg)
     mass = mass_path(
@@ -318,7 +320,9 @@ def _advance(
     state.matrices = affine.rescale(affine.compose(matrices, move), level.binning, 1.0)
     state.angle_deg += turn
     state.residual_px = level.binning * errors * np.sqrt(newton.misfit.mean(axis=1))
-    if state.change_px < _SETTLED * level.binning:  # before, rows disagree because they are not aligned
+    if (
+        state.change_px < _SETTLED_CHANGE_PX * level.binning
+    ):  # before, rows disagree because they are not aligned
         misfit = newton.misfit.mean(axis=0) / np.maximum(rows, 0.05) ** 2
         state.trust = _trust_in_rows(misfit, images, columns, full)
     return newton.noise
@@ -338,7 +342,7 @@ def _trust_in_rows(
     relative = np.maximum(misfit - noise, 0) / signal
     strong = full & (signal > 0.3 * signal[full].max())
     usual = np.median(relative[strong]) + noise / np.median(signal[strong])
-    trust: _Real = 1 / (1 + (relative / (_UNUSUAL * usual + 1e-30)) ** 4)
+    trust: _Real = 1 / (1 + (relative / (_DISTRUSTED_MISFIT_RATIO * usual + 1e-30)) ** 4)
     return np.asarray(ndimage.gaussian_filter1d(np.clip(trust, 0.02, 1), 1.5))
 
 

@@ -1,4 +1,4 @@
-"""Linear algebra on one thread, where many threads only get in each other's way."""
+"""Linear algebra on one thread, where several threads would be slower."""
 
 from __future__ import annotations
 

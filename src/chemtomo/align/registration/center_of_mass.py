@@ -19,8 +19,8 @@ from chemtomo.progress import TaskProgress, blocking
 
 __all__ = ["center_of_mass", "center_of_mass_job", "com_common_line", "com_common_line_job"]
 
-_SWEEPS = 20
-_ISOLATED = 0.02
+_ALTERNATIONS = 20
+_EMPTY_EDGE_FRACTION = 0.02
 _FEWEST_TILTS = 3
 
 _Floats = npt.NDArray[np.float64]
@@ -136,7 +136,7 @@ def _along_axis(
     inside = moments.pixels > 0.99 * moments.pixels.max()
     mass, along = np.maximum(moments.mass[:, inside], 0), moments.along_px[inside]
     edges = mass[usable][:, [0, 1, -2, -1]].max()
-    if edges >= _ISOLATED * np.median(mass[usable].max(axis=1)):
+    if edges >= _EMPTY_EDGE_FRACTION * np.median(mass[usable].max(axis=1)):
         return profile_shifts(mass, usable, np.zeros(len(mass)))
     total = mass.sum(axis=1)
     centre = np.where(usable, (mass * along).sum(axis=1) / np.where(total > 0, total, 1.0), 0.0)
@@ -164,7 +164,7 @@ def _moved(profiles: _Floats, shifts: _Floats) -> _Floats:
 def _across_axis(
     mass: _Floats, moment: _Floats, tilts_deg: _Floats, usable: npt.NDArray[np.bool_]
 ) -> tuple[_Floats, _Floats]:
-    """Fit one shift a projection and one path a slice to the mass centres, robustly."""
+    """Fit one shift per projection and one path per slice to the mass centres, robustly."""
     typical = np.median(mass[usable], axis=0)
     shown = typical > 0.05 * typical.max()
     if not shown.any():
@@ -185,7 +185,7 @@ def _across_axis(
     path = np.stack([np.cos(radians), np.sin(radians)], axis=1)
     shift, motion = np.zeros(len(mass)), np.zeros_like(mass)
     heaviness = typical / typical.sum()
-    for _ in range(_SWEEPS):
+    for _ in range(_ALTERNATIONS):
         total = weights.sum(axis=1)
         shift = ((centre - motion) * weights).sum(axis=1) / np.where(total > 0, total, 1.0)
         coefficients = _paths(path, centre - shift[:, np.newaxis], weights)

@@ -1,4 +1,4 @@
-"""Shifts between pairs of images by cross-correlation, and one shift an image from all of them."""
+"""Shifts between pairs of images by cross-correlation, and one shift per image from all of them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 __all__ = ["band_pass", "correlation_shift", "shifts_from_pairs", "spectrum"]
 
-# The correlation is evaluated this finely around its highest pixel, then a parabola finds the top.
-_FINER = 8
-_REACH = 1.25
-_SWEEPS = 30
+# Around its highest pixel the correlation is evaluated on a finer grid; a parabola then finds the maximum.
+_SAMPLES_PER_PX = 8
+_FINE_RANGE_PX = 1.25
+_REWEIGHTINGS = 30
 
 _Spectrum = npt.NDArray[np.complex64]
 _Floats = npt.NDArray[np.float64]
@@ -91,7 +91,10 @@ def correlation_shift(
 
 
 def _finer_peak(cross: _Spectrum, shape: tuple[int, int], whole: Sequence[int]) -> tuple[float, float]:
-    steps = np.arange(-round(_REACH * _FINER), round(_REACH * _FINER) + 1) / _FINER
+    steps = (
+        np.arange(-round(_FINE_RANGE_PX * _SAMPLES_PER_PX), round(_FINE_RANGE_PX * _SAMPLES_PER_PX) + 1)
+        / _SAMPLES_PER_PX
+    )
     fy = np.fft.fftfreq(shape[0])
     fx = np.fft.rfftfreq(shape[1])
     # The other half of a real spectrum is the mirror of this one.
@@ -101,8 +104,8 @@ def _finer_peak(cross: _Spectrum, shape: tuple[int, int], whole: Sequence[int]) 
     fine = (down @ cross @ right).real
     i, j = np.unravel_index(int(fine.argmax()), fine.shape)
     i, j = (min(max(int(at), 1), fine.shape[0] - 2) for at in (i, j))
-    dy = steps[i] + _parabola(fine[i - 1 : i + 2, j]) / _FINER
-    dx = steps[j] + _parabola(fine[i, j - 1 : j + 2]) / _FINER
+    dy = steps[i] + _parabola(fine[i - 1 : i + 2, j]) / _SAMPLES_PER_PX
+    dx = steps[j] + _parabola(fine[i, j - 1 : j + 2]) / _SAMPLES_PER_PX
     return whole[0] + float(dy), whole[1] + float(dx)
 
 
@@ -118,7 +121,7 @@ def _parabola(three: npt.NDArray[np.floating]) -> float:
 def shifts_from_pairs(
     pairs: Sequence[tuple[int, int]], between: _Floats, weights: _Floats, count: int, reference: int
 ) -> tuple[_Floats, _Floats]:
-    """Find one shift an image that agrees best with the shifts measured between pairs, robustly.
+    """Find one shift per image that agrees best with the shifts measured between pairs, robustly.
 
     Minimises ``sum w |s_j - s_i - d_ij|`` (by weighted least squares, in turns), ``s`` of the reference
     being zero. A pair that disagrees with all others has little influence.
@@ -157,7 +160,7 @@ def shifts_from_pairs(
     free = used != reference
     strength = weights.astype(np.float64)
     solution = np.zeros((used.size, 2))
-    for _ in range(_SWEEPS):
+    for _ in range(_REWEIGHTINGS):
         root = np.sqrt(strength)[:, np.newaxis]
         solution[free] = np.linalg.lstsq(root * design[:, free], root * between, rcond=None)[0]
         off = np.linalg.norm(design @ solution - between, axis=1)

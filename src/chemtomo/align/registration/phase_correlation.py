@@ -42,7 +42,7 @@ def phase_correlation_job(
     """Find shifts of the projections by correlating each with several of its neighbours.
 
     Shifts between neighbours are not added up: those between each projection and its next `neighbours`
-    on both sides are measured, and one shift a projection is fitted to all of them, so that a wrong pair
+    on both sides are measured, and one shift per projection is fitted to all of them, so that a wrong pair
     is overruled. What correlation cannot see, a drift common to all pairs, stays: it takes the motion of
     the sample's features under the tilt for none.
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 __all__ = ["profile_shifts"]
 
-_SWEEPS = 10
+_PASSES = 10
 _SMOOTH_PX = 1.5
 
 _Floats = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ def profile_shifts(
     scaled = ndimage.gaussian_filter1d(profiles / np.where(totals > 0, totals, 1.0), _SMOOTH_PX, axis=1)
     slopes = np.gradient(scaled, axis=1)
     shifts, change = start.astype(np.float64).copy(), np.zeros(len(profiles))
-    for _ in range(_SWEEPS):
+    for _ in range(_PASSES):
         moved = np.stack([np.interp(at + shift, at, one) for one, shift in zip(slopes, shifts, strict=True)])
         common = np.median(moved[usable], axis=0)
         change = np.array(

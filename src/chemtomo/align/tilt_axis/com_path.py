@@ -20,12 +20,12 @@ from chemtomo.progress import TaskProgress, blocking
 
 __all__ = ["com_path", "com_path_job"]
 
-_COARSE_PX = 128
-_FINE_PX = 256
-_SWEEPS = 6
-_HUBER = 1.5
-_SHOWN = 0.05
-_CROSSES_ROWS = 0.2
+_COARSE_EDGE_PX = 128
+_FINE_EDGE_PX = 256
+_ALTERNATIONS = 6
+_HUBER_THRESHOLD = 1.5
+_SMALLEST_RELATIVE_MASS = 0.05
+_SMALLEST_COSINE = 0.2
 _SMOOTH_PX = 1.5
 
 _Floats = npt.NDArray[np.float64]
@@ -34,7 +34,7 @@ _Floats = npt.NDArray[np.float64]
 def _with_axis_across(alignment: Alignment, angle_deg: float, across_px: float) -> Alignment:
     """Set the axis at a distance from the middle that is measured across it, not along the middle row."""
     cosine = float(np.cos(np.deg2rad(angle_deg)))
-    if abs(cosine) > _CROSSES_ROWS:
+    if abs(cosine) > _SMALLEST_COSINE:
         return with_axis(alignment, angle_deg, across_px / cosine)
     # Nearly along x, the axis crosses the middle row anywhere or nowhere: it is all in the shifts then.
     turned = with_axis(alignment, angle_deg, 0.0)
@@ -77,10 +77,10 @@ def com_path_job(
     """
     start = current(series, alignment)
     shifts = registered(start)
-    images = prepare_images(series, shifts, _FINE_PX)
+    images = prepare_images(series, shifts, _FINE_EDGE_PX)
     require_tilts(images, series.name, "com-path")
     fine = _Slices.of(images, start.axis_angle_deg)
-    coarse = _Slices.of(prepare_images(series, shifts, _COARSE_PX), start.axis_angle_deg)
+    coarse = _Slices.of(prepare_images(series, shifts, _COARSE_EDGE_PX), start.axis_angle_deg)
     angle, entry = yield from best_angle(
         coarse.misfit, fine.misfit, start.axis_angle_deg, max_angle_deg, "tilt axis by paths of mass"
     )
@@ -113,7 +113,7 @@ class _Slices:
         slices = cls(stack[usable], images.tilts_deg[usable], usable)
         moments, _ = slices._smooth_moments(angle_deg)
         off, typical = _off_typical(moments.mass)
-        shown = typical > _SHOWN * typical.max()
+        shown = typical > _SMALLEST_RELATIVE_MASS * typical.max()
         relative = np.abs(off[:, shown] / typical[shown])
         scale = max(1.4826 * float(np.median(relative)), 0.02)
         trust = np.zeros_like(off)
@@ -150,7 +150,7 @@ class _Slices:
         path = self._path()[trusted]
         across = np.zeros(len(mass))
         off_moment = moment
-        for _ in range(_SWEEPS):
+        for _ in range(_ALTERNATIONS):
             rest = moment - across[:, np.newaxis] * mass
             fitted = path @ np.linalg.lstsq(path, rest, rcond=None)[0]
             free = (weights * mass * (moment - fitted)).sum(axis=1)
@@ -169,7 +169,7 @@ class _Slices:
         weights = same
         solution = np.zeros(3)
         off = np.zeros(centre.size)
-        for _ in range(3 * _SWEEPS):
+        for _ in range(3 * _ALTERNATIONS):
             root = np.sqrt(weights)
             solution = np.linalg.lstsq(root[:, np.newaxis] * design, root * centre, rcond=1e-3)[0]
             off = centre - design @ solution
@@ -202,5 +202,5 @@ def _off_typical(mass: _Floats) -> tuple[_Floats, _Floats]:
 def _huber(off: _Floats) -> _Floats:
     """Weights that fall with the distance beyond what is usual."""
     scale = max(1.4826 * float(np.median(np.abs(off))), 1e-12)
-    weights: _Floats = 1 / np.maximum(1.0, np.abs(off) / (_HUBER * scale))
+    weights: _Floats = 1 / np.maximum(1.0, np.abs(off) / (_HUBER_THRESHOLD * scale))
     return weights

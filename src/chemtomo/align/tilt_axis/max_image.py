@@ -16,8 +16,8 @@ from chemtomo.progress import TaskProgress, blocking
 
 __all__ = ["max_image", "max_image_job"]
 
-_LARGEST = 512
-_BROAD = 1 / 25
+_LARGEST_EDGE_PX = 512
+_RELATIVE_BACKGROUND_SIGMA = 1 / 25
 
 
 def max_image_job(
@@ -54,7 +54,7 @@ def max_image_job(
     from scipy import ndimage
 
     start = current(series, alignment)
-    images = prepare_images(series, registered(start), _LARGEST)
+    images = prepare_images(series, registered(start), _LARGEST_EDGE_PX)
     tilts = images.tilts_deg[images.usable]
     if np.ptp(tilts) < 1.0:
         raise DataError(
@@ -63,7 +63,7 @@ def max_image_job(
         )
     brightest = images.stack[images.usable].max(axis=0)
     size = min(images.shape)
-    tracks = brightest - ndimage.gaussian_filter(brightest, max(2.0, _BROAD * size))
+    tracks = brightest - ndimage.gaussian_filter(brightest, max(2.0, _RELATIVE_BACKGROUND_SIGMA * size))
     # In a round window no direction has longer lines than another.
     y, x = np.ogrid[: images.shape[0], : images.shape[1]]
     radius = np.hypot(y - (images.shape[0] - 1) / 2, x - (images.shape[1] - 1) / 2)

@@ -16,8 +16,8 @@ from chemtomo.recon.filtered_back_projection import back_project, filter_sinogra
 
 __all__ = ["sum_minimum", "sum_minimum_job"]
 
-_LARGEST = 128
-_ROWS = 32
+_LARGEST_EDGE_PX = 128
+_SLICES = 32
 
 
 def sum_minimum_job(
@@ -63,7 +63,7 @@ def sum_minimum_job(
             f"largest offset: found {reach:g} pixels; expected more than 0, at most {width / 2:g}"
         )
     start = current(series, alignment)
-    images = prepare_images(series, start, _LARGEST)
+    images = prepare_images(series, start, _LARGEST_EDGE_PX)
     tilts = images.tilts_deg[images.usable]
     if np.ptp(tilts) < 1.0:
         raise DataError(
@@ -71,7 +71,7 @@ def sum_minimum_job(
             "sum-minimum expects different ones"
         )
     stack = images.stack[images.usable]
-    rows = np.array_split(np.arange(images.shape[0]), min(_ROWS, images.shape[0]))
+    rows = np.array_split(np.arange(images.shape[0]), min(_SLICES, images.shape[0]))
     sinograms = np.stack([stack[:, one].mean(axis=1) for one in rows])
 
     strength = max(float((sinograms.astype(np.float64) ** 4).sum()), 1e-300)

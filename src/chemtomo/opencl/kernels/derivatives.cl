@@ -19,7 +19,7 @@
 #endif
 #define HALF_ROOT 0.70710678f
 
-/* A dual field at a place. With SCALED_DUALS it is multiplied there by a scale, one a channel and
+/* A dual field at a place. With SCALED_DUALS it is multiplied there by a scale, one per channel and
    place, so that a feasible field need not be stored; `scale` is a null pointer otherwise. */
 #ifndef SCALED_DUALS
 #define SCALED_DUALS 0
