@@ -1,4 +1,4 @@
-"""Carry out an alignment: the recorded values are interpolated once, or not at all."""
+"""Apply an alignment: the recorded values are interpolated once, or not at all."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ _Matrix = npt.NDArray[np.float64]
 def apply(series: TiltSeries, alignment: Alignment | None = None, *, fill: Fill | None = None) -> TiltSeries:
     """Return the aligned series, for a reconstruction.
 
-    Where the alignment only shifts, the shift along ``x`` is not applied to the values: it goes into
-    ``detector_shifts_px``, which the projector takes into its geometry. The shift along ``y`` moves whole
-    rows as they are and interpolates a rest linearly. So counts stay non-negative, and their total that of
-    what stays in the field; without a shift along ``y`` they are untouched. Where the alignment turns or
-    scales, each recorded projection is warped once, linearly, with its complete matrix.
+    If the alignment consists of shifts only, the shift along ``x`` is not applied to the values: it goes into
+    ``detector_shifts_px``, which the projector includes in its geometry. Along ``y``, whole rows are moved
+    without interpolation, and a remaining fraction of a row is interpolated linearly. So counts stay
+    non-negative and their total is conserved within the field; without a shift along ``y`` they are
+    unchanged. If the alignment rotates or scales, each recorded projection is warped once, linearly, with its
+    complete matrix.
 
     A background is treated as the data is. Gains are kept. What is lazy stays lazy.
 
@@ -43,14 +44,14 @@ def apply(series: TiltSeries, alignment: Alignment | None = None, *, fill: Fill 
         That of the series by default. A series without one is returned as it is. Position and shifts of
         the tilt axis that the series has are replaced by those of the alignment, which holds them.
     fill : {"zero", "nearest"}, optional
-        What stands where nothing was recorded. By default zero for counts, which are not invented, and the
-        nearest value for intensities, which often have a pedestal.
+        Values where nothing was recorded. By default zero for counts, and the nearest recorded value for
+        intensities, which often have a pedestal.
 
     Returns
     -------
     TiltSeries
-        Its tilts are those of the alignment, its tilt axis is at the middle of the detector (plus the
-        shifts), it has no alignment left and tells in its provenance which one was applied.
+        Its tilts are those of the alignment, and its tilt axis is in the middle of the detector (plus the
+        shifts). It has no alignment any more; the one that was applied is in its provenance.
 
     Raises
     ------
@@ -92,8 +93,8 @@ def aligned_view(
 ) -> TiltSeries:
     """Return the series as it looks when aligned: all shifts applied to the pixels, also those along ``x``.
 
-    For looking at, and for estimators that compare projections. Reconstruct what `apply` returns, whose
-    values are interpolated less.
+    For display, and for estimators that compare projections. Reconstruct the result of `apply`, whose values
+    are interpolated less.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ def aligned_view(
 def covered_rows(alignment: Alignment, shape: tuple[int, int] | None = None) -> tuple[int, int]:
     """Return the rows of the aligned frame that were recorded at every tilt, start and stop.
 
-    Rows beyond hold what `apply` fills in at some tilts, which a reconstruction takes for measured.
+    Other rows hold values that `apply` filled in at some tilts, and that a reconstruction would use as data.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One alignment after another, as one."""
+"""Two successive alignments combined into one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["compose"]
 
 
 def compose(first: Alignment, then: Alignment) -> Alignment:
-    """Return the alignment that does what `first` does, and to the result what `then` does.
+    """Return the alignment that applies `first`, and `then` to the result.
 
     The matrices are multiplied, so that the recorded values are interpolated once. Order matters: a shift
     of a turned image is not the turn of a shifted one.

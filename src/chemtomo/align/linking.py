@@ -37,9 +37,9 @@ def link(
 ) -> Alignment:
     """Return the alignment of a series that was recorded together with the reference of another.
 
-    Projections go together by their tilts. Where the reference has no projection at the tilt of one of the
-    target, its matrix is interpolated between the neighbouring tilts. Other pixel sizes are taken into
-    account exactly: images begin at the same corner, as binned ones do.
+    Projections are matched by their tilts. Where the reference has no projection at a tilt of the target, the
+    matrix is interpolated between the neighbouring tilts. Different pixel sizes are taken into account
+    exactly: images begin at the same corner, as binned ones do.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def link(
     reference : TiltSeries, optional
         The channel on which the alignment was found; needed for `residual_shift`.
     residual_shift : bool
-        Also find one shift of the target against the reference, by correlating their aligned sums over all
-        tilts.
+        Also find one shift between target and reference, by correlating the sums of their aligned
+        projections over all tilts.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def _shift_between(
     target: TiltSeries,
     linked: Alignment,
 ) -> _Real:
-    """Return where in the aligned target the content of the aligned reference is, relative to it."""
+    """Return the shift of the aligned target relative to the aligned reference, in pixels of the target."""
     from skimage.registration import phase_cross_correlation
 
     factor = target.pixel_size_nm / reference.pixel_size_nm
@@ -185,7 +185,7 @@ def _shift_between(
     moving = _mean_view(target, linked)
     window = _window(fixed.shape[0])[:, np.newaxis] * _window(fixed.shape[1])
     found: _Real = np.zeros(2)
-    # What stands still under the window pulls the shift towards zero: so it is found in several passes.
+    # The fixed window biases the shift towards zero, so it is found in several passes.
     for _ in range(_MOST_PASSES):
         moved = warp(moving, affine.translation(*found)[0], order=3, fill="nearest")
         images = [(image - np.average(image, weights=window)) * window for image in (fixed, moved)]

@@ -1,4 +1,4 @@
-"""Alignments by hand: move projections, choose the tilt axis, and look at slices meanwhile."""
+"""Alignment by hand: move projections, choose the tilt axis, and preview slices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chemtomo.recon.filtered_back_projection import back_project, filter_sinogra
 
 __all__ = ["axis_preview", "nudge", "set_axis"]
 
-# Wider slices are previewed with pixels of several: it shall follow a slider.
+# Wider slices are binned, so that the preview follows a slider.
 _WIDEST_PREVIEW = 256
 
 
@@ -30,7 +30,7 @@ def nudge(alignment: Alignment, tilts: Iterable[int], dy: float, dx: float) -> A
     tilts : iterable of int
         Indices of the projections.
     dy, dx : float
-        By how many pixels of the reference what is seen in the aligned images moves, along ``y`` and ``x``.
+        Shift of the aligned images along ``y`` and ``x``, in pixels of the reference.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def nudge(alignment: Alignment, tilts: Iterable[int], dy: float, dx: float) -> A
 
 
 def set_axis(alignment: Alignment, angle_deg: float, offset_px: float) -> Alignment:
-    """Replace the tilt axis; what is registered stays registered.
+    """Replace the tilt axis; the registration of the projections is kept.
 
     Parameters
     ----------

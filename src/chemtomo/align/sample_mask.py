@@ -1,4 +1,4 @@
-"""The sample alone: without the noise around it, and without what enters the field at high tilt."""
+"""Masks of the sample: without the noise around it, and without matter that enters the field at high tilt."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MARGIN_PX = 5
 def sample_only(images: Images) -> npt.NDArray[np.float32]:
     """Return the projections with zeros wherever the sample is not.
 
-    The sample is what rises above the noise, smoothed. Where such regions do not touch, those that
-    overlap the sample in the neighbouring projection belong to it; the others are left out when they
-    reach the edge of the field across the axis: they came from there.
+    The sample is where the smoothed projection is above the noise. Of several separate regions, those that
+    overlap the sample in the neighbouring projection belong to it. Others are left out if they touch the
+    edge of the field across the axis, from where they entered.
     """
     from scipy import ndimage
 

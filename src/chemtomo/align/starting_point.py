@@ -1,4 +1,4 @@
-"""The alignment that a series has already, if only that of its tilt axis."""
+"""The alignment of a series so far, at least that of its tilt axis."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from chemtomo.geometry import affine
 __all__ = ["RELATIVE_PIXEL_TOLERANCE", "current", "require_fitting"]
 
 RELATIVE_PIXEL_TOLERANCE = 1e-3
-"""Pixel sizes that differ by less are the same: files keep few digits."""
+"""Pixel sizes whose relative difference is smaller are the same: files keep few digits."""
 
 
 def current(series: TiltSeries, alignment: Alignment | None = None) -> Alignment:
-    """Return how the projections of `series` are aligned as far as is known.
+    """Return the alignment of a series as far as it is known.
 
     `alignment` if given, else that of the series. Without one, the position of the tilt axis and its
     shift at every tilt say where the middle of the aligned projections is.

@@ -1,4 +1,4 @@
-"""What the rest of the program speaks about: tilt series, spectra, datasets and volumes."""
+"""The data of the program: tilt series, spectra, datasets, volumes and alignments."""
 
 from chemtomo.data.alignment import Alignment
 from chemtomo.data.dataset import Dataset

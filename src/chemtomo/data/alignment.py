@@ -1,4 +1,4 @@
-"""Where the aligned projections are in the recorded ones."""
+"""Alignment of a tilt series: where the aligned projections are in the recorded ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VERSION = 1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Alignment:
-    """One affine transform a projection; numbers only, never pixels.
+    """One affine transform per projection; numbers only, never pixels.
 
     In the aligned frame the tilt axis is parallel to ``y`` and in the middle of the detector,
     ``x = (width - 1) / 2``, with the shape and the pixel size of the reference.
@@ -30,7 +30,7 @@ class Alignment:
     reference : str
         Name of the signal on which it was found.
     tilts_deg : numpy.ndarray, shape (tilt,)
-        Tilts of the projections in degrees, those that the reconstruction shall use.
+        Tilts of the projections in degrees, as the reconstruction uses them.
     matrices : numpy.ndarray, shape (tilt, 2, 3)
         Pull-back matrices: ``matrix @ (y, x, 1)`` is the place ``(y, x)`` in the recorded projection
         of the aligned pixel ``(y, x)``, in pixels of the reference. They hold everything: shifts, the
@@ -44,13 +44,13 @@ class Alignment:
         ``A`` of `chemtomo.geometry.affine.tilt_axis` the matrices are ``(shift of the tilt) A``: first the
         turn about the centre, then the offset, then the shift.
     residual_px : numpy.ndarray, shape (tilt,), optional
-        What is left of misalignment in every projection, as the method judges it.
+        Remaining misalignment of every projection, as the method estimates it.
     pixel_size_nm : float, optional
         Edge of a pixel of the reference.
     shape : (int, int), optional
         Rows and columns of a projection of the reference.
     method : str
-        What found it.
+        Name of the method that found it.
     provenance : tuple of dict
         The steps that made it, oldest first.
 

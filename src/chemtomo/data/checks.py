@@ -1,4 +1,4 @@
-"""What series of projections and of spectrum images have to be, checked in one place."""
+"""Checks of the data of tilt series and spectrum images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def as_stack(data: Any) -> Any:
 
 
 def check_stack(data: Any, axes: tuple[str, ...], where: str) -> None:
-    """Refuse data of other axes, of empty ones, or of other than real numbers.
+    """Refuse data with other axes, an empty axis, or values that are not real numbers.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def checked_tilts(tilts_deg: Any, count: int, what: str, where: str) -> npt.NDAr
 
 
 def check_pixel_size(pixel_size_nm: float, where: str) -> None:
-    """Refuse what is no length.
+    """Refuse a pixel size that is not a positive length.
 
     Raises
     ------

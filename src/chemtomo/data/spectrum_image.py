@@ -19,7 +19,7 @@ SpectrumSignal = Literal["EDX", "EELS"]
 
 @dataclasses.dataclass(frozen=True)
 class EnergyAxis:
-    """Where the channels of a spectrum are.
+    """Energies of the channels of a spectrum.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class SpectrumSeries:
 
     @property
     def energy_axis(self) -> EnergyAxis:
-        """Where the channels are."""
+        """Energies of the channels."""
         return EnergyAxis(self.energy_offset_keV, self.energy_step_keV)
 
     @property

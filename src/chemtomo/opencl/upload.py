@@ -35,7 +35,7 @@ class Upload:
         self._buffers: Future[list[Any]] = executor.submit(_copy, device, pack)
 
     def take(self) -> list[Any]:
-        """Wait for the buffers and return them; who takes them releases them.
+        """Wait for the buffers and return them; the caller releases them.
 
         Raises
         ------
@@ -45,7 +45,7 @@ class Upload:
         return self._buffers.result()
 
     def release(self) -> None:
-        """Give the device memory back: nobody takes the buffers."""
+        """Give the device memory back if the buffers are not taken."""
         if self._buffers.cancel() or self._buffers.exception() is not None:
             return
         for buffer in self._buffers.result():

@@ -17,8 +17,8 @@ from chemtomo.errors import DataError, ParameterError
 
 __all__ = ["Weights", "by_full_name", "counts_weights", "equivalent_counts", "paper_weights", "typical_value"]
 
-# Intensities are never trusted beyond 4.5 % a pixel: past that, alignment, detector and diffraction
-# contrast are off by more than the noise.
+# Intensities are given a relative error of at least 4.5 % per pixel: below it, errors of alignment, detector
+# and diffraction contrast exceed the noise.
 _MOST_EQUIVALENT_COUNTS = 500.0
 # A strength of 1 is the best compromise over all signals of simulated samples of known truth (docs/model.md);
 # what Huber et al. 2019 chose for the element maps of their phantom would be 0.5, on average.

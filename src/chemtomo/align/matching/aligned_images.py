@@ -1,4 +1,4 @@
-"""Projections in the aligned frame, with what changes when they move."""
+"""Projections in the aligned frame, and their derivatives for shifts and rotation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Images = npt.NDArray[np.float32]
 
 
 def bin_images(images: npt.NDArray[np.float32], factor: int) -> npt.NDArray[np.float32]:
-    """Return means of ``factor x factor`` pixels; what is left over at the far edges is dropped."""
+    """Return means of ``factor x factor`` pixels; a remainder at the far edges is dropped."""
     if factor == 1:
         return images
     tilts, height, width = images.shape
@@ -63,7 +63,7 @@ def window(
 ) -> tuple[_Real, _Real]:
     """Weights of rows and columns, 1 within and falling smoothly to 0.
 
-    Rows stay that every projection has recorded, and columns within the radius about the axis.
+    Rows that every projection has recorded are kept, and columns within the radius about the axis.
     """
     height, width = shape
     middle = affine.centre(shape)
@@ -87,9 +87,9 @@ def _fall(beyond: _Real, taper: float) -> _Real:
 
 
 def derivatives(images: _Images, rows: _Real, columns: _Real) -> Derivatives:
-    """Return windowed images and their derivatives for shifts and for a turn about the middle.
+    """Return windowed images and their derivatives for shifts and for a rotation about the middle.
 
-    The window stands still while the images move: ``w dp = d(w p) - p dw``.
+    The window is fixed while the images move: ``w dp = d(w p) - p dw``.
     """
     from scipy import fft
 

@@ -1,7 +1,7 @@
-"""How well projections fit together: reconstruction and reprojection in closed form.
+"""Likelihood of aligned projections: reconstruction and reprojection in closed form.
 
-The sample lies within a cylinder of radius ``R`` about the tilt axis. A priori it is taken for noise
-there. Then the Fourier coefficients ``q(k)`` of one frequency ``k`` along the detector, of all tilts
+The sample lies within a cylinder of radius ``R`` about the tilt axis, and is modelled there as white
+noise. Then the Fourier coefficients ``q(k)`` of one frequency ``k`` along the detector, of all tilts
 ``t``, are correlated as the sample's coefficients at ``k (cos t, sin t)`` are:
 
 ``<q_i conj(q_j)> = S J(2 pi k R |u_i - u_j|) + N delta_ij``,  ``<q_i q_j> = S J(2 pi k R |u_i + u_j|)``
@@ -9,7 +9,7 @@ there. Then the Fourier coefficients ``q(k)`` of one frequency ``k`` along the d
 with ``J(x) = 2 J1(x) / x``, the transform of a disc, and ``u = (cos t, sin t)``. The mean of one projection,
 given the others, is the reprojection of their least-squares reconstruction within the cylinder, so that
 the likelihood of all projections says how well every one fits a reconstruction from the others. No
-reconstruction has to settle first: the sample is eliminated exactly, and Newton's method on the likelihood
+reconstruction has to converge first: the sample is eliminated exactly, and Newton's method on the likelihood
 moves all projections at once.
 
 Real and imaginary parts of ``q(k, y)`` are independent, with the correlations ``(J- + J+) / 2`` and
@@ -64,7 +64,7 @@ class Derivatives:
 class Newton:
     """Derivatives of the negative logarithm of the likelihood.
 
-    Unknowns are the shifts along ``x`` of all tilts, those along ``y``, and the turn of all.
+    The unknowns are the shifts of all projections along ``x``, those along ``y``, and one rotation of all.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Registration by the centre of mass, which moves in a known way when the sample is tilted."""
+"""Registration by the centre of mass, whose path under tilting is known."""
 
 from __future__ import annotations
 
@@ -31,28 +31,27 @@ def center_of_mass_job(
 ) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts by the paths of the mass centres of all slices (after Sanders et al. 2015).
 
-    Across the axis: the mass centre of a slice is at ``a cos t + b sin t`` at every tilt, plus the shift
-    of the projection, which all slices share. The shifts are fitted to all slices together, by their mass;
-    a slice whose mass is not what it is at other tilts, because matter entered the field, counts little.
-    Along the axis: the mass of every slice is the same at all tilts. Where the sample ends inside of the
-    field its mass centre says where it is, otherwise the profile of the masses does.
+    Across the axis, the centre of mass of a slice is at ``a cos t + b sin t`` plus the shift of the
+    projection, which all slices share. The shifts are fitted to all slices together, weighted by their mass.
+    A slice whose mass differs from that at other tilts, because matter entered the field, has little weight.
+    Along the axis, the mass of every slice is the same at all tilts. Where the sample ends within the field,
+    the shift is that of its centre of mass, otherwise that of the profile of the masses.
 
-    Needs a sample that the field holds completely, across the axis. The axis is put through its centre of
-    mass.
+    The whole sample must be in the field across the axis. The axis is put through its centre of mass.
 
     Parameters
     ----------
     series : TiltSeries
         It is not modified.
     alignment : Alignment, optional
-        The alignment so far, to which the shifts are added: above all the angle of the axis, which the
-        slices follow. By default none.
+        The alignment so far, to which the shifts are added. The slices are perpendicular to its tilt axis.
+        By default none.
 
     Returns
     -------
     Alignment
-        Its residual is how far the slices of a projection disagree about its shift, as a standard error.
-        A constant projection gets a shift between those of its neighbours, and the residual NaN.
+        Its residual is the standard error of the shift, from the disagreement of the slices. The shift of a
+        constant projection is interpolated between its neighbours, and its residual is NaN.
 
     Raises
     ------
@@ -74,8 +73,8 @@ def com_common_line_job(
     Across the axis, the centre of mass of the whole projection is put on the axis. Along it, the sums
     across the axis, which do not depend on the tilt, are correlated with their mean over the others.
 
-    Parameters and errors are those of `center_of_mass`. The residual is how far the profile of a projection
-    is still from the mean profile.
+    Parameters and errors are those of `center_of_mass`. The residual is the remaining shift between the
+    profile of a projection and the mean profile.
     """
     return (yield from _steps(series, alignment, "com-common-line"))
 
@@ -132,7 +131,7 @@ def _centre(moment: _Floats, mass: _Floats) -> _Floats:
 def _along_axis(
     moments: SliceMoments, usable: npt.NDArray[np.bool_], *, by_profile: bool
 ) -> tuple[_Floats, _Floats]:
-    """Return the shift along the axis of every projection, and how well it is known."""
+    """Return the shift of every projection along the axis, and its error."""
     inside = moments.pixels > 0.99 * moments.pixels.max()
     mass, along = np.maximum(moments.mass[:, inside], 0), moments.along_px[inside]
     edges = mass[usable][:, [0, 1, -2, -1]].max()
@@ -143,8 +142,8 @@ def _along_axis(
     shifts, residual = profile_shifts(mass, usable, centre)
     if by_profile:
         return shifts, residual
-    # The centre of mass does not mind the angle of the axis, unlike the profile; but it minds matter that
-    # is not there at other tilts.
+    # A wrong angle of the axis changes the profile but not the centre of mass; matter that is in the field at
+    # some tilts only changes the centre of mass.
     heavier = total / np.median(total[usable]) - 1
     spread = max(1.4826 * float(np.median(np.abs(heavier[usable]))), 0.003)
     same = np.abs(heavier) < 5 * spread
@@ -170,7 +169,7 @@ def _across_axis(
     if not shown.any():
         shown = typical >= typical.max()
     mass, moment, typical = mass[:, shown], moment[:, shown], typical[shown]
-    # The signal as a whole may vary with the tilt; what enters the field makes some slices heavier.
+    # The whole signal may vary with the tilt; matter that enters the field makes only some slices heavier.
     gain = np.median(mass / typical, axis=1, keepdims=True)
     gain = np.where(gain > 0, gain, 1.0)
     off = mass / (gain * typical) - 1

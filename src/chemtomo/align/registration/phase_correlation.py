@@ -41,30 +41,31 @@ def phase_correlation_job(
 ) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts of the projections by correlating each with several of its neighbours.
 
-    Shifts between neighbours are not added up: those between each projection and its next `neighbours`
-    on both sides are measured, and one shift per projection is fitted to all of them, so that a wrong pair
-    is overruled. What correlation cannot see, a drift common to all pairs, stays: it takes the motion of
-    the sample's features under the tilt for none.
+    Shifts between neighbours are not added up. The shifts between each projection and its next `neighbours`
+    on both sides are measured, and one shift per projection is fitted to all of them robustly, so that a
+    wrong pair has little influence. A drift that is common to all pairs is not seen: the motion of features
+    of the sample with the tilt is ignored.
 
     Parameters
     ----------
     series : TiltSeries
         It is not modified.
     alignment : Alignment, optional
-        The alignment so far; shifts are found on what it aligns, and added to it. By default none: then
-        only the position of the tilt axis that the series knows is taken over.
+        The alignment so far. Shifts are measured between the projections that it aligns, and added to it. By
+        default none: then only the tilt axis of the series is kept.
     reference : int, optional
         The projection that stays where it is, by default that at the tilt nearest to 0.
     neighbours : int
-        With how many of the next projections each is compared.
+        Number of projections on each side with which a projection is compared.
     stretch : bool
-        Stretch the steeper projection of a pair across the tilt axis by the ratio of the cosines, as a
-        thin slab wants it. Not for round or thick samples.
+        Stretch the steeper projection of a pair across the tilt axis by the ratio of the cosines of the
+        tilts. For thin slabs, not for round or thick samples.
     whitening : float
-        1: all wavelengths count alike, as in phase correlation proper; 0: by their strength, as in plain
-        correlation, which follows large shapes. In between, both.
+        1: all wavelengths have the same weight, as in phase correlation; 0: weights by amplitude, as in
+        cross-correlation, which follows large shapes. Values in between mix the two.
     longest_px, shortest_px : float, optional
-        Wavelengths between which the images are compared, in pixels: all but the mean, and 8.
+        Range of wavelengths that are compared, in pixels. By default there is no upper limit, and the lower
+        one is 8.
     edge_taper : float
         Fraction of the width over which the images fade out at each edge.
     max_shift_px : float, optional
@@ -73,8 +74,8 @@ def phase_correlation_job(
     Returns
     -------
     Alignment
-        Its residual is how far the pairs of a projection disagree. A constant projection gets a shift
-        between those of its neighbours, and the residual NaN.
+        Its residual is the disagreement between the pairs of a projection. The shift of a constant
+        projection is interpolated between its neighbours, and its residual is NaN.
 
     Raises
     ------

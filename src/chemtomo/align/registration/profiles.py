@@ -18,9 +18,9 @@ def profile_shifts(
 ) -> tuple[_Floats, _Floats]:
     """Find by how much every profile is shifted against the mean of the shifted profiles.
 
-    Profiles are correlated as slopes, without their mean: a constant, or a slow change from tilt to
-    tilt, has no say. The median over the profiles is what they are compared with, so that single ones
-    that hold something else do not spoil it. The whole is then as far from `start` as it can be least.
+    The slopes of the profiles are correlated, so that a constant or slowly varying background has no
+    influence. Each profile is compared with the median of all, which single profiles with additional matter
+    do not change. The median shift from `start` is kept at zero.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def stackreg_job(
     reference: int | None = None,
     running: int = 2,
 ) -> Generator[TaskProgress, None, Alignment]:
-    """Find shifts, or shifts and turns, that make neighbouring projections alike (Thevenaz et al. 1998).
+    """Find shifts, or shifts and rotations, between neighbouring projections (Thevenaz et al. 1998).
 
     Outward from the reference, each projection is registered to the mean of the last few that are
     registered already, so that the errors of single steps do not add up.
@@ -45,19 +45,19 @@ def stackreg_job(
     alignment : Alignment, optional
         The alignment so far, to which what is found is added. By default none.
     transform : {"translation", "rigid-body"}
-        Shifts alone; or shifts and a turn of every projection, for stages that turn. Not to be used for
+        Shifts only; or shifts and a rotation of every projection, for stages that rotate. It does not find
         the angle of the tilt axis.
     reference : int, optional
         The projection that stays where it is, by default that at the tilt nearest to 0.
     running : int
-        How many registered projections make the mean to which the next one is registered.
+        Number of registered projections that are averaged to register the next one.
 
     Returns
     -------
     Alignment
-        Its residual is the shift that correlation still finds between an aligned projection and the mean
-        that it was registered to. A constant projection gets a transform between those of its neighbours,
-        and the residual NaN.
+        Its residual is the remaining shift, by correlation, between an aligned projection and the mean to
+        which it was registered. The transform of a constant projection is interpolated between its
+        neighbours, and its residual is NaN.
 
     Raises
     ------

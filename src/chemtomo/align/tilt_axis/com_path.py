@@ -36,7 +36,7 @@ def _with_axis_across(alignment: Alignment, angle_deg: float, across_px: float) 
     cosine = float(np.cos(np.deg2rad(angle_deg)))
     if abs(cosine) > _SMALLEST_COSINE:
         return with_axis(alignment, angle_deg, across_px / cosine)
-    # Nearly along x, the axis crosses the middle row anywhere or nowhere: it is all in the shifts then.
+    # An axis nearly along x crosses the middle row far away or not at all: the offset goes into the shifts.
     turned = with_axis(alignment, angle_deg, 0.0)
     return turned.replace(matrices=affine.compose(turned.matrices, affine.translation(0.0, across_px)))
 
@@ -46,10 +46,11 @@ def com_path_job(
 ) -> Generator[TaskProgress, None, Alignment]:
     """Find angle and offset of the tilt axis by the mass, and the mass centres, of all slices.
 
-    Slices across the right axis have the same mass at every tilt, and a mass centre that moves as
-    ``a cos t + b sin t``. The angle is the one at which this is so best, for all slices together, whatever
-    is left of misalignment in single projections; slices that other matter enters count little. The offset
-    is the constant in the path of the mass centre of the whole. No slope is divided by.
+    Slices perpendicular to the true axis have the same mass at every tilt, and a centre of mass that moves as
+    ``a cos t + b sin t``. The angle is the one that fits all slices together best; a remaining shift of every
+    projection is allowed for, and slices that other matter enters have little weight. The offset is the
+    constant term in the path of the centre of mass of the whole sample. Nothing is divided by a slope, which
+    may vanish at 0 degrees.
 
     Parameters
     ----------
@@ -64,8 +65,8 @@ def com_path_job(
     Returns
     -------
     Alignment
-        Its residual is how far the mass centre of a projection is from the path. The scan of the angle is
-        in the provenance.
+        Its residual is the distance of the centre of mass of a projection from the path. The scan of the
+        angle is in the provenance.
 
     Raises
     ------
@@ -134,13 +135,13 @@ class _Slices:
         return dataclasses.replace(moments, **smooth), moments.pixels > 0.5 * moments.pixels.max()
 
     def misfit(self, angle_deg: float) -> float:
-        """How far slices across an axis of this angle are from those of a sample that is only tilted."""
+        """Misfit of slices perpendicular to an axis of this angle to those of a sample that only tilts."""
         assert self.trust is not None
         moments, full = self._smooth_moments(angle_deg)
         weights = np.stack(
             [np.interp(moments.along_px[full], self.trust[0], one, left=0, right=0) for one in self.trust[1]]
         )
-        # Projections that other matter entered have no part in the paths.
+        # Projections that other matter entered are left out of the paths.
         trusted = weights.any(axis=1)
         weights = weights[trusted]
         mass, moment = moments.mass[trusted][:, full], moments.moment[trusted][:, full]
@@ -161,7 +162,7 @@ class _Slices:
         return float((weights * parts).sum() / max(float(weights.sum()), 1e-30))
 
     def offset(self, angle_deg: float) -> tuple[float, _Floats]:
-        """Return the constant in the path of the mass centre, and how far projections are from it."""
+        """Return the constant term in the path of the centre of mass, and the distances from that path."""
         moments = slice_moments(self.stack, angle_deg)
         centre = moments.moment.sum(axis=1) / moments.mass.sum(axis=1)
         design = np.concatenate([np.ones((centre.size, 1)), self._path()], axis=1)
@@ -179,11 +180,11 @@ class _Slices:
         return float(solution[0]), residual
 
     def _of_one_mass(self) -> npt.NDArray[np.bool_]:
-        """Which projections hold the mass that most of them do: into the others, other matter came."""
+        """Projections with the mass that most of them have: other matter entered the field in the rest."""
         total = self.stack.sum(axis=(1, 2), dtype=np.float64)
         heavier = np.abs(total / np.median(total) - 1)
         same = heavier < 5 * max(1.4826 * float(np.median(heavier)), 0.003)
-        # Where the mass changes all the time, as that of slabs does, it tells nothing.
+        # The mass of a slab changes at every tilt: it is no criterion then.
         return same if same.sum() > 0.6 * same.size else np.ones_like(same)
 
     def _path(self) -> _Floats:

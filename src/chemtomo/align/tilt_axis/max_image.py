@@ -25,9 +25,9 @@ def max_image_job(
 ) -> Generator[TaskProgress, None, Alignment]:
     """Find the angle of the tilt axis by lines in the maximum of all registered projections.
 
-    Bright particles leave tracks across the axis. The angle is the one at which sums along lines across
-    the axis vary most, which is a Hough transform with grey values. For samples with particles that are
-    well registered. It says nothing about the offset, which stays.
+    Bright particles leave tracks perpendicular to the axis. The angle is the one at which sums along lines
+    perpendicular to the axis vary most (a Hough transform of grey values). For samples with particles whose
+    projections are registered well. The offset is not changed.
 
     Parameters
     ----------
