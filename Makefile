@@ -5,6 +5,7 @@
 #   make test         the tests            (make test ARGS="-k projector")
 #   make upgrade      install the newest releases, test them, and renew constraints.txt
 #   make lint         style, types, import contracts
+#   make check-kernels  the kernels under oclgrind, which sees invalid accesses and data races
 #   make bench        the benchmarks       (make bench ARGS="projector")
 #   make docs         the documentation, into site/
 #   make screenshots  the pictures of the documentation
@@ -22,7 +23,7 @@ JOBS ?= 2
 export QT_API := pyqt6
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test upgrade lint bench docs screenshots clean
+.PHONY: help setup demo test upgrade lint check-kernels bench docs screenshots clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -57,6 +58,11 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Oclgrind is not installed with the rest: it brings a compiler of its own. Where it cannot be, that is said.
+check-kernels: setup
+	sh tools/system-libraries $(PYTHON) oclgrind || true
+	$(BIN)/python tools/check_kernels.py
 
 # The peer that the benchmarks compare with is large, so only this target installs it.
 $(VENV)/.installed-bench: $(VENV)/.installed

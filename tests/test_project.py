@@ -129,3 +129,11 @@ def test_set_up_and_checks_use_the_constraints():
     assert "--constraint" in (ROOT / "Makefile").read_text(encoding="utf-8")
     assert 'CONSTRAINTS: ""' in (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     assert "CHEMTOMO_DATA=" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_citation_agrees_with_the_project(project):
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    said = dict(re.findall(r"^(version|license): \"?([^\"\n]+)", text, re.MULTILINE))
+    assert said == {"version": project["version"], "license": project["license"]}
+    doi = re.search(r"^ +doi: (\S+)$", text, re.MULTILINE).group(1)
+    assert f"https://doi.org/{doi}" in (ROOT / "README.md").read_text(encoding="utf-8")
