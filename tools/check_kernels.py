@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def environment() -> dict[str, str]:
-    """Choose the simulated GPU and no other device, no window, and no programs that were compiled by others."""
+    """Choose the simulated GPU and no window, and compile every program anew."""
     return os.environ | {
         "CHEMTOMO_DEVICE": "gpu",
         "QT_QPA_PLATFORM": "offscreen",
