@@ -13,6 +13,7 @@ from chemtomo.align.starting_point import current, require_fitting
 from chemtomo.align.tilt_axis.com_path import com_path
 from chemtomo.align.tilt_axis.max_image import max_image
 from chemtomo.align.tilt_axis.sharpness import sum_minimum
+from chemtomo.align.tracks.estimator import patch_tracks
 
 __all__ = [
     "aligned_view",
@@ -28,6 +29,7 @@ __all__ = [
     "link",
     "max_image",
     "nudge",
+    "patch_tracks",
     "phase_correlation",
     "projection_matching",
     "require_fitting",

@@ -70,6 +70,7 @@ class AlignParameters(LinkParameters):
     )
     method: Literal[
         "auto",
+        "patch-tracks",
         "projection-matching",
         "phase-correlation",
         "stackreg",
@@ -80,6 +81,7 @@ class AlignParameters(LinkParameters):
         "auto",
         title="Method",
         description="auto: coarse registration, tilt axis and projection matching, the best of several. "
+        "patch-tracks: follow patches, for films, lamellae and grains that fill the field. "
         "projection-matching: refine what the series has, or else a phase correlation. The others do one "
         "thing. none: keep what the series has, for the tilt axis alone.",
     )
@@ -171,7 +173,7 @@ def run_alignment(
 
         alignment = set_axis(current(reference), near, 0.0)
     begins_with_nothing = reference.alignment is None
-    finds_axis = parameters.method in ("auto", "projection-matching")
+    finds_axis = parameters.method in ("auto", "patch-tracks", "projection-matching")
     if parameters.method == "projection-matching" and begins_with_nothing:
         # It refines: from nothing it may end anywhere.
         for coarse in ("phase-correlation", "com-path"):
