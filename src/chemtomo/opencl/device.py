@@ -13,7 +13,8 @@ from functools import cache
 from typing import Any
 
 from chemtomo.errors import DeviceError
-from chemtomo.opencl.toolchain import require_linker
+from chemtomo.opencl.pocl_processor import name_unknown_processor
+from chemtomo.opencl.toolchain import POCL, require_linker
 
 __all__ = ["ENVIRONMENT_VARIABLE", "NUMPY", "DeviceInfo", "choose_device", "context_of", "list_devices"]
 
@@ -177,5 +178,8 @@ def context_of(device: DeviceInfo) -> Any:
     DeviceError
         When the device could not run a kernel: see `chemtomo.opencl.toolchain`.
     """
+    handle = _found()[device.number][0]
+    if device.platform == POCL:
+        name_unknown_processor(handle.int_ptr)
     require_linker(device.platform)
-    return _opencl().Context([_found()[device.number][0]])
+    return _opencl().Context([handle])

@@ -21,7 +21,9 @@ POCL = "Portable Computing Language"
 
 _PROBE = f"""
 import pyopencl as cl
+from chemtomo.opencl.pocl_processor import name_unknown_processor
 device = next(d for p in cl.get_platforms() if p.name.strip() == {POCL!r} for d in p.get_devices())
+name_unknown_processor(device.int_ptr)
 context = cl.Context([device])
 queue = cl.CommandQueue(context)
 program = cl.Program(context, "__kernel void probe(__global float *a) {{ a[0] = 1; }}").build()
