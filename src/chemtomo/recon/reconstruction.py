@@ -27,9 +27,33 @@ from chemtomo.solvers import Iteration, Limits, Outcome, Progress, iterate
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
 
-__all__ = ["Reconstructed", "reconstruct"]
+__all__ = ["Reconstructed", "ReconstructionProgress", "reconstruct"]
 
 _DEFAULT_MEMORY_FRACTION = 0.7  # of what the device reports; other programs need some too
+
+
+@dataclasses.dataclass(frozen=True)
+class ReconstructionProgress(Progress):
+    """`Progress` of a reconstruction, with the place of its slices in the sample.
+
+    Attributes
+    ----------
+    origin_px : (float, float, float)
+        Index ``(z, y, x)`` of the first voxel of slice 0 in the volume of the whole series, as in
+        `chemtomo.data.Volume`; slice ``y`` of the iterate is ``y`` voxels further along ``y``.
+    voxel_size_nm : float
+        Edge of a voxel.
+    slices : int
+        Number of slices that are reconstructed.
+    """
+
+    origin_px: tuple[float, float, float]
+    voxel_size_nm: float
+    slices: int
+
+    def slice_at(self, y_nm: float) -> int:
+        """Return the slice at a place along ``y``, or the nearest one."""
+        return min(max(round(y_nm / self.voxel_size_nm - self.origin_px[1]), 0), self.slices - 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +92,7 @@ def reconstruct(
     settings: Settings,
     limits: Limits,
     should_stop: Callable[[], bool] | None = None,
-) -> Generator[Progress, None, Reconstructed]:
+) -> Generator[ReconstructionProgress, None, Reconstructed]:
     """Reconstruct a dataset, one iteration at a time.
 
     Parameters
@@ -84,7 +108,7 @@ def reconstruct(
 
     Yields
     ------
-    Progress
+    ReconstructionProgress
         After every iteration. With several slabs the iterations count on from one to the next.
 
     Returns
@@ -191,16 +215,22 @@ class _View:
 
 def _counting_on(
     running: Generator[Progress, None, Outcome], view: _View, before: int, slabs: int
-) -> Generator[Progress, None, Outcome]:
+) -> Generator[ReconstructionProgress, None, Outcome]:
+    frame = view.frame
+    first, stop = frame.slices
     while True:
         try:
             progress = next(running)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
-        yield dataclasses.replace(
-            progress,
+        yield ReconstructionProgress(
             iteration=before * progress.iterations + progress.iteration,
             iterations=slabs * progress.iterations,
+            seconds=progress.seconds,
+            record=progress.record,
             slice=view.slice,
+            origin_px=frame.origin_px,
+            voxel_size_nm=frame.dataset.series[0].pixel_size_nm,
+            slices=stop - first,
         )
