@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any
 
 from chemtomo.errors import DeviceError
-from chemtomo.opencl.pocl_processor import name_unknown_processor
-from chemtomo.opencl.toolchain import POCL, require_linker
+from chemtomo.opencl.pocl.processor import name_unknown_processor
+from chemtomo.opencl.pocl.toolchain import POCL, require_linker
 
 __all__ = ["ENVIRONMENT_VARIABLE", "NUMPY", "DeviceInfo", "choose_device", "context_of", "list_devices"]
 
@@ -176,7 +176,7 @@ def context_of(device: DeviceInfo) -> Any:
     Raises
     ------
     DeviceError
-        When the device could not run a kernel: see `chemtomo.opencl.toolchain`.
+        When the device could not run a kernel: see `chemtomo.opencl.pocl.toolchain`.
     """
     handle = _found()[device.number][0]
     if device.platform == POCL:

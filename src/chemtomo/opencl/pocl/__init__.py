@@ -1,0 +1,1 @@
+"""What PoCL, the OpenCL driver of the CPU, needs of the machine."""
