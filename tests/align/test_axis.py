@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from chemtomo.align import center_of_mass, com_path, max_image, set_axis, sum_minimum
+from chemtomo.align import axis_from_sharpness, center_of_mass, com_path, max_image, set_axis
 from chemtomo.data import TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import affine
 from chemtomo.recon.filtered_back_projection import back_project, filter_sinograms
 
 SHAPE = (72, 80)
-ALL = {"com_path": com_path, "max_image": max_image, "sum_minimum": sum_minimum}
+ALL = {"com_path": com_path, "max_image": max_image, "axis_from_sharpness": axis_from_sharpness}
 
 
 def every(estimators):
@@ -60,9 +60,9 @@ def test_max_image_finds_the_angle_of_tracks(record):
 
 
 @pytest.mark.parametrize("angle", [0.0, 3.0])
-def test_sum_minimum_finds_the_offset(record, angle):
+def test_sharpness_finds_the_offset(record, angle):
     made = record(angle=angle, offset=2.5, sizes=(0.8, 1.2), tilts=np.arange(-75.0, 76.0, 5.0))
-    found = sum_minimum(made.series, set_axis(made.truth, angle, 0.0))
+    found = axis_from_sharpness(made.series, set_axis(made.truth, angle, 0.0))
     assert found.axis_offset_px == pytest.approx(2.5, abs=0.35)
     assert found.axis_angle_deg == angle
 
@@ -70,9 +70,9 @@ def test_sum_minimum_finds_the_offset(record, angle):
 @pytest.mark.parametrize("offset", [-3.7, 1.0, 2.5])
 def test_the_offset_that_is_found_goes_with_the_axis(record, offset):
     still = record()
-    base = sum_minimum(still.series, set_axis(still.truth, 0.0, 0.0)).axis_offset_px
+    base = axis_from_sharpness(still.series, set_axis(still.truth, 0.0, 0.0)).axis_offset_px
     made = record(offset=offset)
-    found = sum_minimum(made.series, set_axis(made.truth, 0.0, 0.0))
+    found = axis_from_sharpness(made.series, set_axis(made.truth, 0.0, 0.0))
     assert found.axis_offset_px - base == pytest.approx(offset, abs=0.05)
 
 
@@ -122,7 +122,7 @@ def test_ranges_that_make_no_sense_are_refused(recorded):
     with pytest.raises(ParameterError, match="found 90"):
         com_path(recorded.series, max_angle_deg=90)
     with pytest.raises(ParameterError, match="found 41"):
-        sum_minimum(recorded.series, max_offset_px=41)
+        axis_from_sharpness(recorded.series, max_offset_px=41)
 
 
 def test_a_point_is_reconstructed_where_it_is():

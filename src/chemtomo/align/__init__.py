@@ -12,13 +12,14 @@ from chemtomo.align.registration.stackreg import stackreg
 from chemtomo.align.starting_point import current, require_fitting
 from chemtomo.align.tilt_axis.com_path import com_path
 from chemtomo.align.tilt_axis.max_image import max_image
-from chemtomo.align.tilt_axis.sharpness import sum_minimum
+from chemtomo.align.tilt_axis.sharpness import axis_from_sharpness, sum_minimum
 from chemtomo.align.tracks.estimator import patch_tracks
 
 __all__ = [
     "aligned_view",
     "apply",
     "auto",
+    "axis_from_sharpness",
     "axis_preview",
     "center_of_mass",
     "com_common_line",

@@ -325,7 +325,7 @@ def _estimate(
     """Run an estimator of `chemtomo.align` as a job, with those options that it knows."""
     import chemtomo.align
 
-    name = method.replace("-", "_")
+    name = "axis_from_sharpness" if method == "sum-minimum" else method.replace("-", "_")
     yield TaskProgress(0, 1, f"{method}: looking at {series.name}")
     estimator: Callable[..., Any] = getattr(chemtomo.align, name)
     steps = getattr(sys.modules[estimator.__module__], f"{name}_job", None)

@@ -1,4 +1,4 @@
-"""Offset of the tilt axis by the slice that is reconstructed best with it."""
+"""Offset of the tilt axis by the sharpness of reconstructed slices."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from chemtomo.errors import DataError, ParameterError
 from chemtomo.progress import TaskProgress, blocking
 from chemtomo.recon.filtered_back_projection import back_project, filter_sinograms
 
-__all__ = ["sum_minimum", "sum_minimum_job"]
+__all__ = ["axis_from_sharpness", "axis_from_sharpness_job", "sum_minimum", "sum_minimum_job"]
 
 _LARGEST_EDGE_PX = 128
 _SLICES = 32
 
 
-def sum_minimum_job(
+def axis_from_sharpness_job(
     series: TiltSeries, alignment: Alignment | None = None, *, max_offset_px: float | None = None
 ) -> Generator[TaskProgress, None, Alignment]:
     """Find the offset of the tilt axis for which reconstructed slices are sharpest.
 
-    Quick slices are made by filtered back-projection with the axis at each offset of a coarse scan, then
-    of a search around the best. A wrong offset smears matter into arcs, bright and dark. The sum of the
-    squares hardly tells, as filtering keeps it; the sum of the absolute values is smallest, and that of the
-    fourth powers largest, with the right offset. The last is taken: it tells most. The angle stays.
+    A few slices are reconstructed by filtered back-projection at each offset of a coarse scan, then of a
+    finer search around the best. A wrong offset smears matter into bright and dark arcs. The criterion is
+    the sum of the fourth powers, which is largest at the right offset and depends on it most strongly. (The
+    sum of absolute values is smallest there; the sum of squares hardly changes, because the filter conserves
+    it.) The angle is not changed.
 
-    It is good to a fraction of a pixel where there are many small features, and may be a pixel off where
-    a few large ones overlap.
+    The offset is right to a fraction of a pixel if there are many small features, and may be wrong by a pixel
+    if a few large ones overlap.
 
     Parameters
     ----------
@@ -105,4 +106,7 @@ def sum_minimum_job(
     )
 
 
-sum_minimum = blocking(sum_minimum_job)
+axis_from_sharpness = blocking(axis_from_sharpness_job)
+
+# The former names: files and scripts may have them.
+sum_minimum, sum_minimum_job = axis_from_sharpness, axis_from_sharpness_job
