@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import SpectrumSeries
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 
 __all__ = ["Block", "block_list", "read_block", "sum_spectrum", "sum_spectrum_job"]
 
@@ -100,9 +100,7 @@ def sum_spectrum_job(
     return total
 
 
-def sum_spectrum(series: SpectrumSeries) -> npt.NDArray[np.float64]:
-    """Return the sum of all spectra, shape (energy,); see `sum_spectrum_job`."""
-    return finish(sum_spectrum_job(series))
+sum_spectrum = blocking(sum_spectrum_job)
 
 
 def _merged(sizes: tuple[int, ...], most: int) -> Iterator[slice]:
