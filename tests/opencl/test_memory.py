@@ -11,7 +11,7 @@ import pytest
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.opencl import DeviceInfo
-from chemtomo.opencl.memory import _SMALL, estimate_sirt_memory, estimate_variational_memory
+from chemtomo.opencl.memory import _SMALL_BUFFERS_BYTES, estimate_sirt_memory, estimate_variational_memory
 from chemtomo.recon.sirt import inverse_sums
 from chemtomo.solvers.metric import FourierMetric
 
@@ -62,15 +62,15 @@ def test_variational(
     }
     backend = OpenCLBackend(problem, device)
     need = estimate_variational_memory(GEOMETRY, channels, slices, fast=False, **arguments)
-    assert 0 <= need.total - backend.allocated_bytes <= _SMALL
+    assert 0 <= need.total - backend.allocated_bytes <= _SMALL_BUFFERS_BYTES
 
     steps = (1.0,) * channels
     metric = FourierMetric.of_problem(problem, 1.0, 1.0, steps, steps)
     backend.reserve(metric)
     need = estimate_variational_memory(GEOMETRY, channels, slices, fast=True, **arguments)
-    assert 0 <= need.total - backend.allocated_bytes <= _SMALL
+    assert 0 <= need.total - backend.allocated_bytes <= _SMALL_BUFFERS_BYTES
     backend.reserve(metric)
-    assert 0 <= need.total - backend.allocated_bytes <= _SMALL
+    assert 0 <= need.total - backend.allocated_bytes <= _SMALL_BUFFERS_BYTES
     largest = max(buffer.size for buffer in backend._queue._buffers)
     assert need.largest == largest
     backend.release()
@@ -86,7 +86,7 @@ def test_sirt(device: DeviceInfo, lie_as_on: LieAsOn, kind: str, channels: int, 
     weights = np.ones((channels, 6))
     sirt = OpenCLSirt(GEOMETRY, data, *inverse_sums(GEOMETRY, weights), weights, True, device)
     need = estimate_sirt_memory(GEOMETRY, channels, slices, device=device)
-    assert 0 <= need.total - sirt.allocated_bytes <= _SMALL
+    assert 0 <= need.total - sirt.allocated_bytes <= _SMALL_BUFFERS_BYTES
     assert need.largest == max(buffer.size for buffer in sirt._queue._buffers)
     sirt.release()
     assert sirt.allocated_bytes == 0
