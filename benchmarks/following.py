@@ -13,7 +13,7 @@ import numpy.typing as npt
 from benchmarks.published_data import MU
 from chemtomo.data import Dataset
 from chemtomo.opencl import DeviceInfo
-from chemtomo.pipeline import ReconstructParameters
+from chemtomo.recon import ReconstructParameters
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.reconstruction import SlabIteration
 from chemtomo.recon.variational import VariationalMethod

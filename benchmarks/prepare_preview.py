@@ -52,7 +52,7 @@ CASES = {
 
 
 def steps(names: tuple[str, ...], shape: tuple[int, int, int]) -> list[Any]:
-    from chemtomo.pipeline import prepare_steps as models
+    from chemtomo.preprocess import operations as models
 
     _, height, width = shape
     given: dict[str, Callable[[], Any]] = {

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.io import read
-from chemtomo.preprocess import crop_detector, paper, select_slices
+from chemtomo.preprocess import crop_detector, select_slices
+from chemtomo.preprocess.intensity import PublishedScaling
 
 NAMES = ("HAADF", "Yb", "Al", "Si")
 MU = dict(zip(NAMES, (0.2, 0.0005, 0.004, 0.0005), strict=True))
@@ -46,6 +47,6 @@ def phantom_slices(data: Path, start: int, stop: int) -> Dataset:
         data / "phantom" / name
         for name in ("HAADF_lrsino.mrc", "Yb_EDXsino.mrc", "Al_EDXsino.mrc", "Si_EDXsino.mrc")
     ]
-    prepared = paper(read(files), percentile_low=1, percentile_high=98, threshold_level=0.05)
+    prepared = PublishedScaling().apply(read(files))
     named = Dataset(tuple(series.replace(name=name) for series, name in zip(prepared, NAMES, strict=True)))
     return named.map(lambda series: crop_detector(select_slices(series, start, stop), 65, 368))

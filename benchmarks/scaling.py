@@ -13,7 +13,9 @@ import numpy as np
 from benchmarks.machine import Limits
 from benchmarks.simulated import dataset_of
 from chemtomo.opencl import DeviceInfo
-from chemtomo.pipeline import ReconstructParameters, execute
+from chemtomo.pipeline.reconstruct import Result, reconstruct_job
+from chemtomo.progress import finish
+from chemtomo.recon import ReconstructParameters
 
 _EDGE = 303
 
@@ -33,6 +35,10 @@ def run(device: DeviceInfo, limits: Limits, quick: bool) -> dict[str, Any]:
     }
 
 
+def _run(dataset: Any, parameters: ReconstructParameters) -> Result:
+    return finish(reconstruct_job(dataset, parameters))
+
+
 def _alone(function: Any, *arguments: Any) -> Any:
     """Call in a process of its own, whose peak of memory is that of the case."""
     context = multiprocessing.get_context("spawn")
@@ -48,7 +54,7 @@ def _reconstruct(slices: int, device: int) -> dict[str, Any]:
         crop="none", iterations=iterations, tolerance=0, report_every=iterations, device=str(device)
     )
     start = time.perf_counter()
-    report = execute(dataset, parameters).report
+    report = _run(dataset, parameters).report
     wall = time.perf_counter() - start
     ranges = [one["reconstructed"] for one in report.get("slabs", [{"reconstructed": [0, slices]}])]
     heights = [stop - first for first, stop in ranges]
@@ -78,9 +84,9 @@ def _in_slabs(slices: int, iterations: int, device: int) -> dict[str, Any]:
     """A problem of four times the budget, and the same in one piece."""
     dataset = dataset_of(slices, 64)
     common = {"crop": "none", "iterations": iterations, "tolerance": 0, "report_every": iterations}
-    whole = execute(dataset, ReconstructParameters(**common, device=str(device)))
+    whole = _run(dataset, ReconstructParameters(**common, device=str(device)))
     budget = whole.report["memory"]["peak_bytes"] / 4
-    parts = execute(dataset, ReconstructParameters(**common, device=str(device), memory=budget / 2**30))
+    parts = _run(dataset, ReconstructParameters(**common, device=str(device), memory=budget / 2**30))
     slabs = parts.report.get("slabs", [])
     largest = whole.volume.data.max(axis=(1, 2, 3))
     difference = np.abs(parts.volume.data - whole.volume.data).max(axis=(1, 2, 3)) / largest

@@ -11,7 +11,7 @@ import annotated_types
 from pydantic.fields import FieldInfo
 
 import chemtomo.cli.app  # noqa: F401 - all models of the commands are known then
-from chemtomo.pipeline.parameters import Parameters
+from chemtomo.parameters import Parameters
 
 MARK = re.compile(r"^<!-- parameters: (\w+) -->$", re.MULTILINE)
 
@@ -24,8 +24,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def parameter_table(name: str) -> str:
     """Return the table of the model `name` in Markdown."""
     rows = ["| option | default | may be | |", "|---|---|---|---|"]
-    for key, field in _models()[name].model_fields.items():
-        option = "--" + key.replace("_", "-")
+    model = _models()[name]
+    prefix = getattr(model, "operation", None)
+    for key, field in model.offered().items():
+        name = key if prefix is None else f"{prefix}_{key}"
+        option = "--" + name.replace("_", "-")
         cells = (f"`{option}`", default_text(field), bounds_text(field), field.description or "")
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
@@ -44,7 +47,7 @@ def _models() -> dict[str, type[Parameters]]:
 def default_text(field: FieldInfo) -> str:
     """Say what a field is when it is not given."""
     value = field.get_default(call_default_factory=True)
-    if value is None or value == {}:
+    if value in (None, {}, ()):
         return "not set"
     if isinstance(value, bool):
         return "yes" if value else "no"

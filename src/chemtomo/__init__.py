@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import chemtomo.align as _package_of_estimators
+from chemtomo.api import align, link, maps, reconstruct
 from chemtomo.version import VERSION
 
 if TYPE_CHECKING:
     from chemtomo.data import Alignment, Dataset, SpectrumSeries, TiltSeries, Volume
     from chemtomo.io import read, read_spectra, read_volume, write, write_dataset
     from chemtomo.operators import dot_test
-    from chemtomo.pipeline import Result, reconstruct
-    from chemtomo.pipeline.maps import map_elements
-    from chemtomo.pipeline.prepare import PrepareRecipe, prepare
+    from chemtomo.pipeline import Recipe
+    from chemtomo.pipeline.prepare import prepare
+    from chemtomo.pipeline.reconstruct import Result
+    from chemtomo.pipeline.runner import run
     from chemtomo.samples import phantom
 
 __version__ = VERSION
@@ -26,23 +29,29 @@ __version__ = VERSION
 __all__ = [
     "Alignment",
     "Dataset",
-    "PrepareRecipe",
+    "Recipe",
     "Result",
     "SpectrumSeries",
     "TiltSeries",
     "Volume",
     "__version__",
+    "align",
     "dot_test",
-    "map_elements",
+    "link",
+    "maps",
     "phantom",
     "prepare",
     "read",
     "read_spectra",
     "read_volume",
     "reconstruct",
+    "run",
     "write",
     "write_dataset",
 ]
+
+# The package of this name is loaded before the function takes the name: it does not lose it later.
+del _package_of_estimators
 
 # Names are imported when they are first used, so that `chemtomo --help` does not wait for SciPy.
 _HOMES = {
@@ -51,10 +60,10 @@ _HOMES = {
     "SpectrumSeries": "chemtomo.data",
     "TiltSeries": "chemtomo.data",
     "Volume": "chemtomo.data",
-    "PrepareRecipe": "chemtomo.pipeline.prepare",
-    "Result": "chemtomo.pipeline",
+    "Recipe": "chemtomo.pipeline",
+    "Result": "chemtomo.pipeline.reconstruct",
     "prepare": "chemtomo.pipeline.prepare",
-    "reconstruct": "chemtomo.pipeline",
+    "run": "chemtomo.pipeline.runner",
     "dot_test": "chemtomo.operators",
     "phantom": "chemtomo.samples",
     "read": "chemtomo.io",
@@ -62,11 +71,10 @@ _HOMES = {
     "read_volume": "chemtomo.io",
     "write": "chemtomo.io",
     "write_dataset": "chemtomo.io",
-    "map_elements": "chemtomo.pipeline.maps",
 }
 
 # `import chemtomo` is enough for `chemtomo.preprocess.crop(...)`.
-_PACKAGES = ("align", "data", "errors", "io", "pipeline", "preprocess", "spectra")
+_PACKAGES = ("data", "errors", "io", "pipeline", "preprocess", "spectra")
 
 
 def __getattr__(name: str) -> Any:

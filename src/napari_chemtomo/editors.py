@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QHBoxLayout, QLineEdit, QSpinBox, QWidget
 from superqt import QLabeledRangeSlider
 
-from chemtomo.pipeline.parameters import Range
+from chemtomo.parameters import Range
 
 __all__ = [
     "LEAST_FLOAT",
@@ -110,6 +110,19 @@ class TextEditor(QLineEdit):
     def set(self, value: str | None) -> None:
         """Show a text."""
         self.setText(value or "")
+
+
+class ListEditor(TextEditor):
+    """Names or numbers, separated by commas: the parameter model takes such text."""
+
+    def get(self) -> Any:
+        """Return the text; of an empty one an empty list, or ``None`` where the field may be absent."""
+        text = self.text().strip()
+        return text or (None if self._optional else ())
+
+    def set(self, value: Any) -> None:
+        """Show a list, or text as it was typed."""
+        self.setText(value if isinstance(value, str) else ",".join(map(str, value or ())))
 
 
 class CheckEditor(QCheckBox):

@@ -16,7 +16,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel
 
 from chemtomo.errors import ParameterError
-from chemtomo.pipeline.parameters import Parameters, Range
+from chemtomo.parameters import Parameters, Range
 from napari_chemtomo.editors import (
     LEAST_FLOAT,
     CheckEditor,
@@ -24,6 +24,7 @@ from napari_chemtomo.editors import (
     Editor,
     FloatEditor,
     IntegerEditor,
+    ListEditor,
     RangeEditor,
     TextEditor,
 )
@@ -57,7 +58,7 @@ class ParameterForm(QObject):
         self.model = model
         self.editors: dict[str, Any] = {}
         self._labels: dict[str, QLabel] = {}
-        for name, field in model.model_fields.items():
+        for name, field in model.offered().items():
             if name in exclude:
                 continue
             editor = (editors or {}).get(name) or _editor(field)
@@ -84,6 +85,12 @@ class ParameterForm(QObject):
         self.editors[name].setEnabled(enabled)
         self._labels[name].setEnabled(enabled)
 
+    def enable_effective(self, **others: Any) -> None:
+        """Grey out the fields that have no effect with the choices of the form and of `others`."""
+        values = {**self.values(), **others}
+        for name in self.editors:
+            self.enable(name, self.model.has_effect(name, values))
+
     def values(self) -> dict[str, Any]:
         """Return what the editors show."""
         return {name: editor.get() for name, editor in self.editors.items()}
@@ -99,7 +106,7 @@ class ParameterForm(QObject):
         self.set_values(
             {
                 name: field.get_default(call_default_factory=True)
-                for name, field in self.model.model_fields.items()
+                for name, field in self.model.offered().items()
             }
         )
 
@@ -144,6 +151,8 @@ def _editor(field: FieldInfo) -> Any:
         return IntegerEditor(*_bounds(field, 1.0), absent=absent)
     if not others and kind is float:
         return FloatEditor(*_bounds(field, LEAST_FLOAT), absent=absent)
+    if not others and typing.get_origin(kind) is tuple:
+        return ListEditor(optional=optional)
     if not others and kind is str:
         return TextEditor(optional=optional)
     raise TypeError(f"found a parameter of type {field.annotation}; expected one that a form can show")

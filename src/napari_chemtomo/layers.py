@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.data import Alignment, Dataset, TiltSeries, Volume, to_nanometre
+from chemtomo.data import Alignment, Dataset, Origin, TiltSeries, Volume, to_nanometre
 from chemtomo.data.colours import channel_colours
 from chemtomo.errors import DataError
 from chemtomo.io.lazy import lazy_mapped
@@ -131,6 +131,7 @@ def series_layer(series: TiltSeries, colour: str | Colormap, opacity: float = 1.
                     "source": series.source,
                     "notes": list(series.notes),
                     "provenance": list(series.provenance),
+                    "origin": None if series.origin is None else series.origin.to_json(),
                 }
             },
         },
@@ -181,6 +182,7 @@ def to_series(layer: Layer) -> TiltSeries:
         source=kept["source"],
         notes=tuple(kept["notes"]),
         provenance=tuple(kept["provenance"]),
+        origin=Origin.from_json(kept.get("origin")),
     )
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.pipeline.parameters import ReconstructParameters
+from chemtomo.pipeline import ReconstructParameters
 from chemtomo.pipeline.preview import FACTOR, binned_range
-from chemtomo.pipeline.runner import Result
+from chemtomo.pipeline.reconstruct import Result
 from napari_chemtomo.layers import channel_name, slice_layers, volume_layers
 
 if TYPE_CHECKING:

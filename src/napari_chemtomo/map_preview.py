@@ -11,9 +11,9 @@ from qtpy.QtCore import QObject, Signal
 
 from chemtomo.data import SpectrumSeries
 from chemtomo.pipeline import maps
-from chemtomo.pipeline.maps import MapParameters
 from chemtomo.progress import TaskProgress
 from chemtomo.spectra import EnergyWindow
+from chemtomo.spectra.parameters import MapParameters
 from napari_chemtomo import worker
 from napari_chemtomo.slider import projection_in_view
 from napari_chemtomo.spectra_layers import preview_layer

@@ -10,8 +10,8 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from chemtomo.errors import ChemTomoError
-from chemtomo.pipeline.prepare_steps import AnyStep
 from chemtomo.pipeline.prepare_view import PreparedProjection, PreparedView, ViewStopped
+from chemtomo.preprocess.operation import Operation
 from napari_chemtomo import worker
 from napari_chemtomo.appearance import intensity_limits
 from napari_chemtomo.layers import to_dataset
@@ -33,7 +33,7 @@ class _Question:
     """What to show: a projection, after these operations, of these layers."""
 
     view: PreparedView
-    steps: tuple[AnyStep, ...]
+    steps: tuple[Operation, ...]
     number: int
 
 
@@ -66,7 +66,7 @@ class PreparePreview(QObject):
         super().__init__()
         self._viewer = viewer
         self._source: Image | None = None
-        self._steps: tuple[AnyStep, ...] = ()
+        self._steps: tuple[Operation, ...] = ()
         self._view: PreparedView | None = None
         self._made_of: Any = None
         self._layer: Image | None = None
@@ -76,7 +76,7 @@ class PreparePreview(QObject):
         self._quick: PreparedView | None = None
         self._quick_of: PreparedView | None = None
         self._full: PreparedView | None = None
-        self._full_steps: tuple[AnyStep, ...] = ()
+        self._full_steps: tuple[Operation, ...] = ()
         self._latest = worker.Latest(_answer, self._show, self._fail)
         self._whole = worker.Latest(_look_at_all, self._known, self._fail)
         self._timer = QTimer(self)
@@ -96,7 +96,7 @@ class PreparePreview(QObject):
         """Whether a newer projection is still to come."""
         return self._timer.isActive() or self._latest.busy or self._whole.busy
 
-    def start(self, source: Image, layers: Sequence[Image], steps: Sequence[AnyStep]) -> None:
+    def start(self, source: Image, layers: Sequence[Image], steps: Sequence[Operation]) -> None:
         """Show what the operations make of the layer `source`, one of `layers`.
 
         Raises

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Signal
 
-from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
-from chemtomo.pipeline.runner import Result
+from chemtomo.pipeline import ReconstructParameters
+from chemtomo.pipeline.reconstruct import Result
+from chemtomo.preprocess.intensity import PublishedScaling
 from napari_chemtomo import worker
 from napari_chemtomo.layers import to_dataset
 from napari_chemtomo.live import ResultLayers, SliceView, hide
@@ -38,8 +39,10 @@ class ReconstructionRun(QObject):
         Where the results appear.
     inputs : sequence of napari layers
         The tilt series.
-    parameters, preprocess : ReconstructParameters, PreprocessParameters
+    parameters : ReconstructParameters
         What to do.
+    scaling : PublishedScaling, optional
+        What to do before.
     watch : bool
         Whether to turn the viewer to the slice and show it while it is being made.
 
@@ -60,7 +63,7 @@ class ReconstructionRun(QObject):
         viewer: Viewer,
         inputs: Sequence[Image],
         parameters: ReconstructParameters,
-        preprocess: PreprocessParameters,
+        scaling: PublishedScaling | None,
         *,
         watch: bool,
     ) -> None:
@@ -80,7 +83,7 @@ class ReconstructionRun(QObject):
         self._job = worker.start(
             dataset,
             parameters,
-            preprocess,
+            scaling,
             self._control,
             on_update=self._update,
             on_result=self._finish,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chemtomo.pipeline.parameters import ReconstructParameters
+from chemtomo.pipeline import ReconstructParameters
 
 __all__ = ["device", "follow_device", "set_device"]
 

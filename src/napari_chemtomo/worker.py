@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from chemtomo.data import Dataset
 from chemtomo.errors import ChemTomoError
-from chemtomo.pipeline import runner
-from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
+from chemtomo.pipeline import Entry, ReconstructParameters, State
+from chemtomo.pipeline.reconstruct import Result
+from chemtomo.pipeline.runner import run_steps_job
+from chemtomo.preprocess.intensity import PublishedScaling
 from chemtomo.progress import TaskProgress
 from chemtomo.solvers import IterationRecord
 
@@ -108,11 +110,11 @@ class Job:
 def start(
     dataset: Dataset,
     parameters: ReconstructParameters,
-    preprocess: PreprocessParameters,
+    scaling: PublishedScaling | None,
     control: Control,
     *,
     on_update: Callable[[Update], None],
-    on_result: Callable[[runner.Result | None], None],
+    on_result: Callable[[Result | None], None],
     on_error: Callable[[Exception], None],
     on_finished: Callable[[], None],
 ) -> Job:
@@ -128,9 +130,9 @@ def start(
         notification_manager.receive_error(type(error), error, error.__traceback__)
         on_error(error)
 
-    steps = reconstruct(dataset, parameters, preprocess, control)
+    steps = reconstruct(dataset, parameters, scaling, control)
 
-    def reconstruction() -> Generator[Update, None, runner.Result | None]:
+    def reconstruction() -> Generator[Update, None, Result | None]:
         return (yield from steps)
 
     worker = create_worker(
@@ -150,9 +152,9 @@ def start(
 def reconstruct(
     dataset: Dataset,
     parameters: ReconstructParameters,
-    preprocess: PreprocessParameters,
+    scaling: PublishedScaling | None,
     control: Control,
-) -> Generator[Update, None, runner.Result | None]:
+) -> Generator[Update, None, Result | None]:
     """Run a reconstruction, one yield an iteration; see `start`.
 
     Raises
@@ -166,7 +168,7 @@ def reconstruct(
             return None
         yield Update(0, parameters.iterations, 0.0)
     try:
-        return (yield from _updates(dataset, parameters, preprocess, control))
+        return (yield from _updates(dataset, parameters, scaling, control))
     except ChemTomoError:
         raise
     except Exception as error:
@@ -178,22 +180,43 @@ def reconstruct(
 def _updates(
     dataset: Dataset,
     parameters: ReconstructParameters,
-    preprocess: PreprocessParameters,
+    scaling: PublishedScaling | None,
     control: Control,
-) -> Generator[Update, None, runner.Result]:
-    running = runner.run(dataset, parameters, preprocess, should_stop=control.cancelled.is_set)
+) -> Generator[Update, None, Result]:
+    running = reconstruction_job(dataset, parameters, scaling, should_stop=control.cancelled.is_set)
     shown = -np.inf
     while True:
         try:
             progress = next(running)
         except StopIteration as end:
             return end.value
+        if isinstance(progress, TaskProgress):
+            continue  # of steps before the first iteration
         y = control.y
         image = None
         if y is not None and time.monotonic() - shown >= control.interval:
             image = np.array(progress.slice(y), dtype=np.float32)
             shown = time.monotonic()
         yield Update(progress.iteration, progress.iterations, progress.seconds, progress.record, y, image)
+
+
+def reconstruction_job(
+    dataset: Dataset,
+    parameters: ReconstructParameters,
+    scaling: PublishedScaling | None,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[Any, None, Result]:
+    """Run the steps of a reconstruction, with the published scaling before it where that is wanted."""
+    steps = [Entry("reconstruct", parameters)]
+    if scaling is not None:
+        before = [Entry("published_scaling", scaling)]
+        if any(one.alignment is not None for one in dataset):
+            before.insert(0, Entry.of("apply_alignment", {}))
+        steps = [*before, *steps]
+    state = yield from run_steps_job(State(series=dataset), steps, should_stop=should_stop)
+    assert state.volume is not None
+    return Result(state.volume, state.reports[-1][1])
 
 
 def _device_key(wanted: str) -> str:

@@ -249,7 +249,9 @@ def test_wrong_usage_ends_with_two(run, files, arguments, said):
 )
 def test_what_cannot_be_done_is_told_before_any_work(run, files, arguments, said, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("chemtomo.pipeline.runner.execute", lambda *_, **__: pytest.fail("work was done"))
+    monkeypatch.setattr(
+        "chemtomo.pipeline.runner.run_steps_job", lambda *_, **__: pytest.fail("work was done")
+    )
     status, _, err = run("reconstruct", *files, *arguments)
     assert status == 1
     assert said in one_line(err)
@@ -344,7 +346,7 @@ def test_before_there_is_an_iterate_ctrl_c_aborts_at_once_and_the_old_result_sta
     def prepare(*_, **__):
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("chemtomo.pipeline.runner.execute", prepare)
+    monkeypatch.setattr("chemtomo.pipeline.runner.run_steps_job", prepare)
     status, out, err = run(*arguments, "--iterations", 2)
     assert (status, out) == (130, "")
     assert one_line(err) == "Error: interrupted"
@@ -355,7 +357,7 @@ def test_an_abort_ends_with_130_and_writes_nothing(run, files, tmp_path, monkeyp
     def abort(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chemtomo.pipeline.runner.execute", abort)
+    monkeypatch.setattr("chemtomo.pipeline.runner.run_steps_job", abort)
     status, _, err = run("reconstruct", *files, "-o", tmp_path / "out.zarr")
     assert status == 130
     assert one_line(err) == "Error: interrupted"

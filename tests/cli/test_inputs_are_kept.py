@@ -158,7 +158,7 @@ def test_a_volume_beside_its_series_can_be_made_again(run, stack):
 def test_a_folder_that_cannot_be_written_is_told_before_the_work(run, stack, monkeypatch, command):
     from chemtomo.pipeline import runner
 
-    monkeypatch.setattr(runner, "execute", lambda *arguments, **options: pytest.fail("the work began"))
+    monkeypatch.setattr(runner, "run_steps_job", lambda *arguments, **options: pytest.fail("the work began"))
     name, *options = COMMANDS[command]
     status, _, err = run(name, stack, *options, "/proc/x.zarr")
     assert status == 1

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from chemtomo.cli import app
 from chemtomo.cli.options import with_model_options
-from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, Range, ReconstructParameters
+from chemtomo.parameters import Parameters, Range
+from chemtomo.recon import ReconstructParameters
 
 
 class Toy(Parameters):
@@ -90,8 +91,8 @@ def test_what_the_model_refuses_is_a_usage_error(parse, arguments, said):
 def test_every_parameter_is_an_option_with_its_default_and_help():
     command = typer.main.get_command(app).commands["reconstruct"]
     options = {option.name: option for option in command.params}
-    for model in (PreprocessParameters, ReconstructParameters):
-        for name, field in model.model_fields.items():
+    for model in (ReconstructParameters,):
+        for name, field in model.offered().items():
             option = options[name]
             assert "--" + name.replace("_", "-") in option.opts
             assert option.help == field.description

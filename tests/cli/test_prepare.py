@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from chemtomo.io import read, write_dataset
-from chemtomo.pipeline.prepare import PrepareRecipe
-from chemtomo.pipeline.prepare_steps import Bin, Crop, DropTilts, HotPixels
+from chemtomo.pipeline.saved_steps import load_operations
+from chemtomo.preprocess.operations import Bin, Crop, DropTilts, HotPixels
 from chemtomo.samples import phantom
 
 
@@ -20,7 +20,7 @@ def files(tmp_path_factory):
 
 
 def test_options_are_done_and_kept_as_a_recipe(run, files, tmp_path):
-    recipe = tmp_path / "steps.json"
+    recipe = tmp_path / "steps.toml"
     options = ["--hot-pixels", "--crop-x", "4:28", "--bin", "2", "--drop-tilts", "0,5:7"]
     status, out, _ = run("prepare", *files, "-o", tmp_path / "clean", *options, "--save-steps", recipe)
     assert status == 0
@@ -31,8 +31,8 @@ def test_options_are_done_and_kept_as_a_recipe(run, files, tmp_path):
     np.testing.assert_array_equal(done.series[0].tilts_deg, before.series[0].tilts_deg[1:5])
     al = before["Al"].data[1:5, :, 4:28].reshape(4, 4, 2, 12, 2).sum(axis=(2, 4))
     np.testing.assert_array_equal(done["Al"].data, al)
-    steps = (HotPixels(), DropTilts(projections="0,5:7"), Crop(x=(4, 28)), Bin(factor=2))
-    assert PrepareRecipe.load(recipe).steps == steps
+    steps = (HotPixels(), DropTilts(projections=(0, 5, 6)), Crop(x=(4, 28)), Bin(factor=2))
+    assert load_operations(recipe) == steps
 
     again, _, _ = run("prepare", *files, "-o", tmp_path / "again", "--steps", recipe)
     assert again == 0
@@ -61,7 +61,7 @@ def test_bad_projections_are_found_and_none_is_dropped(run, files, tmp_path):
         (["-o", "{out}", "--crop-x", "9:3"], "found 9:3; expected 0 <= START < STOP", 2),
         (["-o", "{out}", "--crop-x", "0:99"], "detector columns 0:99 do not fit tilt series", 1),
         (["-o", "{out}", "--drop-tilts", "x"], "found 'x' among numbers", 2),
-        (["-o", "{out}", "--steps", "{out}/none.json"], "none.json: cannot be read", 1),
+        (["-o", "{out}", "--steps", "{out}/none.toml"], "none.toml: cannot be read", 1),
     ],
 )
 def test_what_is_wrong_is_one_line_and_writes_nothing(run, files, tmp_path, options, said, expected):

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("napari", reason="napari is not installed; the extra 'all' brings it")
 
 from chemtomo.data import Dataset, TiltSeries, Volume
-from chemtomo.pipeline import runner
+from chemtomo.pipeline.reconstruct import Result
 from chemtomo.solvers import Limits, Objective, iterate
 from napari_chemtomo import worker
 
@@ -117,13 +117,13 @@ class FakeRunner:
             "cancelled": outcome.cancelled,
             "memory": {"notes": list(self.notes)},
         }
-        return runner.Result(volume, report)
+        return Result(volume, report)
 
 
 @pytest.fixture
 def fake_runner(monkeypatch):
     fake = FakeRunner()
-    monkeypatch.setattr(runner, "run", fake.run)
+    monkeypatch.setattr(worker, "reconstruction_job", fake.run)
     monkeypatch.setattr(worker, "_device_key", str)  # no OpenCL is needed
     return fake
 

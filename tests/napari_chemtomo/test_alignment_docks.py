@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from chemtomo.align.parameters import AlignParameters
 from chemtomo.data import Alignment, Dataset
-from chemtomo.pipeline.align import AlignParameters
 from chemtomo.preprocess import bin_pixels
 from chemtomo.samples import Misalignment, alignment_error, particles
 from napari_chemtomo.aligned_layers import current_alignment, dataset_layers, history, is_aligned

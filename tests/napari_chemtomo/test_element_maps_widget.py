@@ -89,7 +89,7 @@ def test_maps_are_those_of_the_core_in_colours_of_their_own(dock, viewer, qtbot,
         np.testing.assert_array_equal(made.data, expected[layer.name].data)
         np.testing.assert_allclose(made.background, expected[layer.name].background, rtol=1e-6)
         assert made.kind == "counts"
-        assert made.provenance[-1]["step"] == "element_maps"
+        assert made.provenance[-1]["step"] == "maps"
     assert len({layer.colormap.name for layer in layers}) == 3
     assert not viewer.layers["EDX"].visible
 
@@ -102,7 +102,7 @@ def test_a_dragged_window_is_the_one_that_is_mapped(dock, viewer, qtbot):
     assert (window.low_keV, window.high_keV) == (7.9, 8.2)
     assert window.background[0] == (7.4, 7.6)
     _run(qtbot, dock)
-    entry = to_series(viewer.layers["Cu"]).provenance[-1]
+    entry = to_series(viewer.layers["Cu"]).provenance[-1]["did"][-1]
     assert entry["window_keV"] == [7.9, 8.2]
     assert entry["background_keV"][0] == [7.4, 7.6]
 
@@ -112,7 +112,7 @@ def test_what_is_listed_and_not_checked_is_fitted_without_a_map(dock, viewer, qt
     dock.form.set_values({"method": "fit"})
     _run(qtbot, dock)
     assert {layer.name for layer in _map_layers(viewer)} == {"Fe", "O"}
-    assert to_series(viewer.layers["Fe"]).provenance[-1]["fitted"]["Cu_K"] > 0
+    assert to_series(viewer.layers["Fe"]).provenance[-1]["did"][-1]["fitted"]["Cu_K"] > 0
 
 
 def test_a_line_is_added_by_typing_and_left_out_by_its_check(dock, viewer, qtbot):

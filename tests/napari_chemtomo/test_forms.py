@@ -9,7 +9,9 @@ from pydantic import Field
 from qtpy.QtWidgets import QFormLayout, QWidget
 
 from chemtomo.errors import ParameterError
-from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, Range, ReconstructParameters
+from chemtomo.parameters import Parameters, Range
+from chemtomo.pipeline import STEPS
+from chemtomo.recon import ReconstructParameters
 from napari_chemtomo.editors import FloatEditor, RangeEditor
 from napari_chemtomo.forms import ParameterForm
 
@@ -102,12 +104,12 @@ def test_labels_and_help_are_those_of_the_model(form):
     assert layout.labelForField(form.editors["weight"]).toolTip() == "A share."
 
 
-@pytest.mark.parametrize("model", [ReconstructParameters, PreprocessParameters])
+@pytest.mark.parametrize("model", [step.model for step in STEPS.values()])
 def test_the_models_of_the_pipeline_have_forms(make_form, model):
     form = make_form(model, exclude=("mu",))
 
     assert form.parameters() == model()
-    assert set(form.names) | {"mu"} == set(model.model_fields) | {"mu"}
+    assert set(form.names) | {"mu"} == set(model.offered()) | {"mu"}
     assert all(editor.toolTip() for editor in form.editors.values())
 
 

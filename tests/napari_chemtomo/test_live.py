@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from chemtomo.pipeline import runner
-from chemtomo.pipeline.parameters import ReconstructParameters
+from chemtomo.pipeline.reconstruct import reconstruct_job
+from chemtomo.progress import finish
+from chemtomo.recon import ReconstructParameters
 from chemtomo.samples import phantom
 from napari_chemtomo import worker
 from napari_chemtomo.aligned_layers import dataset_layers
@@ -33,7 +34,7 @@ def test_a_slice_is_at_its_place_in_the_volume(values, axis):
     dataset = phantom((8, 20), tilts=6).map(lambda series: series.replace(axis_position_px=axis))
     parameters = ReconstructParameters(method="sirt", iterations=1, device="numpy", **values)
     frame = _Frame.of(dataset.series[0], parameters)
-    running = runner.run(dataset, parameters)
+    running = reconstruct_job(dataset, parameters)
     progress = next(running)
     slices = {}
     for place in np.arange(0, 8, 0.5) * dataset.series[0].pixel_size_nm:
@@ -65,11 +66,12 @@ def test_the_whole_path_with_the_real_runner(viewer, qtbot, monkeypatch):
     qtbot.waitUntil(dock.run_button.isEnabled, timeout=60_000)
 
     parameters = ReconstructParameters(device="numpy", iterations=12, slices=(1, 7), tolerance=0)
-    expected = runner.execute(dataset, parameters).volume
+    expected = finish(reconstruct_job(dataset, parameters)).volume
     made = [layer for layer in viewer.layers if "(tgv)" in layer.name]
     assert len(made) == 4
     for layer, data in zip(made, expected.data, strict=True):
         np.testing.assert_allclose(layer.data, data, rtol=1e-6, atol=1e-6 * data.max())
         recipe = layer.metadata["chemtomo"]["recipe"]
-        assert [one["name"] for one in recipe["inputs"]] == list(dataset.names)
+        (given,) = recipe["inputs"]
+        assert [one["name"] for one in given["signals"]] == list(dataset.names)
         assert recipe["steps"][-1]["slices"] == [1, 7]

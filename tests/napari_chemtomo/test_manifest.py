@@ -11,7 +11,7 @@ from npe2 import PluginManifest
 from npe2.manifest import contributions
 
 from chemtomo.io import OUTPUT_FORMATS, readable_suffixes
-from chemtomo.pipeline.parameters import ReconstructParameters
+from chemtomo.recon import ReconstructParameters
 
 
 @pytest.fixture(scope="module")

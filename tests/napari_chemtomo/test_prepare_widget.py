@@ -10,11 +10,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog
 
-from chemtomo import preprocess
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.pipeline import prepare_view
-from chemtomo.pipeline.prepare import PrepareRecipe, prepare
-from chemtomo.pipeline.prepare_steps import (
+from chemtomo.pipeline.prepare import prepare
+from chemtomo.pipeline.saved_steps import load_operations
+from chemtomo.preprocess import brightness
+from chemtomo.preprocess.operations import (
     OPERATIONS,
     Background,
     Bin,
@@ -134,13 +135,22 @@ class TestOperations:
         assert dock.operations.form(0).editors["x"].slider.maximum() == 32
 
     def test_a_recipe_can_be_saved_and_loaded(self, dock, qtbot, tmp_path, monkeypatch):
-        path = str(tmp_path / "steps.json")
+        path = str(tmp_path / "steps.toml")
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (path, ""))
         monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (path, ""))
-        steps = (DropTilts(projections="1,2"), Background(method="otsu"), Bin(factor=3, channels="Al"))
+        steps = (
+            DropTilts(
+                projections=(
+                    1,
+                    2,
+                )
+            ),
+            Background(method="otsu"),
+            Bin(factor=3, channels=("Al",)),
+        )
         dock.operations.set_steps(steps)
         click(qtbot, dock.save_button)
-        assert PrepareRecipe.load(path).steps == steps
+        assert load_operations(path) == steps
         dock.operations.set_steps(())
         click(qtbot, dock.load_button)
         assert dock.operations.steps() == steps
@@ -205,7 +215,7 @@ class TestApply:
         [
             (lambda dock: None, "there is no operation to do"),
             (lambda dock: [check(dock, one, False) for one in ("HAADF", "Al")], "no series is checked"),
-            (lambda dock: dock.operations.add(DropTilts(projections="77")), "there is no projection 77"),
+            (lambda dock: dock.operations.add(DropTilts(projections=(77,))), "there is no projection 77"),
         ],
     )
     def test_what_cannot_be_done_is_said_and_changes_nothing(
@@ -315,8 +325,8 @@ class TestPreview:
     def test_what_is_known_of_the_whole_stack_is_computed_once(
         self, live, loaded, dataset, qtbot, monkeypatch
     ):
-        equalise, calls = preprocess.equalise_brightness, []
-        monkeypatch.setattr(preprocess, "equalise_brightness", lambda one: calls.append(1) or equalise(one))
+        equalise, calls = brightness.equalise_brightness, []
+        monkeypatch.setattr(brightness, "equalise_brightness", lambda one: calls.append(1) or equalise(one))
         live.operations.add(Brightness())
         settled(qtbot, live)
         live.operations.add(Gaussian())
@@ -334,8 +344,8 @@ class TestPreview:
     def test_the_slider_is_followed_while_the_whole_series_is_looked_at(
         self, live, loaded, dataset, qtbot, monkeypatch
     ):
-        equalise, go_on = preprocess.equalise_brightness, threading.Event()
-        monkeypatch.setattr(preprocess, "equalise_brightness", lambda one: go_on.wait(5) and equalise(one))
+        equalise, go_on = brightness.equalise_brightness, threading.Event()
+        monkeypatch.setattr(brightness, "equalise_brightness", lambda one: go_on.wait(5) and equalise(one))
         without = prepare(dataset, live.operations.steps())["HAADF"].data
         live.operations.add(Brightness())
         for number in (1, 6):
@@ -403,11 +413,11 @@ class TestBadProjections:
         click(qtbot, dock.bad.accept_button)
         first = dock.operations.steps()[0]
         assert isinstance(first, DropTilts)
-        assert first.projections == ",".join(map(str, sorted((4, other))))
+        assert first.projections == tuple(sorted((4, other)))
         # A second time it replaces the first decision.
         dock.bad.table.item(1, 0).setCheckState(Qt.CheckState.Unchecked)
         click(qtbot, dock.bad.accept_button)
-        assert dock.operations.steps() == (DropTilts(projections="4"), Bin())
+        assert dock.operations.steps() == (DropTilts(projections=(4,)), Bin())
         apply(qtbot, dock)
         assert loaded.layers["HAADF (prepared)"].data.shape[0] == 8
 

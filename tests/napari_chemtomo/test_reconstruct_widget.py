@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Image
 from qtpy.QtCore import Qt
 
-from chemtomo.pipeline.parameters import ReconstructParameters
+from chemtomo.recon import ReconstructParameters
 from napari_chemtomo import settings, worker
 from napari_chemtomo.aligned_layers import dataset_layers
 from napari_chemtomo.layers import is_tilt_series
@@ -78,19 +78,20 @@ class TestRun:
 
     def test_the_runner_gets_what_the_dock_shows(self, dock, dataset, fake_runner, qtbot):
         dock.reconstruction.set_values({"slices": (1, 4), "iterations": 2, "alpha0": 2.5, "dims": 2})
-        dock.preprocessing.set_values({"preprocess": "paper", "threshold": 0.1})
+        dock.scale_as_published.setChecked(True)
+        dock.scaling.set_values({"threshold": 0.1})
         dock.channels.rows[1].weight.set(0.004)
 
         run_to_the_end(qtbot, dock)
 
-        ((given, parameters, preprocess),) = fake_runner.calls
+        ((given, parameters, scaling),) = fake_runner.calls
         assert given.names == dataset.names
         np.testing.assert_array_equal(given["Al"].data, dataset["Al"].data)
         assert given["Al"].kind == "counts"
         assert parameters == ReconstructParameters(
             slices=(1, 4), iterations=2, alpha0=2.5, dims=2, mu={"Al": 0.004}
         )
-        assert (preprocess.preprocess, preprocess.threshold) == ("paper", 0.1)
+        assert scaling.threshold == 0.1
 
     def test_the_result_lies_at_its_slices(self, loaded, dock, fake_runner, qtbot):
         dock.reconstruction.set_values({"slices": (2, 5), "iterations": 2})
@@ -350,20 +351,20 @@ class TestChannels:
 class TestParameters:
     def test_reset_shows_the_defaults(self, dock, qtbot):
         dock.reconstruction.set_values({"method": "sirt", "iterations": 3, "device": "numpy"})
-        dock.preprocessing.set_values({"preprocess": "paper"})
+        dock.scale_as_published.setChecked(True)
         dock.channels.rows[0].check.setChecked(False)
         dock.channels.rows[1].weight.set(2.0)
 
         click(qtbot, dock.reset_button)
 
         assert dock.reconstruction.parameters() == ReconstructParameters()
-        assert dock.preprocessing.values()["preprocess"] == "none"
+        assert not dock.scale_as_published.isChecked()
         assert len(dock.channels.layers()) == 2
         assert dock.channels.weights() == {}
 
     def test_what_was_shown_is_shown_again(self, loaded, dock):
         dock.reconstruction.set_values({"method": "sirt", "iterations": 3, "slices": (1, 2)})
-        dock.preprocessing.set_values({"threshold": 0.25})
+        dock.scaling.set_values({"threshold": 0.25})
         dock.watch.setChecked(False)
         loaded.window.remove_dock_widget(dock)
 
@@ -371,7 +372,7 @@ class TestParameters:
 
         values = again.reconstruction.values()
         assert (values["method"], values["iterations"], values["slices"]) == ("sirt", 3, (1, 2))
-        assert again.preprocessing.values()["threshold"] == 0.25
+        assert again.scaling.values()["threshold"] == 0.25
         assert not again.watch.isChecked()
 
     @pytest.mark.parametrize(

@@ -5,16 +5,14 @@ from __future__ import annotations
 import pytest
 
 from chemtomo.errors import SolverError
-from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
+from chemtomo.recon import ReconstructParameters
 from napari_chemtomo import worker
 
 
 @pytest.fixture
 def start(dataset, fake_runner):
     def start(control=None, **values):
-        return worker.reconstruct(
-            dataset, ReconstructParameters(**values), PreprocessParameters(), control or worker.Control()
-        )
+        return worker.reconstruct(dataset, ReconstructParameters(**values), None, control or worker.Control())
 
     return start
 

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.pipeline.running import execute
 
+from chemtomo.align.parameters import AlignParameters, LinkParameters
 from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.errors import ParameterError, ReadError
-from chemtomo.pipeline import ReconstructParameters, execute
 from chemtomo.pipeline.align import (
-    AlignParameters,
-    LinkParameters,
     link_channels,
+    link_dataset,
     reference_series,
     run_alignment,
     save_alignment,
-    with_alignment,
 )
 from chemtomo.preprocess import bin_pixels
 from chemtomo.progress import TaskProgress, finish
+from chemtomo.recon import ReconstructParameters
 from chemtomo.samples import Misalignment, Simulated, alignment_error, particles
 
 TILTS = np.arange(-70.0, 71.0, 10.0)
@@ -106,7 +106,7 @@ def test_saved_and_linked_again(dataset: Dataset, tmp_path: Path) -> None:
     kept = json.loads(path.read_text(encoding="utf-8"))
     assert kept["version"] == 1
     assert np.shape(kept["matrices"]) == (TILTS.size, 2, 3)
-    again = with_alignment(dataset, Alignment.load(path))
+    again = link_dataset(dataset, Alignment.load(path))
     for one, other in zip(again, result.dataset, strict=True):
         assert one.alignment is not None
         assert other.alignment is not None
@@ -145,4 +145,4 @@ def test_a_reconstruction_of_shifted_data_with_its_alignment() -> None:
     assert np.linalg.norm(aligned - expected) < 0.12 * scale
     assert np.linalg.norm(ignored - expected) > 0.3 * scale
     recipe = execute(Dataset((series,)), parameters).volume.provenance
-    assert recipe["steps"][0]["step"] == "align"
+    assert [one["step"] for one in recipe["steps"]] == ["use_alignment", "reconstruct"]

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from tests.spectra.conftest import make_specimen
 
+from chemtomo import maps
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline.maps import (
-    MapParameters,
     make_maps,
     make_maps_job,
-    map_elements,
     suggest_job,
     windows_of,
 )
 from chemtomo.progress import finish
+from chemtomo.spectra.parameters import MapParameters
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +23,24 @@ def specimen():
 
 def test_what_stands_out_is_mapped_when_nothing_is_named(specimen):
     assert set(make_maps(specimen.series, MapParameters()).names) == {"Fe", "Cu", "O"}
-    without = make_maps(specimen.series, MapParameters(others="Cu"))
+    without = make_maps(specimen.series, MapParameters(others=("Cu",)))
     assert set(without.names) == {"Fe", "O"}
 
 
 def test_elements_and_lines_are_mapped_in_their_order(specimen):
-    made = make_maps(specimen.series, MapParameters(elements=" O, Fe ,", lines="Fe_Kb"))
+    made = make_maps(
+        specimen.series,
+        MapParameters(
+            elements=("O", "Fe"),
+            lines=("Fe_Kb",),
+        ),
+    )
     assert made.names == ("O", "Fe_Ka", "Fe_Kb")
 
 
 def test_other_elements_keep_the_background_away(specimen):
     (plain,) = windows_of(specimen.series, ["Cu"], MapParameters())
-    (aware,) = windows_of(specimen.series, ["Cu"], MapParameters(others="Co"))
+    (aware,) = windows_of(specimen.series, ["Cu"], MapParameters(others=("Co",)))
     assert plain.background != aware.background
     assert (plain.low_keV, plain.high_keV) == (aware.low_keV, aware.high_keV)
 
@@ -42,19 +48,19 @@ def test_other_elements_keep_the_background_away(specimen):
 def test_a_fit_takes_what_stands_out_with_it():
     """Co Ka is on Fe Kb: without the iron in the fit, a map of cobalt alone would show it."""
     made = make_specimen({"Fe_K": 150.0, "Co_K": 12.0}, 100.0, shape=(2, 16, 16), seed=8)
-    alone = make_maps(made.series, MapParameters(method="fit", lines="Co_Ka"))["Co"]
-    named = make_maps(made.series, MapParameters(method="fit", lines="Co_Ka", others="Fe"))["Co"]
-    assert "Fe_K" in alone.provenance[-1]["fitted"]
+    alone = make_maps(made.series, MapParameters(method="fit", lines=("Co_Ka",)))["Co"]
+    named = make_maps(made.series, MapParameters(method="fit", lines=("Co_Ka",), others=("Fe",)))["Co"]
+    assert "Fe_K" in alone.provenance[-1]["did"][-1]["fitted"]
     np.testing.assert_array_equal(alone.background, named.background)
 
 
 def test_subtracted_maps_are_no_counts(specimen):
-    kept = make_maps(specimen.series, MapParameters(elements="Fe"))["Fe"]
-    net = make_maps(specimen.series, MapParameters(elements="Fe", subtract=True))["Fe"]
+    kept = make_maps(specimen.series, MapParameters(elements=("Fe",)))["Fe"]
+    net = make_maps(specimen.series, MapParameters(elements=("Fe",), subtract=True))["Fe"]
     assert (kept.kind, net.kind) == ("counts", "intensity")
     assert net.background is None
     np.testing.assert_allclose(net.data, kept.data - kept.background, atol=1e-4)
-    assert net.provenance[-1]["step"] == "subtract_background"
+    assert net.provenance[-1]["did"][-1]["step"] == "subtract_background"
 
 
 def test_suggestions_come_with_the_sum_spectrum(specimen):
@@ -68,7 +74,7 @@ def test_suggestions_come_with_the_sum_spectrum(specimen):
 def test_components_are_made_by_the_same_step(specimen):
     made = make_maps(specimen.series, MapParameters(method="nmf", components=2, low_kev=1.0))
     assert made.names == ("Component 1", "Component 2")
-    assert made.series[0].provenance[-1]["range_keV"][0] == pytest.approx(1.0, abs=0.01)
+    assert made.series[0].provenance[-1]["did"][-1]["range_keV"][0] == pytest.approx(1.0, abs=0.01)
 
 
 def test_nothing_to_map_is_said(specimen):
@@ -82,22 +88,29 @@ def test_a_stop_gives_nothing(specimen):
 
 
 def test_maps_in_one_call_are_those_of_the_command_line(specimen):
-    made = map_elements(specimen.series, elements=["O", "Fe"], others=["Cu"])
-    expected = make_maps(specimen.series, MapParameters(elements="O,Fe", others="Cu"))
+    made = maps(specimen.series, elements=["O", "Fe"], others=["Cu"])
+    expected = make_maps(
+        specimen.series,
+        MapParameters(
+            elements=(
+                "O",
+                "Fe",
+            ),
+            others=("Cu",),
+        ),
+    )
     assert made.names == expected.names
     for one, other in zip(made, expected, strict=True):
         np.testing.assert_array_equal(one.data, other.data)
         np.testing.assert_array_equal(one.background, other.background)
     with pytest.raises(ParameterError, match=r"width: .*; found -1"):
-        map_elements(specimen.series, elements="Fe", width=-1)
+        maps(specimen.series, elements=("Fe",), width=-1)
     with pytest.raises(ParameterError, match="elemnts"):
-        map_elements(specimen.series, elemnts="Fe")
+        maps(specimen.series, elemnts="Fe")
 
 
 def test_an_empty_map_says_so(specimen):
     series = specimen.series.replace(data=np.zeros_like(specimen.series.data))
-    assert any(
-        "Fe: no counts in its window" in note for note in map_elements(series, elements="Fe")["Fe"].notes
-    )
-    full = map_elements(specimen.series, elements="Fe")["Fe"].notes
+    assert any("Fe: no counts in its window" in note for note in maps(series, elements=("Fe",))["Fe"].notes)
+    full = maps(specimen.series, elements=("Fe",))["Fe"].notes
     assert not any("no counts" in note for note in full)

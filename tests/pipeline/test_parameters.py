@@ -7,10 +7,12 @@ from typing import Any
 import pydantic
 import pytest
 
-from chemtomo.pipeline import Parameters, PreprocessParameters, ReconstructParameters
+from chemtomo.parameters import Parameters
+from chemtomo.pipeline import STEPS
+from chemtomo.recon import ReconstructParameters
 
 
-@pytest.mark.parametrize("model", [PreprocessParameters, ReconstructParameters])
+@pytest.mark.parametrize("model", [step.model for step in STEPS.values()], ids=list(STEPS))
 def test_every_parameter_has_a_default_a_title_and_help(model: type[Parameters]) -> None:
     assert model() == model.model_validate({})
     for field in model.model_fields.values():

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.pipeline.prepare import prepare
-from chemtomo.pipeline.prepare_steps import (
+from chemtomo.pipeline.prepare_view import PreparedView, ViewStopped
+from chemtomo.preprocess.operations import (
     Background,
     Bin,
     Brightness,
@@ -20,15 +21,14 @@ from chemtomo.pipeline.prepare_steps import (
     ScanDriftStep,
     SortTilts,
 )
-from chemtomo.pipeline.prepare_view import PreparedView, ViewStopped
 
 TILTS = np.array([20.0, -40, 0, 60, -10])
 STEPS = [
     Crop(x=(3, 8), y=(1, 5)),
     Pad(x=2, y=1),
     Bin(factor=2),
-    Bin(factor=3, channels="HAADF"),
-    DropTilts(projections="1"),
+    Bin(factor=3, channels=("HAADF",)),
+    DropTilts(projections=(1,)),
     SortTilts(),
     HotPixels(),
     Background(method="edges", width=2),

@@ -10,8 +10,8 @@ import pytest
 
 import chemtomo
 from chemtomo.data import Dataset, TiltSeries, Volume
-from chemtomo.pipeline import ReconstructParameters
 from chemtomo.pipeline.preview import preview_of
+from chemtomo.recon import ReconstructParameters
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_the_recipe_of_a_preview_is_that_of_the_whole(simulated: Dataset) -> Non
     (step,) = volume.provenance["steps"]
     assert step["preview"] is True
     assert step["slices"] == [2, 6]
-    assert step["strength"] == 1.0
+    assert "strength" not in step  # that of the whole, the default
 
 
 def test_the_parameters_of_a_preview_are_no_preview(simulated: Dataset) -> None:

@@ -9,12 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.pipeline.running import execute, run
 
 import chemtomo
 from chemtomo.data import Alignment, Dataset, TiltSeries
+from chemtomo.data.fingerprint import series_digest
 from chemtomo.errors import ParameterError
-from chemtomo.pipeline import PreprocessParameters, ReconstructParameters, Result, execute, run
-from chemtomo.preprocess import paper
+from chemtomo.pipeline import Recipe
+from chemtomo.pipeline.reconstruct import Result
+from chemtomo.preprocess.intensity import PublishedScaling
+from chemtomo.recon import ReconstructParameters
 from chemtomo.solvers import Progress
 
 
@@ -111,19 +115,20 @@ def test_the_parts_of_the_published_objective(dataset: Dataset) -> None:
 
 
 def test_the_recipe_repeats_the_result(dataset: Dataset) -> None:
-    preprocess = PreprocessParameters(preprocess="paper", threshold=0.1)
-    result = execute(dataset, few(method="tv", mu={"Al": 2.0}, slices=(0, 3)), preprocess)
-    recipe = json.loads(json.dumps(result.volume.provenance))
-    assert recipe["chemtomo"] == chemtomo.__version__
-    assert recipe["device"] == "numpy"
-    assert [one["name"] for one in recipe["inputs"]] == list(dataset.names)
-    assert [one["sha256"] for one in recipe["inputs"]] == digests(dataset)
-    assert [one["kind"] for one in recipe["inputs"]] == [series.kind for series in dataset]
-    first, second = recipe["steps"]
-    assert (first.pop("step"), second.pop("step")) == ("preprocess", "reconstruct")
-    again = execute(dataset, ReconstructParameters(**second), PreprocessParameters(**first))
-    np.testing.assert_array_equal(again.volume.data, result.volume.data)
-    assert again.volume.provenance == result.volume.provenance
+    scaling = PublishedScaling(threshold=0.1)
+    result = execute(dataset, few(method="tv", mu={"Al": 2.0}, slices=(0, 3)), [scaling])
+    found = json.loads(json.dumps(result.volume.provenance))
+    assert found["program"] == chemtomo.__version__
+    assert found["device"] == "numpy"
+    (given,) = found["inputs"]
+    assert given["sample"] == "phantom"
+    assert [one["name"] for one in given["signals"]] == list(dataset.names)
+    assert [one["sha256"] for one in given["signals"]] == [series_digest(one) for one in dataset]
+    assert [one["step"] for one in found["steps"]] == ["published_scaling", "reconstruct"]
+    assert found["steps"][0] == {"step": "published_scaling", "threshold": 0.1}
+    again = chemtomo.run(Recipe.from_json(found))
+    np.testing.assert_array_equal(again.data, result.volume.data)
+    assert again.provenance == result.volume.provenance
 
 
 def test_the_volume_has_names_and_the_size_of_its_voxels(dataset: Dataset) -> None:
@@ -140,16 +145,16 @@ def test_the_volume_has_names_and_the_size_of_its_voxels(dataset: Dataset) -> No
 
 
 @pytest.mark.parametrize("method", ["sirt", "tgv"])
-@pytest.mark.parametrize("preprocess", [None, "paper"])
-def test_inputs_are_left_alone(dataset: Dataset, method: str, preprocess: str | None) -> None:
+@pytest.mark.parametrize("operations", [(), (PublishedScaling(),)])
+def test_inputs_are_left_alone(
+    dataset: Dataset, method: str, operations: tuple[PublishedScaling, ...]
+) -> None:
     for series in dataset:
         series.data.setflags(write=False)
     try:
         before = digests(dataset)
-        chemtomo.reconstruct(
-            dataset, method=method, preprocess=preprocess, device="numpy", iterations=2, preview=True
-        )
-        chemtomo.reconstruct(dataset, method=method, preprocess=preprocess, device="numpy", iterations=2)
+        execute(dataset, few(method=method, iterations=2, preview=True), operations)
+        execute(dataset, few(method=method, iterations=2), operations)
         assert digests(dataset) == before
     finally:
         for series in dataset:
@@ -221,19 +226,11 @@ def test_without_a_tolerance_all_iterations_are_done(dataset: Dataset) -> None:
 # Preprocessing
 
 
-def test_preprocessing_comes_before_slices_are_chosen(dataset: Dataset) -> None:
-    prepared = paper(dataset, percentile_low=1, percentile_high=98, threshold_level=0.05)
-    expected = execute(prepared, few(slices=(1, 2))).volume.data
-    found = chemtomo.reconstruct(
-        dataset, preprocess="paper", slices=(1, 2), device="numpy", iterations=7, tolerance=0
-    )
+def test_scaling_comes_before_slices_are_chosen(dataset: Dataset) -> None:
+    scaled = PublishedScaling().apply(dataset)
+    expected = execute(scaled, few(slices=(1, 2))).volume.data
+    found = execute(dataset, few(slices=(1, 2)), [PublishedScaling()])
     np.testing.assert_array_equal(found.volume.data, expected)
-
-
-def test_no_preprocessing_by_its_name(dataset: Dataset) -> None:
-    expected = execute(dataset, few()).volume
-    found = execute(dataset, few(), PreprocessParameters(preprocess="none")).volume
-    np.testing.assert_array_equal(found.data, expected.data)
 
 
 # What is refused
@@ -246,8 +243,7 @@ def test_no_preprocessing_by_its_name(dataset: Dataset) -> None:
         ({"method": "art"}, "method: .*'sirt', 'tv' or 'tgv'; found 'art'"),
         ({"iterations": 0}, "iterations: .*greater than or equal to 1; found 0"),
         ({"mu": {"Al": -1}}, "mu.Al: .*greater than 0; found -1"),
-        ({"slices": (3, 2)}, "^slices: found 3:2; expected 0 <= START < STOP$"),
-        ({"preprocess": "paint"}, "preprocess: .*'none' or 'paper'; found 'paint'"),
+        ({"slices": (3, 2)}, "reconstruct: slices: found 3:2; expected 0 <= START < STOP$"),
     ],
 )
 def test_parameters_that_are_refused(dataset: Dataset, parameters: dict[str, Any], said: str) -> None:
@@ -275,31 +271,25 @@ def shifted_down(dataset: Dataset, rows: int, across: float) -> Dataset:
     return dataset.map(move)
 
 
-@pytest.mark.parametrize("preprocess", [None, "paper"])
 @pytest.mark.parametrize("method", ["sirt", "tv"])
-def test_a_series_with_an_alignment_is_aligned_first(
-    dataset: Dataset, method: str, preprocess: str | None
-) -> None:
+def test_a_series_with_an_alignment_is_aligned_first(dataset: Dataset, method: str) -> None:
     padded = dataset.map(lambda series: series.replace(data=np.pad(series.data, ((0, 0), (2, 2), (3, 3)))))
     recorded = shifted_down(padded, 1, 0.3)
-    common: dict[str, Any] = {"method": method, "device": "numpy", "iterations": 4, "preprocess": preprocess}
-    found = chemtomo.reconstruct(recorded, **common)
+    common = few(method=method, iterations=4)
+    found = execute(recorded, common)
     shifts = np.full(9, 0.3)
-    expected = chemtomo.reconstruct(
-        padded.map(lambda series: series.replace(detector_shifts_px=shifts)), **common
-    )
+    expected = execute(padded.map(lambda series: series.replace(detector_shifts_px=shifts)), common)
     np.testing.assert_allclose(found.volume.data, expected.volume.data, rtol=1e-6, atol=1e-6)
     recipe = json.loads(json.dumps(found.volume.provenance))
-    first = recipe["steps"][0]
-    assert first["step"] == "align"
+    first, second = recipe["steps"]
+    assert (first["step"], second["step"]) == ("use_alignment", "reconstruct")
     assert list(first["alignments"]) == list(dataset.names)
     for series in recorded:
         again = Alignment.from_json(first["alignments"][series.name])
         np.testing.assert_array_equal(again.matrices, series.alignment.matrices)
-    assert [one["sha256"] for one in recipe["inputs"]] == digests(recorded)
-    assert [one["step"] for one in recipe["steps"][1:]] == ["preprocess", "reconstruct"][
-        -len(recipe["steps"]) + 1 :
-    ]
+    (given,) = recipe["inputs"]
+    assert given["kind"] == "memory"  # no step pads and rolls the data like this
+    assert [one["sha256"] for one in given["signals"]] == [series_digest(one) for one in recorded]
 
 
 def test_the_report_says_how_many_tilts_each_channel_has(dataset: Dataset) -> None:
@@ -330,10 +320,7 @@ def test_the_recipe_of_a_lazy_series_with_everything(dataset: Dataset) -> None:
         data=lazy, background=background, gains=gains, detector_shifts_px=np.linspace(-0.2, 0.2, 9)
     )
     result = execute(Dataset((whole,)), few(iterations=1))
-    (described,) = result.volume.provenance["inputs"]
-    assert described["sha256"] == hashlib.sha256(series.data.tobytes()).hexdigest()
-    assert described["background_sha256"] == hashlib.sha256(background.tobytes()).hexdigest()
-    assert described["gains"] == gains.tolist()
-    assert described["detector_shifts_px"][0] == -0.2
-    assert max(seen) == series.data[0].nbytes
     assert len(seen) <= 2 * 9  # for the recipe and for the reconstruction
+    (given,) = result.volume.provenance["inputs"]
+    assert given["signals"] == [{"name": "Al", "sha256": series_digest(whole)}]
+    assert max(seen) == series.data[0].nbytes

@@ -8,7 +8,8 @@ from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import ParallelBeam
 from chemtomo.io import read
 from chemtomo.operators import Projector
-from chemtomo.preprocess import crop_detector, detector_support, paper, select_slices
+from chemtomo.preprocess import crop_detector, detector_support, select_slices
+from chemtomo.preprocess.intensity import PublishedScaling
 from chemtomo.samples import phantom
 
 COLUMNS = 60
@@ -135,7 +136,7 @@ def test_support_of_the_published_phantom(data_folder):
     dataset = read(sorted((data_folder / "phantom").glob("*.mrc")))
     start, stop = detector_support(dataset)
     assert (start, stop) == (64, 369)
-    done = paper(dataset, percentile_low=1, percentile_high=98, threshold_level=0.05)
+    done = PublishedScaling().apply(dataset)
     assert detector_support(done) == (65, 368)
 
 

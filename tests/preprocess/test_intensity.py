@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.io import read
-from chemtomo.preprocess import clip_negative, equalise_brightness, paper, scale_percentiles, threshold
+from chemtomo.preprocess import clip_negative, equalise_brightness, scale_percentiles, threshold
+from chemtomo.preprocess.intensity import PublishedScaling
 
 
 def series(data, **changes):
@@ -134,17 +135,15 @@ def test_clipping_is_a_projection(seed):
     assert (clip_negative(once).data == once.data).all()
 
 
-def test_paper_does_not_see_gain_or_drift():
+def test_published_scaling_does_not_see_gain_or_drift():
     data = some(4, np.float64)
     drift = np.linspace(0.5, 2, 5)[:, None, None]
     dataset = Dataset((series(data),))
     other = Dataset((series(7 * drift * data),))
-    one, two = (
-        paper(this, percentile_low=1, percentile_high=98, threshold_level=0.05).series[0]
-        for this in (dataset, other)
-    )
+    one, two = (PublishedScaling().apply(this).series[0] for this in (dataset, other))
     assert one.data == pytest.approx(two.data, abs=1e-5)
-    assert [entry["step"] for entry in one.provenance] == [
+    (record,) = one.provenance
+    assert [entry["step"] for entry in record["did"]] == [
         "equalise_brightness",
         "scale_percentiles",
         "threshold",
@@ -154,7 +153,7 @@ def test_paper_does_not_see_gain_or_drift():
 def test_paper_gives_the_published_projections(data_folder):
     names = ("HAADF_lrsino", "Yb_EDXsino", "Al_EDXsino", "Si_EDXsino")
     dataset = read([data_folder / "phantom" / f"{name}.mrc" for name in names])
-    done = paper(dataset, percentile_low=1, percentile_high=98, threshold_level=0.05)
+    done = PublishedScaling().apply(dataset)
     published = np.load(data_folder / "reference" / "C_sino_CAZX_f32.npy")
     for one, expected in zip(done, published, strict=True):
         found = one.data[:, 20, 65:368]

@@ -11,8 +11,7 @@ import pytest
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
-from chemtomo.pipeline import ReconstructParameters
-from chemtomo.recon import Reconstructed, reconstruct
+from chemtomo.recon import Reconstructed, ReconstructParameters, reconstruct
 from chemtomo.solvers import Limits
 
 Run = Callable[..., Reconstructed]

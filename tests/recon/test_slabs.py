@@ -185,7 +185,7 @@ def test_a_device_that_has_less_than_it_says_gets_smaller_slabs(
 
 
 def test_a_cancel_keeps_the_slabs_that_are_done(tall: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chemtomo.pipeline import ReconstructParameters
+    from chemtomo.recon import ReconstructParameters
     from chemtomo.solvers import Limits
 
     in_slabs(monkeypatch, 20)

@@ -161,7 +161,7 @@ def test_a_background_is_sent_with_the_data(dataset: Dataset, opencl: str) -> No
     from concurrent.futures import ThreadPoolExecutor
 
     from chemtomo.opencl.variational import OpenCLBackend, upload_ahead
-    from chemtomo.pipeline import ReconstructParameters
+    from chemtomo.recon import ReconstructParameters
     from chemtomo.recon.variational import problem_of
 
     with_background = dataset.map(lambda one: one.replace(background=np.full(one.shape, 0.5, np.float32)))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from chemtomo.io import read, read_spectra
-from chemtomo.pipeline.maps import MapParameters, make_maps
+from chemtomo.pipeline.maps import make_maps
 from chemtomo.spectra import suggest, sum_spectrum
+from chemtomo.spectra.parameters import MapParameters
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,16 @@ def test_the_x_ray_maps_are_those_of_the_file(velox):
     """
     series = read_spectra(velox)
     stored = read(velox)
-    made = make_maps(series, MapParameters(elements="Fe,Co,O"))
+    made = make_maps(
+        series,
+        MapParameters(
+            elements=(
+                "Fe",
+                "Co",
+                "O",
+            )
+        ),
+    )
     assert made.names == ("Fe", "Co", "O")
     for element in made.names:
         assert not made[element].data.any()

@@ -3,9 +3,10 @@
 from chemtomo.align.applying import aligned_view, apply, covered_rows
 from chemtomo.align.automatic import auto
 from chemtomo.align.composition import compose
-from chemtomo.align.linking import link, sum_of_channels
+from chemtomo.align.linking import link, link_with_shift, sum_of_channels
 from chemtomo.align.manual import axis_preview, nudge, set_axis
 from chemtomo.align.matching.projection_matching import projection_matching
+from chemtomo.align.parameters import AlignParameters, AxisParameters, LinkParameters
 from chemtomo.align.registration.center_of_mass import center_of_mass, com_common_line
 from chemtomo.align.registration.phase_correlation import phase_correlation
 from chemtomo.align.registration.stackreg import stackreg
@@ -16,6 +17,9 @@ from chemtomo.align.tilt_axis.sharpness import axis_from_sharpness, sum_minimum
 from chemtomo.align.tracks.estimator import patch_tracks
 
 __all__ = [
+    "AlignParameters",
+    "AxisParameters",
+    "LinkParameters",
     "aligned_view",
     "apply",
     "auto",
@@ -28,6 +32,7 @@ __all__ = [
     "covered_rows",
     "current",
     "link",
+    "link_with_shift",
     "max_image",
     "nudge",
     "patch_tracks",

@@ -15,7 +15,7 @@ from chemtomo.geometry import affine
 from chemtomo.geometry.frames import in_other_pixels
 from chemtomo.geometry.resample import warp
 
-__all__ = ["link", "sum_of_channels"]
+__all__ = ["link", "link_with_shift", "sum_of_channels"]
 
 _Real = npt.NDArray[np.float64]
 
@@ -65,6 +65,17 @@ def link(
         When a tilt of the target lies outside of those of the reference, or a shift is asked for without a
         reference.
     """
+    return link_with_shift(alignment, target, reference=reference, residual_shift=residual_shift)[0]
+
+
+def link_with_shift(
+    alignment: Alignment,
+    target: TiltSeries,
+    *,
+    reference: TiltSeries | None = None,
+    residual_shift: bool = False,
+) -> tuple[Alignment, _Real | None]:
+    """Return what `link` does, and the residual shift along ``(y, x)`` in pixels where it was looked for."""
     if residual_shift and reference is None:
         raise DataError(
             f"tilt series {target.name!r}: found no reference; expected the series {alignment.reference!r}, "
@@ -89,13 +100,14 @@ def link(
         matched, target.shape[1:], factor=(factor, factor), before=target.shape[1:]
     ).replace(pixel_size_nm=target.pixel_size_nm)
     if not residual_shift or reference is None:
-        return linked
+        return linked, None
     shift = _shift_between(reference, alignment, target, linked)
     entry = entry | {"residual_shift_px": shift.tolist()}
-    return linked.replace(
+    moved = linked.replace(
         matrices=affine.compose(linked.matrices, affine.translation(*shift)),
         provenance=(*alignment.provenance, entry),
     )
+    return moved, shift
 
 
 def sum_of_channels(dataset: Dataset, names: Sequence[str]) -> TiltSeries:

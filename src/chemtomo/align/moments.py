@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 __all__ = ["SliceMoments", "slice_moments"]
 
@@ -65,6 +64,8 @@ def slice_moments(stack: npt.NDArray[np.float32], angle_deg: float = 0.0) -> Sli
     pixel = np.arange(along.size, dtype=np.int32)
     rows, columns = np.concatenate([left, np.minimum(left + 1, slices - 1)]), np.concatenate([pixel, pixel])
     weights = np.concatenate([1 - share, share])
+    from scipy import sparse  # slow to import
+
     sums = sparse.csr_array((weights, (rows, columns)), shape=(slices, along.size))
     moments = sparse.csr_array((weights * across[columns], (rows, columns)), shape=(slices, along.size))
     flat = stack.reshape(count, -1).T.astype(np.float64)

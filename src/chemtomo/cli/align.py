@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from chemtomo.align.parameters import AlignParameters, ApplyAlignment
 from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import task_bar
 from chemtomo.errors import ParameterError, WriteError
-from chemtomo.pipeline.align import AlignParameters
 
 __all__ = ["align"]
 
@@ -46,9 +46,11 @@ def align(
 
     Ctrl-C stops the search and keeps the alignment as it is, where the method has one by then.
     """
-    from chemtomo.align import aligned_view
-    from chemtomo.io import check_output, read, write_dataset
-    from chemtomo.pipeline.align import run_alignment, save_alignment
+    from chemtomo.io import check_output, read
+    from chemtomo.pipeline import Entry, State
+    from chemtomo.pipeline.align import save_alignment
+    from chemtomo.pipeline.runner import run_steps_job
+    from chemtomo.pipeline.writing import write_series
 
     if save is None and output is None and not as_json:
         raise ParameterError("found neither --save nor --output; expected where to keep the alignment")
@@ -61,18 +63,25 @@ def align(
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     results.check(output, save, names=dataset.names)
     with task_bar() as watching:
-        result = watching.finish(run_alignment(dataset, parameters, should_stop=watching.should_stop))
+        steps = [Entry("align", parameters)]
+        if output is not None:
+            steps.append(Entry("apply_alignment", ApplyAlignment(all_shifts=True)))
+        job = run_steps_job(State(series=dataset), steps, should_stop=watching.should_stop)
+        state = watching.finish(job)
+    _, report = state.reports[-1]
     if as_json:
-        print_json(result.report)
+        print_json(report)
     else:
-        _print(result.report)
+        _print(report)
     if save is not None:
-        results.write(lambda path: save_alignment(result.alignment, path), save)
+        assert state.alignment is not None
+        found = state.alignment
+        results.write(lambda path: save_alignment(found, path), save)
         typer.echo(f"Wrote {save}", err=as_json)
     if output is not None:
-        aligned = result.dataset.map(aligned_view)
+        aligned = state.require_series("align")
         written = results.write(
-            lambda path: write_dataset(aligned, path, overwrite=overwrite and path == output), output
+            lambda path: write_series(aligned, path, overwrite=overwrite and path == output), output
         )
         tell_written(written, on_stderr=as_json)
     results.finish()

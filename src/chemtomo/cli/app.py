@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chemtomo.cli import align, convert, listing, maps, prepare, reconstruct, simulated
+from chemtomo.cli import align, convert, listing, maps, prepare, recipe, reconstruct, simulated
 from chemtomo.errors import ChemTomoError
 from chemtomo.version import VERSION
 
@@ -31,6 +31,9 @@ app.command("prepare")(prepare.prepare)
 app.command("maps")(maps.maps)
 app.command("align")(align.align)
 app.command("reconstruct")(reconstruct.reconstruct)
+app.command("run")(recipe.run)
+app.command("recipe")(recipe.recipe)
+app.command("script")(recipe.script)
 
 # All errors in what the user typed. Which module this class is in depends on the version of typer.
 _UsageError: Any = typer.BadParameter.__base__

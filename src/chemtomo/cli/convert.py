@@ -37,7 +37,9 @@ def convert(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Write tilt series or a volume in another format, with everything that it has a place for."""
-    from chemtomo.io import check_output, contents, is_volume, read_volume, write, write_dataset
+    from chemtomo.io import check_output, contents, is_volume, read_volume, write
+    from chemtomo.pipeline.writing import write_series
+    from chemtomo.preprocess.select import Select
 
     spectra: list[str] = []
     volumes = [is_volume(path) for path in inputs]
@@ -61,9 +63,9 @@ def convert(
         found = contents(inputs, tilts=tilts, tilts_unit=tilts_unit)
         dataset = found.dataset()
         if channels:
-            dataset = dataset.select(channels)
+            dataset = Select(channels=tuple(channels)).apply(dataset)
         results.check(output, names=dataset.names)
-        written = write_dataset(dataset, output, overwrite=overwrite)
+        written = write_series(dataset, output, overwrite=overwrite)
         spectra = list(dict.fromkeys(one.name for _, one in found.spectra))
     notes: tuple[str, ...] = ()
     if spectra:

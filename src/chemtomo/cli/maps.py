@@ -13,7 +13,7 @@ from rich.table import Table
 from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import show_tasks
-from chemtomo.pipeline.maps import MapParameters
+from chemtomo.spectra.parameters import MapParameters
 from chemtomo.spectra.suggestion import Suggestion
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ def maps(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make maps of elements from spectra: one tilt series of counts for every line."""
-    from chemtomo.io import check_output, read_spectra, write_dataset
+    from chemtomo.io import check_output, read_spectra
     from chemtomo.pipeline.maps import components_job, make_maps, map_method, suggest_job
+    from chemtomo.pipeline.writing import write_series
     from chemtomo.progress import finish
 
     if output is None and not suggest:
@@ -92,7 +93,7 @@ def maps(
             made = make_maps(series, parameters, spectrum=total, on_progress=show)
     results.check(output, spectrum, names=made.names)
     written = results.write(
-        lambda path: write_dataset(made, path, overwrite=overwrite and path == output), output
+        lambda path: write_series(made, path, overwrite=overwrite and path == output), output
     )
     if spectrum is not None:
         results.write(lambda path: _write_table(path, series, columns), spectrum)
@@ -105,7 +106,7 @@ def maps(
                 "counts": float(one.data.sum(dtype="float64")),
                 "background": None if one.background is None else float(one.background.sum(dtype="float64")),
                 "notes": list(one.notes),
-                "provenance": one.provenance[-1],
+                "provenance": one.provenance[-1]["did"][-1],
             }
             for one in made
         ]

@@ -7,7 +7,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import pydantic
@@ -15,9 +15,12 @@ import typer
 from pydantic.fields import FieldInfo
 from rich.markup import escape
 
-from chemtomo.pipeline.parameters import Parameters, Range
+from chemtomo.errors import ParameterError
+from chemtomo.parameters import Parameters, Range
+from chemtomo.preprocess.operation import Operation
+from chemtomo.preprocess.operations import OPERATIONS
 
-__all__ = ["with_model_options"]
+__all__ = ["OperationOptions", "with_model_options"]
 
 _RANGE = re.compile(r"\d+:\d+")
 
@@ -30,23 +33,33 @@ def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
     ``NAME=VALUE``. The command gets the models, validated; what they refuse is a usage error.
     """
     hints = typing.get_type_hints(command, include_extras=True)
+    # Lists of operations come from `chemtomo.cli.operation_options`.
+    lists = {
+        name: mark
+        for name, hint in hints.items()
+        for mark in getattr(hint, "__metadata__", ())
+        if isinstance(mark, OperationOptions)
+    }
     models = {
         name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Parameters)
     }
     parameters = [
         one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY)
         for one in inspect.signature(command).parameters.values()
-        if one.name not in models
+        if one.name not in models and one.name not in lists
     ]
     for model in models.values():
-        parameters += [_option(model, name, field) for name, field in model.model_fields.items()]
+        parameters += [option_of(model, name, field) for name, field in model.offered().items()]
+    for mark in lists.values():
+        parameters += mark.options()
 
     def run(**values: Any) -> None:
         made = {}
         for name, model in models.items():
-            given = {field: values.pop(field) for field in model.model_fields}
-            made[name] = _validate(model, given)
-        command(**values, **made)
+            given = {field: values.pop(field) for field in model.offered()}
+            made[name] = validated_model(model, given)
+        chosen = {name: mark.taken(values) for name, mark in lists.items()}
+        command(**values, **made, **chosen)
 
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -54,15 +67,106 @@ def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+class OperationOptions:
+    """Marks a parameter of a command: it gets the operations that were asked for, in the order of `names`.
+
+    Each operation has an option of its own name, which takes its main parameter if it has one, and
+    one option for every other parameter: ``--background otsu --background-clear``.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The operations.
+    older : mapping of str to (str, str), optional
+        Options of earlier versions that go on working, with a warning: the operation and its parameter.
+    """
+
+    def __init__(self, names: Iterable[str], older: Mapping[str, tuple[str, str]] | None = None) -> None:
+        self._names = tuple(names)
+        self._older = dict(older or {})
+
+    def options(self) -> list[inspect.Parameter]:
+        """Return the options of all operations."""
+        found = []
+        for name in self._names:
+            model = OPERATIONS[name]
+            if model.main is None and model.by_itself:
+                summary = (model.__doc__ or "").splitlines()[0]
+                found.append(_plain_option(name, bool, _flag(name), summary, model.title))
+            found += [self._field_option(model, field) for field in model.offered()]
+        for old, (name, field) in self._older.items():
+            kind, _ = command_line_type(old, OPERATIONS[name].model_fields[field].annotation)
+            found.append(_plain_option(old, kind, _flag(old), "", "", hidden=True))
+        return found
+
+    def taken(self, values: dict[str, Any]) -> tuple[Operation, ...]:
+        """Take the values of the options out of all, and return the operations."""
+        given: dict[str, dict[str, Any]] = {}
+        for old, (name, field) in self._older.items():
+            value = values.pop(old)
+            if value is not None:
+                new = _flag(_parameter_name(OPERATIONS[name], field))
+                typer.echo(f"Warning: {_flag(old)} is now {new}", err=True)
+                given.setdefault(name, {})[field] = value
+        made = []
+        for name in self._names:
+            model = OPERATIONS[name]
+            chosen = given.get(name, {})
+            wanted = bool(chosen)
+            if model.main is None and model.by_itself:
+                wanted = bool(values.pop(name)) or wanted
+            for field in model.offered():
+                value = values.pop(_parameter_name(model, field))
+                if value is not None:
+                    wanted, chosen[field] = True, value
+            if wanted:
+                operation = validated_model(model, chosen, name)
+                assert isinstance(operation, Operation)
+                made.append(operation)
+        return tuple(made)
+
+    def _field_option(self, model: type[Operation], field: str) -> inspect.Parameter:
+        info = model.model_fields[field]
+        name = _parameter_name(model, field)
+        kind, metavar = command_line_type(name, info.annotation)
+        default = info.get_default(call_default_factory=True)
+        shown = "" if default in (None, (), False) else str(default)
+        text = escape(info.description or "")
+        return _plain_option(name, kind, _flag(name), text, model.title, metavar=metavar, shown=shown)
+
+
+def _parameter_name(model: type[Operation], field: str) -> str:
+    return model.operation if field == model.main else f"{model.operation}_{field}"
+
+
+def _plain_option(
+    name: str, kind: Any, flag: str, text: str, panel: str, *, metavar: str | None = None,
+    shown: str = "", hidden: bool = False,
+) -> inspect.Parameter:  # fmt: skip
+    option = typer.Option(
+        None,
+        flag,
+        help=text,
+        metavar=metavar,
+        show_default=shown or False,
+        hidden=hidden,
+        rich_help_panel=panel or None,
+    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)
+
+
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _option(model: type[Parameters], name: str, field: FieldInfo) -> inspect.Parameter:
-    kind, metavar = _command_line_type(name, field.annotation)
+def option_of(model: type[Parameters], name: str, field: FieldInfo) -> inspect.Parameter:
+    """Return the option of one field of a model."""
+    kind, metavar = command_line_type(name, field.annotation)
     default = field.get_default(call_default_factory=True)
     if isinstance(default, dict):
         default = [f"{key}={value}" for key, value in default.items()]
+    elif default == ():
+        default = None
     elif isinstance(default, tuple):
         default = ":".join(map(str, default))
     elif isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -79,7 +183,7 @@ def _option(model: type[Parameters], name: str, field: FieldInfo) -> inspect.Par
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
 
 
-def _command_line_type(name: str, annotation: Any) -> tuple[Any, str | None]:
+def command_line_type(name: str, annotation: Any) -> tuple[Any, str | None]:
     """Return the type that typer shall parse, and how the help names it."""
     origin = typing.get_origin(annotation)
     if origin is Literal:
@@ -89,11 +193,13 @@ def _command_line_type(name: str, annotation: Any) -> tuple[Any, str | None]:
         return list[str], "NAME=VALUE"
     if annotation == Range:
         return str, "START:STOP"
+    if origin is tuple:
+        return str, "A,B,..." if typing.get_args(annotation)[0] is str else "N,N,..."
     if origin in (typing.Union, types.UnionType):
         members = [one for one in typing.get_args(annotation) if one is not type(None)]
         optional = len(members) < len(typing.get_args(annotation))
         if len(members) == 1:
-            kind, metavar = _command_line_type(name, members[0])
+            kind, metavar = command_line_type(name, members[0])
         else:
             words = [
                 str(value)
@@ -109,24 +215,31 @@ def _word(kind: Any) -> str:
     return "START:STOP" if kind == Range else str(kind.__name__).upper()
 
 
-def _validate(model: type[Parameters], given: dict[str, Any]) -> Parameters:
+def validated_model(model: type[Parameters], given: dict[str, Any], operation: str = "") -> Parameters:
+    """Return the model with what was given; what it refuses is a usage error."""
+
+    def option(field: str) -> str:
+        return _flag(_parameter_name(OPERATIONS[operation], field) if operation else field)
+
     converted = {
-        name: _convert(name, model.model_fields[name].annotation, value)
+        name: _convert(option(name), model.model_fields[name].annotation, value)
         for name, value in given.items()
         if value is not None
     }
     try:
         return model(**converted)
+    except ParameterError as error:
+        raise typer.BadParameter(str(error)) from error
     except pydantic.ValidationError as error:
-        raise typer.BadParameter("; ".join(_explain(one) for one in error.errors())) from error
+        raise typer.BadParameter("; ".join(_explain(one, option) for one in error.errors())) from error
 
 
-def _convert(name: str, annotation: Any, value: Any) -> Any:
+def _convert(flag: str, annotation: Any, value: Any) -> Any:
     """Turn what typer parsed into what the model takes."""
     if isinstance(value, enum.Enum):
         return next(one for one in typing.get_args(annotation) if str(one) == value.value)
     if typing.get_origin(annotation) is dict:
-        return _pairs(name, value)
+        return _pairs(flag, value)
     if isinstance(value, str) and Range in (annotation, *typing.get_args(annotation)):
         words = [
             word
@@ -138,11 +251,11 @@ def _convert(name: str, annotation: Any, value: Any) -> Any:
             return tuple(map(int, value.split(":")))
         if value not in words:
             expected = ", ".join([*words, "START:STOP"])
-            raise typer.BadParameter(f"{_flag(name)}: found {value!r}; expected {expected}")
+            raise typer.BadParameter(f"{flag}: found {value!r}; expected {expected}")
     return value
 
 
-def _pairs(name: str, words: list[str]) -> dict[str, float]:
+def _pairs(flag: str, words: list[str]) -> dict[str, float]:
     pairs: dict[str, float] = {}
     for word in words:
         key, _, number = word.rpartition("=")
@@ -151,17 +264,17 @@ def _pairs(name: str, words: list[str]) -> dict[str, float]:
         except ValueError:
             key = ""
         if not key:
-            raise typer.BadParameter(f"{_flag(name)}: found {word!r}; expected NAME=VALUE with a number")
+            raise typer.BadParameter(f"{flag}: found {word!r}; expected NAME=VALUE with a number")
         if key in pairs:
-            raise typer.BadParameter(f"{_flag(name)}: found {key!r} twice; expected each name once")
+            raise typer.BadParameter(f"{flag}: found {key!r} twice; expected each name once")
         pairs[key] = value
     return pairs
 
 
-def _explain(error: Any) -> str:
+def _explain(error: Any, flag: Callable[[str], str]) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
     if not error["loc"]:
         return message
-    option, *inside = (str(one) for one in error["loc"])
-    where = _flag(option) + "".join(f" {one}" for one in inside)
+    field, *inside = (str(one) for one in error["loc"])
+    where = flag(field) + "".join(f" {one}" for one in inside)
     return f"{where}: found {error['input']!r}; {message[:1].lower()}{message[1:]}"

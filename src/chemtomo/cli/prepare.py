@@ -8,17 +8,21 @@ from typing import Annotated
 import typer
 
 from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
-from chemtomo.cli.options import with_model_options
+from chemtomo.cli.options import OperationOptions, with_model_options
+from chemtomo.cli.progress import show_tasks
 from chemtomo.data import Dataset
-from chemtomo.pipeline.prepare import PrepareParameters
+from chemtomo.preprocess.operation import Operation
+from chemtomo.preprocess.operations import OPERATIONS
 
 __all__ = ["prepare"]
+
+_OLDER = {"largest_tilt": ("drop_tilts", "largest_deg")}
 
 
 @with_model_options
 def prepare(
     files: Annotated[list[Path], typer.Argument(help="Tilt series of one sample.", metavar="FILES")],
-    parameters: PrepareParameters,
+    operations: Annotated[tuple[Operation, ...], OperationOptions(OPERATIONS, _OLDER)],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -36,13 +40,13 @@ def prepare(
         typer.Option(
             "--steps",
             metavar="FILE",
-            help="Do the operations of this recipe (JSON) before those of the options.",
+            help="Do the operations of this recipe before those of the options.",
         ),
     ] = None,
     save_steps: Annotated[
         Path | None,
         typer.Option(
-            "--save-steps", metavar="FILE", help="Write all operations as a recipe (JSON), to do them again."
+            "--save-steps", metavar="FILE.toml", help="Write all operations as a recipe, for --steps."
         ),
     ] = None,
     find_bad: Annotated[
@@ -57,10 +61,14 @@ def prepare(
 ) -> None:
     """Clean tilt series of one sample: hot pixels, bad tilts, background, size and brightness.
 
-    What is kept is never changed in place: the prepared series are new files.
+    What is kept is never changed in place: the prepared series are new files. The operations are done in
+    the order in which they are listed here.
     """
-    from chemtomo.io import check_output, read, write_dataset
-    from chemtomo.pipeline.prepare import PrepareRecipe, prepare_job
+    from chemtomo.io import check_output, read
+    from chemtomo.pipeline import Entry, Recipe, State
+    from chemtomo.pipeline.runner import run_steps_job
+    from chemtomo.pipeline.saved_steps import load_operations
+    from chemtomo.pipeline.writing import write_series
     from chemtomo.progress import finish
 
     if output is None and not find_bad:
@@ -69,21 +77,22 @@ def prepare(
     results.check(output, save_steps)
     if output is not None:
         check_output(output, overwrite=overwrite, folders=True)
-    listed = PrepareRecipe.load(steps).steps if steps is not None else ()
-    recipe = PrepareRecipe(steps=(*listed, *parameters.steps()))
+    listed = load_operations(steps) if steps is not None else ()
+    entries = tuple(Entry(one.operation, one) for one in (*listed, *operations))
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     results.check(output, save_steps, names=dataset.names)
-    prepared = finish(prepare_job(dataset, recipe))
+    with show_tasks() as show:
+        prepared = finish(run_steps_job(State(series=dataset), entries), show).require_series("prepare")
     if find_bad:
         print_json({"series": _scores(prepared)})
     # Standard output is kept for the JSON.
     if output is not None:
         written = results.write(
-            lambda path: write_dataset(prepared, path, overwrite=overwrite and path == output), output
+            lambda path: write_series(prepared, path, overwrite=overwrite and path == output), output
         )
         tell_written(written, on_stderr=find_bad)
     if save_steps is not None:
-        results.write(recipe.save, save_steps)
+        results.write(Recipe(steps=entries).save, save_steps)
         typer.echo(f"Wrote {save_steps}", err=find_bad)
     results.finish()
 

@@ -40,7 +40,7 @@ class Watch:
         Whether the user asked to stop.
     """
 
-    show: Callable[[Progress], None]
+    show: Callable[[Progress | TaskProgress], None]
     iterations: int = 0
     stop_asked: bool = False
 
@@ -48,9 +48,10 @@ class Watch:
         """Tell whether the user asked to stop."""
         return self.stop_asked
 
-    def on_progress(self, progress: Progress) -> None:
-        """Take note of an iteration and show it."""
-        self.iterations = progress.iteration
+    def on_progress(self, progress: Progress | TaskProgress) -> None:
+        """Take note of an iteration, or of what is done before the first, and show it."""
+        if not isinstance(progress, TaskProgress):
+            self.iterations = progress.iteration
         self.show(progress)
 
 
@@ -69,7 +70,7 @@ def watch(iterations: int) -> Iterator[Watch]:
     Yields
     ------
     Watch
-        Its `on_progress` and `should_stop` are for `chemtomo.pipeline.runner.execute`.
+        Its `on_progress` and `should_stop` are for the jobs of `chemtomo.pipeline.runner`.
     """
     with _progress_bar(iterations) as show:
         watching = Watch(show)
@@ -134,10 +135,13 @@ def _bar(total: int | None, *more: TextColumn, transient: bool = False) -> Itera
 
 
 @contextlib.contextmanager
-def _progress_bar(iterations: int) -> Iterator[Callable[[Progress], None]]:
+def _progress_bar(iterations: int) -> Iterator[Callable[[Progress | TaskProgress], None]]:
     with _bar(iterations, TextColumn("{task.fields[scalars]}")) as update:
 
-        def show(progress: Progress) -> None:
+        def show(progress: Progress | TaskProgress) -> None:
+            if isinstance(progress, TaskProgress):
+                update(completed=progress.done, total=progress.total, description=progress.message)
+                return
             update(completed=progress.iteration, total=progress.iterations, description="Reconstructing")
             if progress.record is not None:
                 scalars = f"objective {progress.record.objective:.6g}"

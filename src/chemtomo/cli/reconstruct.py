@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, tell_written
-from chemtomo.cli.options import with_model_options
+from chemtomo.cli.options import OperationOptions, with_model_options
 from chemtomo.cli.progress import watch
 from chemtomo.data import Alignment
-from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
+from chemtomo.preprocess.intensity import PublishedScaling
+from chemtomo.preprocess.operation import Operation
+from chemtomo.recon.parameters import ReconstructParameters
 
 __all__ = ["reconstruct"]
+
+
+# Until version 0.1 the scaling of Huber et al. 2019 was --preprocess paper.
+_OLDER = {
+    "percentile_low": ("published_scaling", "percentile_low"),
+    "percentile_high": ("published_scaling", "percentile_high"),
+    "threshold": ("published_scaling", "threshold"),
+}
 
 
 @with_model_options
@@ -32,7 +42,7 @@ def reconstruct(
             "one file. NAME.mrc: one file a channel.",
         ),
     ],
-    preprocess: PreprocessParameters,
+    operations: Annotated[tuple[Operation, ...], OperationOptions(["published_scaling"], _OLDER)],
     parameters: ReconstructParameters,
     tilts: TiltsOption = None,
     tilts_unit: TiltsUnitOption = None,
@@ -45,6 +55,7 @@ def reconstruct(
             "size; shifts along the detector go into the geometry, so that counts stay counts.",
         ),
     ] = None,
+    preprocess: Annotated[Literal["none", "paper"] | None, typer.Option("--preprocess", hidden=True)] = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -59,8 +70,12 @@ def reconstruct(
     """
     from chemtomo.io import check_output, read, write
     from chemtomo.io.atomic import write_json
-    from chemtomo.pipeline.runner import execute
+    from chemtomo.pipeline import State
+    from chemtomo.pipeline.align import alignment_table
+    from chemtomo.pipeline.recipe import Entry
+    from chemtomo.pipeline.runner import run_steps_job
     from chemtomo.preprocess.filters import FILTERED_NOTE
+    from chemtomo.progress import finish
     from chemtomo.recon.weights import by_full_name
 
     check_output(output)
@@ -70,26 +85,31 @@ def reconstruct(
     for series in dataset:
         if FILTERED_NOTE in series.notes:
             typer.echo(f"Note: {series.name}: {FILTERED_NOTE}", err=True)
+    steps = []
     if alignment is not None:
-        from chemtomo.pipeline.align import with_alignment
-
-        dataset = with_alignment(dataset, Alignment.load(alignment))
+        steps.append(
+            Entry.of(
+                "use_alignment", {"alignment": alignment_table(Alignment.load(alignment))}, str(alignment)
+            )
+        )
+    operations = _with_older_spelling(operations, preprocess)
+    if operations and (steps or any(one.alignment is not None for one in dataset)):
+        steps.append(Entry.of("apply_alignment", {}))
+    steps += [Entry(one.operation, one) for one in operations]
     # Before any work is done.
     results.check(output, report, names=dataset.names, volume=True)
     parameters = parameters.model_copy(update={"mu": by_full_name(dataset, parameters.mu)})
     with watch(parameters.iterations) as watching:
-        result = execute(
-            dataset,
-            parameters,
-            preprocess,
-            on_progress=watching.on_progress,
-            should_stop=watching.should_stop,
-        )
-    tell_written(results.write(lambda path: write(result.volume, path, overwrite=path == output), output))
+        steps.append(Entry("reconstruct", parameters))
+        job = run_steps_job(State(series=dataset), steps, should_stop=watching.should_stop)
+        state = finish(job, watching.on_progress)
+    volume = state.volume
+    assert volume is not None
+    _, made = state.reports[-1]
+    tell_written(results.write(lambda path: write(volume, path, overwrite=path == output), output))
     if report is not None:
-        results.write(lambda path: write_json(result.report, path), report)
+        results.write(lambda path: write_json(made, path), report)
         typer.echo(f"Wrote {report}")
-    made = result.report
     for note in made["memory"]["notes"]:
         typer.echo(note)
     slabs = f" of {len(made['slabs'])} slabs together" if "slabs" in made else ""
@@ -98,3 +118,14 @@ def reconstruct(
         f"in {made['seconds']:.1f} s; {made['stopped']}"
     )
     results.finish()
+
+
+def _with_older_spelling(
+    operations: tuple[Operation, ...], preprocess: Literal["none", "paper"] | None
+) -> tuple[Operation, ...]:
+    if preprocess is None:
+        return operations
+    typer.echo("Warning: --preprocess paper is now --published-scaling", err=True)
+    if preprocess == "none":
+        return ()
+    return operations or (PublishedScaling(),)

@@ -19,7 +19,7 @@ from chemtomo.cli.common import tell_written
 from chemtomo.cli.progress import watch
 from chemtomo.data import Dataset, Volume
 from chemtomo.errors import ParameterError
-from chemtomo.pipeline.parameters import ReconstructParameters
+from chemtomo.recon.parameters import ReconstructParameters
 
 __all__ = ["demo", "phantom"]
 
@@ -104,7 +104,9 @@ def demo(
 
 
 def _reconstruct(dataset: Dataset, parameters: ReconstructParameters) -> Volume:
-    from chemtomo.pipeline.runner import execute
+    from chemtomo.pipeline import Entry, State
+    from chemtomo.pipeline.runner import run_steps_job
+    from chemtomo.progress import finish
 
     end = time.monotonic() + _DEMO_SECONDS
     with watch(parameters.iterations) as watching:
@@ -113,7 +115,11 @@ def _reconstruct(dataset: Dataset, parameters: ReconstructParameters) -> Volume:
             late = time.monotonic() > end and watching.iterations >= _DEMO_LEAST_ITERATIONS
             return late or watching.should_stop()
 
-        return execute(dataset, parameters, on_progress=watching.on_progress, should_stop=should_stop).volume
+        entry = Entry("reconstruct", parameters)
+        job = run_steps_job(State(series=dataset), [entry], should_stop=should_stop)
+        volume = finish(job, watching.on_progress).volume
+    assert volume is not None
+    return volume
 
 
 def _print_gain(truth: Volume, alone: Volume, joint: Volume) -> None:

@@ -2,6 +2,7 @@
 
 from chemtomo.data.alignment import Alignment
 from chemtomo.data.dataset import Dataset
+from chemtomo.data.origin import Origin
 from chemtomo.data.spectrum_image import EnergyAxis, SpectrumSeries, SpectrumSignal
 from chemtomo.data.tilt_series import SignalKind, TiltSeries
 from chemtomo.data.units import to_nanometre
@@ -11,6 +12,7 @@ __all__ = [
     "Alignment",
     "Dataset",
     "EnergyAxis",
+    "Origin",
     "SignalKind",
     "SpectrumSeries",
     "SpectrumSignal",

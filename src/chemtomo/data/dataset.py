@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from chemtomo.data.alignment import Alignment
 from chemtomo.data.tilt_series import TiltSeries
 from chemtomo.errors import DataError, ParameterError
 
@@ -95,6 +96,36 @@ class Dataset:
     def map(self, function: Callable[[TiltSeries], TiltSeries]) -> Dataset:
         """Return a dataset with `function` applied to every series."""
         return Dataset(tuple(function(one) for one in self.series))
+
+    def with_alignment(self, alignment: Alignment | Mapping[str, Alignment]) -> Dataset:
+        """Return a dataset whose series have an alignment; the values stay as they were recorded.
+
+        Parameters
+        ----------
+        alignment : Alignment or mapping of str to Alignment
+            One for all series, which must have its tilts and pixels, or those of single channels by their
+            names. `chemtomo.link` carries an alignment to channels with other tilts or pixels.
+
+        Raises
+        ------
+        DataError
+            When it is for other projections.
+        ParameterError
+            When there is no such channel.
+        """
+        if isinstance(alignment, Alignment):
+            chosen = dict.fromkeys(self.names, alignment)
+        else:
+            chosen = {self.resolve(name): one for name, one in alignment.items()}
+        for name, one in chosen.items():
+            series = self[name]
+            if one.tilts_deg.shape != series.tilts_deg.shape or one.shape not in (None, series.shape[1:]):
+                raise DataError(
+                    f"tilt series {name!r}: found an alignment for {one.tilts_deg.size} projections of "
+                    f"{one.shape} pixels; expected {series.shape[0]} of {series.shape[1:]}. "
+                    "chemtomo.link carries it to other tilts and pixels"
+                )
+        return self.map(lambda one: one.replace(alignment=chosen[one.name]) if one.name in chosen else one)
 
     def select(self, names: Sequence[str]) -> Dataset:
         """Return a dataset of the named channels (full names or unique prefixes), in that order."""

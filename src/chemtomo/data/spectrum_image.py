@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data.checks import as_stack, check_pixel_size, check_stack, checked_tilts
+from chemtomo.data.origin import Origin
 from chemtomo.errors import DataError
 
 __all__ = ["EnergyAxis", "SpectrumSeries", "SpectrumSignal"]
@@ -78,7 +79,9 @@ class SpectrumSeries:
     notes : tuple of str
         What had to be assumed because the source did not say it.
     provenance : tuple of dict
-        The steps that made this series, oldest first.
+        The steps that made this series, oldest first. A record, which nothing depends on.
+    origin : Origin, optional
+        The files it was read from, or what was simulated.
 
     Raises
     ------
@@ -99,6 +102,7 @@ class SpectrumSeries:
     source: str | None = None
     notes: tuple[str, ...] = ()
     provenance: tuple[dict[str, Any], ...] = ()
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.strip():

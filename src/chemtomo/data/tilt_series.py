@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from chemtomo.data.alignment import Alignment
 from chemtomo.data.checks import as_stack, check_pixel_size, check_stack, checked_tilts
+from chemtomo.data.origin import Origin
 from chemtomo.errors import DataError
 
 __all__ = ["SignalKind", "TiltSeries"]
@@ -59,7 +60,13 @@ class TiltSeries:
     notes : tuple of str
         What had to be assumed because the source did not say it.
     provenance : tuple of dict
-        The steps that made this series, oldest first.
+        The steps that made this series, oldest first. A record, which nothing depends on.
+    first_pixel_nm : (float, float)
+        Place ``(y, x)`` of the centre of the first pixel in the projections as they were recorded.
+    recorded_numbers : tuple of int, optional
+        Number of every projection among those that were recorded; the same numbers if not given.
+    origin : Origin, optional
+        The files it was read from, or what was simulated.
 
     Raises
     ------
@@ -80,6 +87,9 @@ class TiltSeries:
     source: str | None = None
     notes: tuple[str, ...] = ()
     provenance: tuple[dict[str, Any], ...] = ()
+    origin: Origin | None = None
+    first_pixel_nm: tuple[float, float] = (0.0, 0.0)
+    recorded_numbers: tuple[int, ...] | None = None
     axis_angle_deg: float | None = None
 
     def __post_init__(self) -> None:
@@ -172,8 +182,22 @@ class TiltSeries:
             return centre
         return self.axis_position_px
 
+    def pixel_moved(self, y: float, x: float) -> tuple[float, float]:
+        """Return the new `first_pixel_nm` where the first pixel is now at ``(y, x)`` of the present ones."""
+        down, across = self.first_pixel_nm
+        return down + y * self.pixel_size_nm, across + x * self.pixel_size_nm
+
+    def number_recorded(self, tilt: int) -> int:
+        """Return the number that a projection had among those that were recorded."""
+        return tilt if self.recorded_numbers is None else self.recorded_numbers[tilt]
+
     def replace(self, **changes: Any) -> TiltSeries:
-        """Return a copy with some attributes changed and everything checked anew."""
+        """Return a copy with some attributes changed and everything checked anew.
+
+        Other values with no record of how they were made have no origin.
+        """
+        if "data" in changes and not {"provenance", "origin"} & set(changes):
+            changes["origin"] = None
         return dataclasses.replace(self, **changes)
 
     def require_finite(self) -> None:

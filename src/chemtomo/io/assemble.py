@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import Dataset, TiltSeries
+from chemtomo.data.fingerprint import frame_digest
+from chemtomo.data.origin import Origin
 from chemtomo.errors import DataError, NoTiltSeriesError, NoTiltsError, ReadError
 from chemtomo.io import formats
 from chemtomo.io.expand import Source, expand
@@ -154,7 +156,20 @@ def contents(paths: Paths, *, tilts: TiltsArgument = None, tilts_unit: AngleUnit
     if series and any(source.folder is not None for source in sources):
         note = _folder_note(sources, left_out)
         series[0] = series[0].replace(notes=(*series[0].notes, note))
-    return Contents(tuple(series), tuple(spectra), tuple(left_out))
+    read_now = tuple(
+        one.replace(
+            origin=Origin.of_files(
+                one.name,
+                listed,
+                tilts=tilts,
+                tilts_unit=tilts_unit,
+                steps_before=len(one.provenance),
+                frame=frame_digest(one),
+            )
+        )
+        for one in series
+    )
+    return Contents(read_now, tuple(spectra), tuple(left_out))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

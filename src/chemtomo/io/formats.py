@@ -19,7 +19,7 @@ from chemtomo.io.archive import ARCHIVE_SUFFIX
 from chemtomo.io.found import Found
 from chemtomo.io.library import quietly
 
-__all__ = ["FORMATS", "TiltSeriesFormat", "find", "format_of", "readable_suffixes"]
+__all__ = ["FORMATS", "TiltSeriesFormat", "find", "format_name", "format_of", "readable_suffixes"]
 
 _HEAD_BYTES = 1024
 # Of what a library says, which may say it of every page.
@@ -105,6 +105,15 @@ def format_of(path: Path) -> TiltSeriesFormat | None:
     except OSError as error:
         raise ReadError(f"{path}: cannot be read ({error.strerror or error})") from error
     return next((one for one in FORMATS if not one.folders and one.recognises(head)), None)
+
+
+def format_name(path: Path) -> str | None:
+    """Return the name of the format of a file; None for a folder of files, or where it is not there."""
+    try:
+        found = format_of(path)
+    except ReadError:
+        return None
+    return None if found is None else found.name
 
 
 def find(path: Path) -> list[Found]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import SpectrumSeries
+from chemtomo.data.origin import Origin
 from chemtomo.errors import DataError, NoTiltSeriesError, NoTiltsError, ReadError
 from chemtomo.io import formats
 from chemtomo.io.expand import expand
@@ -66,6 +67,11 @@ def read_spectra(
     name = _chosen(names, signal, pieces)
     chosen = [piece for piece in pieces if piece[1].name == name]
     series = _series(name, chosen, given_tilts(tilts, tilts_unit))
+    listed = [paths] if isinstance(paths, (str, PathLike)) else paths
+    origin = Origin.of_files(
+        name, [Path(one) for one in listed], tilts=tilts, tilts_unit=tilts_unit, spectra=True
+    )
+    series = series.replace(origin=origin)
     if signal is None and len(names) > 1:
         others = ", ".join(repr(one) for one in names if one != name)
         series = series.replace(
@@ -96,7 +102,13 @@ def assemble_spectra(
     """
     given = given_tilts(tilts, tilts_unit)
     names = list(dict.fromkeys(found.name for _, found in pieces))
-    return [_series(name, [piece for piece in pieces if piece[1].name == name], given) for name in names]
+    made = []
+    for name in names:
+        own = [piece for piece in pieces if piece[1].name == name]
+        paths = list(dict.fromkeys(path for path, _ in own))
+        origin = Origin.of_files(name, paths, tilts=tilts, tilts_unit=tilts_unit, spectra=True)
+        made.append(_series(name, own, given).replace(origin=origin))
+    return made
 
 
 def describe_spectra(

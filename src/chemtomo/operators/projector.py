@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from chemtomo.errors import DataError, SolverError
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators.base import FloatArray, LinearOperator
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 __all__ = ["Projector"]
 
@@ -51,6 +53,8 @@ class Projector(LinearOperator):
     def matrix(self) -> sparse.csr_array:
         """Weights of one slice, float64, shape (tilt * detector, nz * nx)."""
         blocks = [self._matrix_of_tilt(index) for index in range(self.geometry.tilts)]
+        from scipy import sparse  # slow to import
+
         weights: sparse.csr_array = sparse.vstack(blocks, format="csr")
         return weights
 
@@ -64,6 +68,8 @@ class Projector(LinearOperator):
         volume_index = np.concatenate([volume_index, volume_index])
         on_detector = (detector_index >= 0) & (detector_index < pixels) & (weight > 0)
         row = detector_index[on_detector].astype(np.int32)
+        from scipy import sparse  # slow to import
+
         return sparse.csr_array(
             (weight[on_detector], (row, volume_index[on_detector])), shape=(pixels, s.size)
         )

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import sys
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
+import numpy.typing as npt
 
+from chemtomo.align.parameters import AlignParameters, AxisParameters, LinkParameters, UseAlignment
 from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.data.colours import is_structural
 from chemtomo.errors import DataError, ParameterError
-from chemtomo.pipeline.parameters import Parameters
 from chemtomo.progress import TaskProgress
 
 __all__ = [
-    "AlignParameters",
     "AlignmentResult",
-    "AxisParameters",
-    "LinkParameters",
+    "Linked",
+    "alignment_table",
+    "exact_alignments",
     "find_axis",
     "link_channels",
+    "link_dataset",
     "preview_axis",
     "reference_series",
     "run_alignment",
     "save_alignment",
-    "with_alignment",
 ]
 
 _SEPARATOR = "+"
@@ -37,81 +35,20 @@ _SEPARATOR = "+"
 _Job = Generator[TaskProgress, None, Alignment]
 
 
-class AxisParameters(Parameters):
-    """How the tilt axis is found."""
+@dataclasses.dataclass(frozen=True)
+class Linked:
+    """An alignment that was carried to another channel.
 
-    axis: Literal["com-path", "max-image", "sum-minimum"] = Field(
-        "com-path",
-        title="Tilt axis",
-        description="com-path: from the paths of the mass centres of all slices. max-image: from the lines "
-        "that points draw in the maximum over all tilts. sum-minimum: the offset with the sharpest slices.",
-    )
+    Attributes
+    ----------
+    alignment : Alignment
+        In the tilts and pixels of the channel.
+    shift_px : numpy.ndarray, shape (2,), optional
+        The shift ``(y, x)`` against the reference, where it was looked for; it is in the alignment.
+    """
 
-
-class LinkParameters(Parameters):
-    """How an alignment is carried to other channels."""
-
-    residual_shift: bool = Field(
-        False,
-        title="Shift between detectors",
-        description="Also find one shift of a whole channel against the reference, from their sums over all "
-        "tilts: for detectors that do not see quite the same field.",
-    )
-
-
-class AlignParameters(LinkParameters):
-    """How an alignment is found."""
-
-    reference: str = Field(
-        "",
-        title="Reference",
-        description="Channel on which the alignment is found (a name or a unique prefix), or a sum as in "
-        "HAADF+Al, each divided by its mean. If not given: the first structural image, else the brightest.",
-    )
-    method: Literal[
-        "auto",
-        "patch-tracks",
-        "projection-matching",
-        "phase-correlation",
-        "stackreg",
-        "center-of-mass",
-        "com-common-line",
-        "none",
-    ] = Field(
-        "auto",
-        title="Method",
-        description="auto: coarse registration, tilt axis and projection matching, the best of several. "
-        "patch-tracks: follow patches, for films, lamellae and grains that fill the field. "
-        "projection-matching: refine what the series has, or else a phase correlation. The others do one "
-        "thing. none: keep what the series has, for the tilt axis alone.",
-    )
-    axis: Literal["com-path", "max-image", "sum-minimum", "none"] = Field(
-        "com-path",
-        title="Tilt axis",
-        description="How the tilt axis is found after a registration; auto and projection-matching find it "
-        "themselves. none: leave it.",
-    )
-    axis_near: float | None = Field(
-        None,
-        ge=-180,
-        le=180,
-        title="Tilt axis near",
-        description="About where the tilt axis is, in degrees from y towards x, to within 15: 90 where it "
-        "runs along x. If not given: what the file of the reference says, else along y. A series that "
-        "has an alignment begins with the axis of that.",
-    )
-    reference_tilt: float | None = Field(
-        None,
-        title="Reference tilt",
-        description="Tilt in degrees of the projection that stays where it is (phase-correlation, stackreg). "
-        "That nearest to 0 if not given.",
-    )
-    stretch: bool = Field(
-        False,
-        title="Stretch by cosine",
-        description="Stretch the steeper of two projections to compare them (phase-correlation): for flat "
-        "samples.",
-    )
+    alignment: Alignment
+    shift_px: npt.NDArray[np.float64] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +125,7 @@ def run_alignment(
     for number, series in enumerate(dataset):
         yield TaskProgress(number, len(dataset), f"Linking {series.name}")
         linked = _linked(alignment, series, reference, parameters.residual_shift)
-        aligned.append(series.replace(alignment=linked))
+        aligned.append(series.replace(alignment=linked.alignment))
     begun = {"axis_near_deg": near or 0.0, "axis_near_from": _axis_source(reference, parameters)}
     return AlignmentResult(alignment, Dataset(tuple(aligned)), _report(alignment, aligned) | begun)
 
@@ -236,7 +173,7 @@ def link_channels(
     *,
     reference: TiltSeries | None = None,
     should_stop: Callable[[], bool] | None = None,
-) -> Generator[TaskProgress, None, list[Alignment] | None]:
+) -> Generator[TaskProgress, None, list[Linked] | None]:
     """Carry an alignment to other channels.
 
     Parameters
@@ -252,7 +189,7 @@ def link_channels(
 
     Returns
     -------
-    list of Alignment
+    list of Linked
         One each; ``None`` after a stop.
     """
     linked = []
@@ -264,9 +201,26 @@ def link_channels(
     return linked
 
 
-def with_alignment(dataset: Dataset, alignment: Alignment) -> Dataset:
-    """Link an alignment to every series of a dataset, by tilt and pixel size."""
-    return dataset.map(lambda one: one.replace(alignment=_linked(alignment, one, None, False)))
+def link_dataset(dataset: Dataset, alignment: Alignment) -> Dataset:
+    """Carry an alignment to every series of a dataset, by tilts and pixel sizes."""
+    return dataset.map(lambda one: one.replace(alignment=_linked(alignment, one, None, False).alignment))
+
+
+def exact_alignments(dataset: Dataset) -> UseAlignment:
+    """Return the step that gives every series the alignment that it has."""
+    return UseAlignment(
+        alignments={one.name: alignment_table(one.alignment) for one in dataset if one.alignment is not None}
+    )
+
+
+def alignment_table(alignment: Alignment) -> dict[str, Any]:
+    """Return the numbers of an alignment for a recipe: those on which a result depends."""
+    left_out = ("residual_px", "provenance")
+    return {
+        name: value
+        for name, value in alignment.to_json().items()
+        if value is not None and name not in left_out
+    }
 
 
 def reference_series(dataset: Dataset, wanted: str) -> TiltSeries:
@@ -319,42 +273,27 @@ def _estimate(
     method: str,
     series: TiltSeries,
     alignment: Alignment | None,
-    parameters: Parameters,
+    parameters: AlignParameters | AxisParameters,
     should_stop: Callable[[], bool] | None,
 ) -> _Job:
-    """Run an estimator of `chemtomo.align` as a job, with those options that it knows."""
-    import chemtomo.align
+    """Run an estimator of the table as a job."""
+    from chemtomo.align.estimators import ESTIMATORS
 
-    name = "axis_from_sharpness" if method == "sum-minimum" else method.replace("-", "_")
     yield TaskProgress(0, 1, f"{method}: looking at {series.name}")
-    estimator: Callable[..., Any] = getattr(chemtomo.align, name)
-    steps = getattr(sys.modules[estimator.__module__], f"{name}_job", None)
-    known = inspect.signature(estimator if steps is None else steps).parameters
-    tilt = getattr(parameters, "reference_tilt", None)
-    options = {
-        "alignment": alignment,
-        "start": alignment,
-        "reference": None if tilt is None else int(np.abs(series.tilts_deg - tilt).argmin()),
-        "stretch": getattr(parameters, "stretch", False),
-        "should_stop": should_stop,
-    }
-    chosen = {key: value for key, value in options.items() if key in known}
-    if steps is None:
-        found: Alignment = estimator(series, **chosen)
-    else:
-        found = yield from steps(series, **chosen)
+    found = yield from ESTIMATORS[method](series, alignment, parameters, should_stop)
     return found
 
 
 def _linked(
     alignment: Alignment, series: TiltSeries, reference: TiltSeries | None, residual_shift: bool
-) -> Alignment:
-    from chemtomo.align import link
+) -> Linked:
+    from chemtomo.align import link_with_shift
 
     itself = reference is not None and reference.name == series.name
     if not residual_shift or itself or reference is None:
-        return link(alignment, series)
-    return link(alignment, series, reference=reference.replace(alignment=alignment), residual_shift=True)
+        return Linked(*link_with_shift(alignment, series))
+    aligned = reference.replace(alignment=alignment)
+    return Linked(*link_with_shift(alignment, series, reference=aligned, residual_shift=True))
 
 
 def _report(alignment: Alignment, aligned: Sequence[TiltSeries]) -> dict[str, Any]:

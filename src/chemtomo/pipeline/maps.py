@@ -1,18 +1,17 @@
-"""The step from spectra to element maps: its parameters, and what they do."""
+"""The step from spectra to element maps: what its parameters do."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError, field_validator
 
 from chemtomo.data import Dataset, SpectrumSeries, TiltSeries
+from chemtomo.data.records import recorded
 from chemtomo.errors import ParameterError
-from chemtomo.pipeline.parameters import Parameters
 from chemtomo.progress import TaskProgress, finish
 from chemtomo.spectra import (
     Decomposition,
@@ -29,111 +28,22 @@ from chemtomo.spectra import (
     sum_spectrum_job,
     unique_names,
 )
+from chemtomo.spectra.parameters import MapParameters, WindowParameters
 
 __all__ = [
-    "MapParameters",
     "ResolvedMethod",
     "components_job",
     "make_maps",
     "make_maps_job",
-    "map_elements",
     "map_method",
     "net_series",
     "preview_job",
     "suggest_job",
     "windows_of",
+    "with_windows",
 ]
 
 ResolvedMethod = Literal["window", "fit", "eels", "nmf", "pca"]
-
-
-class MapParameters(Parameters):
-    """How maps are made from spectra."""
-
-    method: Literal["auto", "window", "fit", "eels", "nmf", "pca"] = Field(
-        "auto",
-        title="Method",
-        description="window: counts of X-rays in a window, with a straight background between its sides. "
-        "fit: overlapping lines are told apart by a fit of the whole spectrum. eels: counts behind an edge, "
-        "with a power law before it. nmf, pca: components without lines. auto: window for X-rays, eels for "
-        "energy losses.",
-    )
-    elements: str | None = Field(
-        None,
-        title="Elements",
-        description="Elements to map, with commas: Fe,Co,O. What stands out clearly if neither elements "
-        "nor lines are given.",
-    )
-    lines: str | None = Field(
-        None, title="Lines", description="Lines or edges to map, with commas: Fe_Ka,Yb_La or Fe_L3,O_K."
-    )
-    others: str | None = Field(
-        None,
-        title="Other elements",
-        description="Elements that are in the spectra too, with commas, and need no map: the grid's copper. "
-        "The fit takes their lines into account, those that stand out clearly if not given, and the "
-        "background of a window keeps away from them.",
-    )
-    width: float = Field(
-        1.5,
-        gt=0.2,
-        le=5,
-        title="Window (resolutions)",
-        description="Width of the window of a line, in units of the detector's resolution at its energy.",
-    )
-    resolution: float = Field(
-        130.0,
-        ge=50,
-        le=400,
-        title="Resolution (eV)",
-        description="Resolution of the X-ray detector at Mn Ka, in eV.",
-    )
-    smoothing: float = Field(
-        2.0,
-        ge=0,
-        le=50,
-        title="Smooth background (px)",
-        description="Standard deviation, in pixels, by which the background is smoothed in every projection. "
-        "The counts are not smoothed.",
-    )
-    beam_energy: float | None = Field(
-        None,
-        gt=1,
-        le=3000,
-        title="Beam energy (keV)",
-        description="Energy of the electrons, for the bremsstrahlung of the fit. That of the file, or else "
-        "200 keV.",
-    )
-    edge_width: float = Field(
-        50.0,
-        gt=1,
-        le=1000,
-        title="Edge window (eV)",
-        description="Width of the window behind an edge, and of the range before it (eels).",
-    )
-    components: int = Field(
-        4, ge=1, le=64, title="Components", description="Number of components (nmf, pca)."
-    )
-    low_kev: float | None = Field(
-        None, title="From (keV)", description="Lowest energy that takes part (nmf, pca)."
-    )
-    high_kev: float | None = Field(
-        None, title="To (keV)", description="Highest energy that takes part (nmf, pca)."
-    )
-    seed: int = Field(0, ge=0, title="Seed", description="Of the random choices (nmf, pca).")
-    subtract: bool = Field(
-        False,
-        title="Subtract background",
-        description="Give counts minus background. They can be negative and are no counts any more: for "
-        "looking at, not for a reconstruction with Poisson noise.",
-    )
-
-    @field_validator("elements", "lines", "others")
-    @classmethod
-    def _names(cls, value: str | None) -> str | None:
-        """Leave out blanks and empty names."""
-        names = [one.strip() for one in (value or "").split(",")]
-        return ",".join(one for one in names if one) or None
 
 
 def map_method(series: SpectrumSeries, parameters: MapParameters) -> ResolvedMethod:
@@ -169,7 +79,7 @@ def windows_of(
     energies = series.energies_keV
     others = [
         line
-        for element in _split(parameters.others)
+        for element in parameters.others or ()
         for line in lines_of(choose_line(element, 0.0, np.inf).element)
         if energies[0] < line.energy_keV < energies[-1]
     ]
@@ -180,6 +90,12 @@ def windows_of(
         at_manganese_eV=parameters.resolution,
         others=others,
     )
+
+
+def with_windows(parameters: MapParameters, windows: Sequence[EnergyWindow]) -> MapParameters:
+    """Return the parameters with windows that were set by hand, so that a recipe repeats them."""
+    kept = tuple(WindowParameters(**dataclasses.asdict(one)) for one in windows)
+    return parameters.model_copy(update={"windows": kept, "elements": (), "lines": ()})
 
 
 def make_maps_job(
@@ -195,15 +111,19 @@ def make_maps_job(
     if method in ("nmf", "pca"):
         parts = yield from components_job(series, parameters, should_stop=should_stop)
         return None if parts is None else parts.dataset
+    if windows is not None:
+        parameters = with_windows(parameters, windows)
+    if windows is None and parameters.windows:
+        windows = [EnergyWindow(**one.model_dump()) for one in parameters.windows]
     if windows is None:
-        names = [*_split(parameters.elements), *_split(parameters.lines)]
+        names = [*parameters.elements, *parameters.lines]
         if not names:
             if spectrum is None:
                 spectrum = yield from sum_spectrum_job(series, should_stop=should_stop)
             if should_stop is not None and should_stop():
                 return None
             certain = [one for one in _suggestions(series, spectrum, parameters) if one.is_certain]
-            unwanted = _split(parameters.others)
+            unwanted = parameters.others or ()
             names = [one.line for one in certain if one.element not in unwanted]
             if not names:
                 raise ParameterError(
@@ -211,7 +131,7 @@ def make_maps_job(
                     "sum spectrum; expected one at least. Name the elements to map"
                 )
         windows = windows_of(series, names, parameters)
-    others = _split(parameters.others)
+    others = list(parameters.others or ())
     if method == "fit" and parameters.others is None:
         # An element that is not fitted would end up in its neighbours.
         if spectrum is None:
@@ -231,9 +151,24 @@ def make_maps_job(
         spectrum=spectrum,
         should_stop=should_stop,
     )
-    if dataset is None or not parameters.subtract:
-        return dataset
-    return dataset.map(net_series)
+    if dataset is None:
+        return None
+    return _recorded(series, parameters, dataset.map(net_series) if parameters.subtract else dataset)
+
+
+def _recorded(series: SpectrumSeries, parameters: MapParameters, dataset: Dataset) -> Dataset:
+    """Return maps with the record of this step, and the origin of the spectra."""
+    more = {"made": list(dataset.names)}
+    return dataset.map(
+        lambda one: recorded(
+            None,
+            one.replace(origin=series.origin),
+            "maps",
+            parameters.differing(),
+            did=list(one.provenance),
+            **more,
+        )
+    )
 
 
 def make_maps(
@@ -269,48 +204,6 @@ def make_maps(
     return made
 
 
-def map_elements(
-    series: SpectrumSeries,
-    *,
-    on_progress: Callable[[TaskProgress], None] | None = None,
-    **parameters: Any,
-) -> Dataset:
-    """Make maps of elements: what `chemtomo maps` does, in one call.
-
-    Parameters
-    ----------
-    series : SpectrumSeries
-        The spectra, see `chemtomo.read_spectra`. Lazy ones are read in blocks.
-    on_progress : callable, optional
-        Called with a `TaskProgress` after every block.
-    **parameters
-        The fields of `MapParameters`, for example ``elements=["Fe", "Co"], method="fit"``; elements,
-        lines and others as a list or with commas.
-
-    Returns
-    -------
-    Dataset
-        One series an element, of counts with a background; see `chemtomo.spectra.element_maps`.
-
-    Raises
-    ------
-    ParameterError
-        When a parameter is unknown or out of bounds, and as `make_maps`.
-    """
-    joined = {
-        name: ",".join(value) if isinstance(value, (list, tuple)) else value
-        for name, value in parameters.items()
-    }
-    try:
-        chosen = MapParameters(**joined)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise ParameterError(f"{name}: {message}; found {first['input']!r}") from error
-    return make_maps(series, chosen, on_progress=on_progress)
-
-
 def components_job(
     series: SpectrumSeries,
     parameters: MapParameters,
@@ -326,7 +219,11 @@ def components_job(
         seed=parameters.seed,
         should_stop=should_stop,
     )
-    return found
+    return (
+        None
+        if found is None
+        else dataclasses.replace(found, dataset=_recorded(series, parameters, found.dataset))
+    )
 
 
 def preview_job(
@@ -371,7 +268,7 @@ def preview_job(
         one,
         windows if wanted == "fit" else windows[:1],
         method=wanted,
-        others=_split(parameters.others),
+        others=parameters.others or (),
         smoothing_px=parameters.smoothing,
         at_manganese_eV=parameters.resolution,
         beam_energy_keV=parameters.beam_energy,
@@ -413,7 +310,3 @@ def _range(series: SpectrumSeries, parameters: MapParameters) -> tuple[float, fl
     low = energies[0] if parameters.low_kev is None else parameters.low_kev
     high = np.inf if parameters.high_kev is None else parameters.high_kev
     return float(low), float(high)
-
-
-def _split(names: str | None) -> list[str]:
-    return names.split(",") if names else []

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import Dataset, TiltSeries
-from chemtomo.pipeline.prepare_steps import AnyStep, ScanDriftStep
+from chemtomo.preprocess.operation import Operation
+from chemtomo.preprocess.scan_drift import ScanDriftStep
 from chemtomo.preprocess.stacks import each_projection, lazy_series
 
 __all__ = ["PreparedProjection", "PreparedView", "ViewStopped"]
@@ -61,7 +62,7 @@ class PreparedView:
         self._all = dataset
         self._should_stop: Callable[[], bool] = lambda: False
         self._stages: list[Dataset] = []
-        self._steps: tuple[AnyStep, ...] = ()
+        self._steps: tuple[Operation, ...] = ()
         self._whole: bool | None = None
 
     def fork(self) -> PreparedView:
@@ -73,7 +74,7 @@ class PreparedView:
         other._stages, other._steps, other._whole = list(self._stages), self._steps, self._whole
         return other
 
-    def prepare(self, steps: Sequence[AnyStep], should_stop: Callable[[], bool] = lambda: False) -> None:
+    def prepare(self, steps: Sequence[Operation], should_stop: Callable[[], bool] = lambda: False) -> None:
         """Take over the operations, and compute what they have to know of the whole stack.
 
         Raises
@@ -106,44 +107,25 @@ class PreparedView:
     def projection(self, number: int) -> PreparedProjection | None:
         """Return what became of a projection of the series, or None when it was left out."""
         before, after = self._stages[0][self.name], self._stages[-1][self.name]
-        did = [
-            one for entry in after.provenance[len(before.provenance) :] for one in entry.get("did", [entry])
-        ]
-        place: int | None = number
-        origin, pixel, rows = np.zeros(2), before.pixel_size_nm, before.shape[1]
-        for entry in did:
-            if "kept" in entry:
-                place = entry["kept"].index(place) if place in entry["kept"] else None
-            elif entry["step"] == "crop_detector":
-                origin += (0, entry["start"] * pixel)
-            elif entry["step"] == "select_slices":
-                origin += (entry["start"] * pixel, 0)
-                rows = entry["stop"] - entry["start"]
-            elif entry["step"] == "pad":
-                origin -= (entry["y"] * pixel, entry["x"] * pixel)
-                rows += 2 * entry["y"]
-            elif entry["step"] == "bin_pixels":
-                high = min(entry["factor"], rows)
-                origin += ((high - 1) / 2 * pixel, (entry["factor"] - 1) / 2 * pixel)
-                rows, pixel = rows // high, pixel * entry["factor"]
-        if place is None:
+        wanted = before.number_recorded(number)
+        kept = [after.number_recorded(tilt) for tilt in range(after.shape[0])]
+        if wanted not in kept:
             return None
+        place = kept.index(wanted)
         image = _computed(after.data[place])
         if after.background is not None:
             image -= _computed(after.background[place])
         if after.gains is not None:
             image /= np.float32(after.gains[place])
-        return PreparedProjection(
-            image, float(after.tilts_deg[place]), after.pixel_size_nm, (float(origin[0]), float(origin[1]))
-        )
+        y, x = (now - then for now, then in zip(after.first_pixel_nm, before.first_pixel_nm, strict=True))
+        return PreparedProjection(image, float(after.tilts_deg[place]), after.pixel_size_nm, (y, x))
 
-    def _apply(self, step: AnyStep) -> Dataset:
+    def _apply(self, step: Operation) -> Dataset:
         watched = self._stages[-1].map(self._watched)
         if isinstance(step, ScanDriftStep) or step.channels is None or self._whole:
             return step.apply(watched)
         # An operation for other signals only has no effect on this one.
-        named = {self._all.resolve(one.strip()) for one in step.channels.split(",") if one.strip()}
-        if self.name not in named:
+        if self.name not in step.chosen(self._all):
             return self._stages[-1]
         return step.model_copy(update={"channels": None}).apply(watched)
 

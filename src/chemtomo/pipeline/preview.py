@@ -8,8 +8,8 @@ import math
 import numpy as np
 
 from chemtomo.data import Dataset, Volume
-from chemtomo.pipeline.parameters import ReconstructParameters
 from chemtomo.preprocess import bin_pixels
+from chemtomo.recon.parameters import ReconstructParameters
 
 __all__ = ["FACTOR", "binned_range", "in_full_resolution_units", "preview_of"]
 

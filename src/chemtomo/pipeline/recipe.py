@@ -1,137 +1,275 @@
-"""The recipe that a result carries, and the report on the run that made it."""
+"""Recipes: from which inputs, and by which steps, a result was made. Kept as TOML, and run again."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
+from pydantic import Field
 
-from chemtomo.data import Dataset, TiltSeries
-from chemtomo.pipeline.parameters import Parameters, ReconstructParameters
-from chemtomo.recon import Reconstructed
-from chemtomo.solvers import IterationRecord
-from chemtomo.version import VERSION
+from chemtomo.errors import ParameterError, ReadError
+from chemtomo.parameters import Parameters, validated
+from chemtomo.pipeline.steps import step_named
+from chemtomo.pipeline.toml import to_toml
 
-__all__ = ["make_recipe", "make_report"]
+__all__ = ["VERSION", "Entry", "Input", "Recipe", "Signal", "with_settings"]
+
+VERSION = 1
+"""Of the form of recipes."""
+
+_KEYS = ("version", "program", "device", "inputs", "steps")
 
 
-def make_recipe(
-    dataset: Dataset, steps: Sequence[tuple[str, Parameters | Mapping[str, Any]]], device: str
-) -> dict[str, Any]:
-    """Describe how a result was made from `dataset`, ready for JSON.
+class Signal(Parameters):
+    """One tilt series of an input."""
+
+    name: str
+    found: str | None = Field(None, description="Its name in the files, where that is another.")
+    sha256: str = Field("", description="Of its values, see `chemtomo.data.fingerprint.series_digest`.")
+
+
+class Input(Parameters):
+    """What is read by one call, or simulated."""
+
+    kind: Literal["series", "spectra", "sample", "memory"] = "series"
+    paths: tuple[str, ...] = ()
+    format: str | None = None
+    tilts: str | tuple[float, ...] | None = None
+    tilts_unit: Literal["deg", "rad"] | None = None
+    signal: str | None = Field(None, description="Name of the spectra, where files have several.")
+    sample: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    sha256: str = Field("", description="Of the files of spectra.")
+    signals: tuple[Signal, ...] = ()
+
+    def where(self) -> str:
+        """Return what it is, for messages."""
+        return ", ".join(self.paths) or self.sample or "data in memory"
+
+    def with_paths(self, change: Any) -> Input:
+        """Return it with `change` done to every path, that of a file of tilts too."""
+        changes: dict[str, Any] = {"paths": tuple(change(path) for path in self.paths)}
+        # Other texts say tilts themselves; a file of tilts is kept by its absolute path.
+        if isinstance(self.tilts, str) and ("/" in self.tilts or "\\" in self.tilts):
+            moved = change(self.tilts)
+            changes["tilts"] = moved if "/" in moved or "\\" in moved else f"./{moved}"
+        return self.model_copy(update=changes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One step of a recipe.
+
+    Attributes
+    ----------
+    step : str
+        Its name.
+    parameters : Parameters
+        The model of the step.
+    """
+
+    step: str
+    parameters: Parameters
+
+    @classmethod
+    def of(cls, step: str, values: Mapping[str, Any], where: str = "") -> Entry:
+        """Return a step with these parameters.
+
+        Raises
+        ------
+        ParameterError
+            When there is no such step, or a parameter is unknown or not allowed.
+        """
+        try:
+            return cls(step, step_named(step).parameters(values))
+        except ParameterError as error:
+            raise ParameterError(f"{where}: {error}" if where else str(error)) from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its name, and the parameters that differ from the defaults."""
+        return {"step": self.step, **self.parameters.differing()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Inputs and steps.
+
+    Attributes
+    ----------
+    inputs : tuple of Input
+        In the order in which they are read; their paths are absolute, but in files.
+    steps : tuple of Entry
+        In the order in which they are done.
+    program, device : str
+        The version of the program, and the device, that made the result.
+    """
+
+    inputs: tuple[Input, ...] = ()
+    steps: tuple[Entry, ...] = ()
+    program: str = ""
+    device: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it ready for JSON, for the description of a result."""
+        described = [one.model_dump(mode="json", exclude_defaults=True) for one in self.inputs]
+        return {
+            "version": VERSION,
+            "program": self.program,
+            "device": self.device,
+            "inputs": described,
+            "steps": [one.to_json() for one in self.steps],
+        }
+
+    @classmethod
+    def from_json(cls, found: Any, where: str = "recipe") -> Recipe:
+        """Return the recipe that `to_json` described.
+
+        Raises
+        ------
+        ReadError
+            When it is of another version, or has an unknown key, step or parameter; the message starts with
+            `where`.
+        """
+        if not isinstance(found, Mapping):
+            raise ReadError(f"{where}: found {type(found).__name__}; expected a recipe")
+        version = found.get("version")
+        if not isinstance(version, int) or version > VERSION or version < 1:
+            by = f", of the program {found['program']}" if found.get("program") else ""
+            raise ReadError(f"{where}: found a recipe of version {version!r}{by}; expected {VERSION} at most")
+        unknown = [key for key in found if key not in _KEYS]
+        if unknown:
+            raise ReadError(
+                f"{where}: found the keys {', '.join(map(repr, unknown))}; expected {', '.join(_KEYS)}"
+            )
+        try:
+            inputs = tuple(
+                validated(Input, _mapping(one, f"input {number}"), f"input {number}")
+                for number, one in enumerate(_list(found, "inputs"), start=1)
+            )
+            steps = []
+            for number, one in enumerate(_list(found, "steps"), start=1):
+                values = dict(_mapping(one, f"step {number}"))
+                steps.append(Entry.of(values.pop("step", None), values, f"step {number}"))
+        except ParameterError as error:
+            raise ReadError(f"{where}: {error}") from error
+        return cls(inputs, tuple(steps), str(found.get("program", "")), str(found.get("device", "")))
+
+    def to_toml(self, folder: Path | None = None) -> str:
+        """Return it as TOML, with paths relative to the folder in which it is kept; by default this one."""
+        base = Path.cwd() if folder is None else folder.resolve()
+        moved = dataclasses.replace(
+            self, inputs=tuple(one.with_paths(lambda path: _relative(path, base)) for one in self.inputs)
+        )
+        return to_toml(moved.to_json())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as TOML; an interrupted write leaves the old file.
+
+        Raises
+        ------
+        WriteError
+            When the file cannot be written.
+        """
+        from chemtomo.io.atomic import replacing
+
+        target = Path(path)
+        text = self.to_toml(target.parent)
+        with replacing([target]) as (temporary,):
+            temporary.write_text(text, encoding="utf-8")
+
+    @classmethod
+    def from_toml(cls, text: str, folder: Path | None = None, where: str = "recipe") -> Recipe:
+        """Return the recipe that `to_toml` wrote; paths are relative to `folder`.
+
+        Raises
+        ------
+        ReadError
+            When it is no such recipe; the message starts with `where`.
+        """
+        try:
+            found = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise ReadError(f"{where}: found no TOML ({error}); expected a recipe") from error
+        recipe = cls.from_json(found, where)
+        base = Path.cwd() if folder is None else folder.resolve()
+        inputs = tuple(one.with_paths(lambda path: os.path.normpath(base / path)) for one in recipe.inputs)
+        return dataclasses.replace(recipe, inputs=inputs)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Recipe:
+        """Read a file.
+
+        Raises
+        ------
+        ReadError
+            When it cannot be read, or is no recipe.
+        """
+        target = Path(path)
+        try:
+            text = target.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ReadError(
+                f"{target}: cannot be read ({getattr(error, 'strerror', None) or error})"
+            ) from error
+        return cls.from_toml(text, target.parent, str(target))
+
+
+def with_settings(recipe: Recipe, settings: Sequence[tuple[str, Any]]) -> Recipe:
+    """Return a recipe with parameters changed.
 
     Parameters
     ----------
-    dataset : Dataset
-        The inputs, before the first step.
-    steps : sequence of (str, Parameters or mapping)
-        Name and parameters of every step, in order; a mapping is ready for JSON.
-    device : str
-        Where it was computed.
+    recipe : Recipe
+        It is not modified.
+    settings : sequence of (str, value)
+        What to change, as ``reconstruct.strength`` or, inside of a table, ``reconstruct.mu.Al``; and the
+        value, which may be text.
+
+    Raises
+    ------
+    ParameterError
+        When the recipe has no such step or more than one, or the step no such parameter.
     """
-    return {
-        "chemtomo": VERSION,
-        "device": device,
-        "inputs": [_describe(series) for series in dataset],
-        "steps": [
-            {
-                "step": name,
-                **(parameters.model_dump(mode="json") if isinstance(parameters, Parameters) else parameters),
-            }
-            for name, parameters in steps
-        ],
-    }
+    steps = list(recipe.steps)
+    for place, value in settings:
+        name, _, field = place.partition(".")
+        field, _, inner = field.partition(".")
+        at = [index for index, one in enumerate(steps) if one.step == name]
+        if len(at) != 1 or not field:
+            have = ", ".join(one.step for one in steps)
+            raise ParameterError(
+                f"{place}: found {len(at)} steps {name!r} among {have}; expected one, as STEP.PARAMETER"
+            )
+        old = steps[at[0]].parameters
+        values = {key: getattr(old, key) for key in type(old).model_fields}
+        if field not in values:
+            raise ParameterError(
+                f"{place}: {name} has no {field!r}; expected one of {', '.join(type(old).offered())}"
+            )
+        values[field] = {**values[field], inner: value} if inner else value
+        steps[at[0]] = Entry(name, validated(type(old), values, name))
+    return dataclasses.replace(recipe, steps=tuple(steps))
 
 
-def _describe(series: TiltSeries) -> dict[str, Any]:
-    return {
-        "name": series.name,
-        "source": series.source,
-        "shape": list(series.shape),
-        "kind": series.kind,
-        "pixel_size_nm": series.pixel_size_nm,
-        "sha256": _digest(series.projections()),
-        **_describe_model(series),
-        "notes": list(series.notes),
-        "provenance": list(series.provenance),
-    }
+def _relative(path: str, base: Path) -> str:
+    try:
+        return PurePath(os.path.relpath(path, base)).as_posix()
+    except ValueError:  # on another drive
+        return path
 
 
-def _describe_model(series: TiltSeries) -> dict[str, Any]:
-    """Describe what the forward model has besides the defaults."""
-    described: dict[str, Any] = {}
-    for name in ("detector_shifts_px", "gains"):
-        numbers = getattr(series, name)
-        if numbers is not None:
-            described[name] = numbers.tolist()
-    if series.background is not None:
-        described["background_sha256"] = _digest(series.backgrounds())
-    return described
+def _list(found: Mapping[str, Any], key: str) -> list[Any]:
+    value = found.get(key, [])
+    if not isinstance(value, list):
+        raise ParameterError(f"{key}: found {value!r}; expected a list of tables")
+    return value
 
 
-def _digest(projections: Iterable[npt.NDArray[Any]]) -> str:
-    """Digest of a stack, of which only one projection is in memory."""
-    digest = hashlib.sha256()
-    for projection in projections:
-        digest.update(np.ascontiguousarray(projection).tobytes())
-    return digest.hexdigest()
-
-
-def make_report(parameters: ReconstructParameters, reconstructed: Reconstructed) -> dict[str, Any]:
-    """Describe how a reconstruction went, ready for JSON.
-
-    Seconds count from the start of the first iteration, logging excluded. With several slabs each
-    line of the history names its slab, and its seconds and iterations are those of the slab.
-    """
-    outcomes = [outcome for _, outcome in reconstructed.slabs]
-    several = len(outcomes) > 1
-    names = reconstructed.volume.names
-    seconds = sum(outcome.seconds for outcome in outcomes)
-    iterations = sum(outcome.iterations for outcome in outcomes)
-    history = []
-    for number, outcome in enumerate(outcomes):
-        for record in outcome.history:
-            line = _describe_record(record, names)
-            history.append(line | {"slab": number} if several else line)
-    report: dict[str, Any] = {
-        "method": parameters.method,
-        "device": reconstructed.device,
-        "seconds": seconds,
-        "tilts": dict(zip(names, reconstructed.tilts, strict=True)),
-        "iterations": iterations,
-        "seconds_per_iteration": seconds / max(iterations, 1),
-        "stopped": "; ".join(dict.fromkeys(outcome.reason for outcome in outcomes)),
-        "cancelled": any(outcome.cancelled for outcome in outcomes),
-        "history": history,
-        "memory": {
-            "budget_bytes": reconstructed.budget_bytes,
-            "peak_bytes": reconstructed.peak_bytes,
-            "notes": list(reconstructed.notes),
-        },
-    }
-    if several:
-        report["slabs"] = [
-            {
-                "slices": [slab.start, slab.stop],
-                "reconstructed": [slab.first, slab.last],
-                "iterations": outcome.iterations,
-                "seconds": outcome.seconds,
-                "stopped": outcome.reason,
-            }
-            for slab, outcome in reconstructed.slabs
-        ]
-    return report
-
-
-def _describe_record(record: IterationRecord, names: Sequence[str]) -> dict[str, Any]:
-    line = {
-        "iteration": record.iteration,
-        "seconds": record.seconds,
-        "objective": record.objective,
-        "data": dict(zip(names, record.data, strict=True)),
-        "regulariser": record.regulariser,
-    }
-    return line if record.gap is None else line | {"gap": record.gap}
+def _mapping(one: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(one, Mapping):
+        raise ParameterError(f"{where}: found {one!r}; expected a table")
+    return one

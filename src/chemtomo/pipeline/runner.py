@@ -1,193 +1,213 @@
-"""Run a recipe: align, preprocess, reconstruct, and say what was done."""
+"""Run steps, and record what was done. Everything that runs a step, of whatever front end, runs it here."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Mapping
-from typing import Any
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
-import numpy as np
-from pydantic import ValidationError
-
-from chemtomo.data import Dataset, TiltSeries, Volume
-from chemtomo.errors import ParameterError
-from chemtomo.pipeline.parameters import Parameters, PreprocessParameters, ReconstructParameters
-from chemtomo.pipeline.preview import in_full_resolution_units, preview_of
-from chemtomo.pipeline.recipe import make_recipe, make_report
-from chemtomo.preprocess import paper
+from chemtomo.data import Dataset, SpectrumSeries, Volume
+from chemtomo.data.records import recorded
+from chemtomo.parameters import Parameters
+from chemtomo.pipeline.history import recipe_of, with_recorded_alignments
+from chemtomo.pipeline.inputs import in_folder, read_inputs_job
+from chemtomo.pipeline.prepare import prepare_job
+from chemtomo.pipeline.recipe import Entry, Recipe, with_settings
+from chemtomo.pipeline.step import Made, State
+from chemtomo.pipeline.steps import STEPS
+from chemtomo.preprocess.operation import Operation
 from chemtomo.progress import finish
-from chemtomo.recon import reconstruct as reconstruct_dataset
-from chemtomo.solvers import Limits, Progress
 
-__all__ = ["Result", "execute", "reconstruct", "run"]
+__all__ = ["Store", "run", "run_recipe_job", "run_steps_job"]
 
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """A volume and the report on how it was made.
-
-    Attributes
-    ----------
-    volume : Volume
-        The reconstruction. Its ``provenance`` is the recipe.
-    report : dict
-        ``method, device, seconds, iterations, seconds_per_iteration, stopped, cancelled, history``,
-        ``memory`` and, if there are several, ``slabs``, ready to be written as JSON.
-    """
-
-    volume: Volume
-    report: dict[str, Any]
+_Job = Generator[Any, None, State]
 
 
-def run(
-    dataset: Dataset,
-    parameters: ReconstructParameters,
-    preprocess: PreprocessParameters | None = None,
+class Store(Protocol):
+    """Keeps what steps made by the content that it was made from: see `run_steps_job`."""
+
+    def find(self, key: str) -> Made | None:
+        """Return what was kept under a key."""
+
+    def keep(self, key: str, made: Made) -> None:
+        """Keep what a step made."""
+
+
+def run_steps_job(
+    state: State,
+    steps: Sequence[Entry],
     *,
     should_stop: Callable[[], bool] | None = None,
-) -> Generator[Progress, None, Result]:
-    """Reconstruct a dataset, one iteration at a time.
+    store: Store | None = None,
+) -> _Job:
+    """Do steps one after the other.
 
-    A series with an alignment is aligned first (`chemtomo.align.apply`), so that whatever comes later sees
-    the tilt axis where it is.
+    Steps that treat projections one after the other are done in one pass, so that there are never two stacks
+    in memory for each. Of every other step the result may be kept in a `store`, under a key that depends on
+    the inputs and on all steps so far, and is not made again.
 
     Parameters
     ----------
-    dataset : Dataset
-        Signals with the same rows, columns, pixel size and tilt axis once they are aligned. Their tilts
-        may differ. It is not modified.
-    parameters : ReconstructParameters
-        Method and weights.
-    preprocess : PreprocessParameters, optional
-        What happens to the projections before; nothing by default.
+    state : State
+        What there is. It is not modified.
+    steps : sequence of Entry
+        What to do.
     should_stop : callable, optional
-        Asked before every iteration; ``True`` ends the run with the iterate as it is.
+        Asked now and then; ``True`` ends a step with what it has reached, where it has something.
+    store : Store, optional
+        Where results are kept.
 
     Yields
     ------
-    Progress
-        After every iteration. Its slices are in the units and the frame of the result, numbered
-        from 0 within the slices that are reconstructed.
+    TaskProgress or Progress
+        What the steps yield.
 
     Returns
     -------
-    Result
-        The volume and the report.
+    State
+        What there is in the end. Each tilt series has its steps in its provenance, and a volume its recipe.
 
     Raises
     ------
     ChemTomoError
-        When data, parameters or device do not fit together, or an iterate is not finite.
+        When a step cannot be done.
     """
-    steps: list[tuple[str, Parameters | Mapping[str, Any]]] = []
-    prepared = dataset.map(_align)
-    alignments = {one.name: one.alignment.to_json() for one in dataset if one.alignment is not None}
-    if alignments:
-        steps.append(("align", {"alignments": alignments}))
-    if preprocess is not None:
-        steps.append(("preprocess", preprocess))
-        prepared = _preprocess(prepared, preprocess)
-    steps.append(("reconstruct", parameters))
-    settings = parameters
-    binned = prepared
-    if parameters.preview:
-        binned, settings = preview_of(prepared, parameters)
-    if settings.slices is None:
-        # All of it is needed in memory anyway, and by several passes: so it is read, or computed, once.
-        binned = binned.map(_read)
-    limits = Limits(settings.iterations, settings.report_every, settings.tolerance or None)
-    if parameters.preview and limits.tolerance is not None:
-        limits = dataclasses.replace(limits, tolerance=10 * limits.tolerance, change_tolerance=0.1)
-    reconstructed = yield from reconstruct_dataset(binned, settings, limits, should_stop)
-    volume = reconstructed.volume
-    if parameters.preview:
-        volume = in_full_resolution_units(volume, prepared)
-    recipe = make_recipe(dataset, steps, reconstructed.device)
-    return Result(dataclasses.replace(volume, provenance=recipe), make_report(settings, reconstructed))
+    key = "" if store is None else _state_key(state)
+    for together, group in itertools.groupby(steps, lambda one: STEPS[one.step].by_projection):
+        if together:
+            operations = [one.parameters for one in group if isinstance(one.parameters, Operation)]
+            dataset = state.require_series(operations[0].operation)
+            prepared = yield from prepare_job(dataset, operations)
+            state = dataclasses.replace(state, series=prepared)
+            key = _next_key(key, [(one.operation, one) for one in operations])
+            continue
+        for entry in group:
+            key = _next_key(key, [(entry.step, entry.parameters)])
+            made = store.find(key) if store is not None else None
+            if made is None:
+                made = yield from STEPS[entry.step].job(state, entry.parameters, should_stop)
+                if store is not None and made.instead in (None, ((entry.step, entry.parameters),)):
+                    store.keep(key, made)
+            state = _recorded(state, entry, made)
+    return state
 
 
-def execute(
-    dataset: Dataset,
-    parameters: ReconstructParameters,
-    preprocess: PreprocessParameters | None = None,
+def run_recipe_job(
+    recipe: Recipe,
     *,
-    on_progress: Callable[[Progress], None] | None = None,
+    accept_changed: bool = False,
     should_stop: Callable[[], bool] | None = None,
-) -> Result:
-    """Run to the end and return the `Result`; `on_progress` is called after every iteration. See `run`."""
-    return finish(run(dataset, parameters, preprocess, should_stop=should_stop), on_progress)
+    store: Store | None = None,
+) -> _Job:
+    """Read the inputs of a recipe and do its steps; see `read_inputs_job` and `run_steps_job`."""
+    state = yield from read_inputs_job(recipe, accept_changed=accept_changed)
+    return (yield from run_steps_job(state, recipe.steps, should_stop=should_stop, store=store))
 
 
-def _align(series: TiltSeries) -> TiltSeries:
-    if series.alignment is None:
-        return series
-    from chemtomo.align import apply  # seldom needed
-
-    return apply(series)
-
-
-def _read(series: TiltSeries) -> TiltSeries:
-    if not series.is_lazy:
-        return series
-    background = None if series.background is None else np.asarray(series.background)
-    return series.replace(data=series.values(), background=background)
-
-
-def _preprocess(dataset: Dataset, parameters: PreprocessParameters) -> Dataset:
-    if parameters.preprocess == "none":
-        return dataset
-    return paper(
-        dataset,
-        percentile_low=parameters.percentile_low,
-        percentile_high=parameters.percentile_high,
-        threshold_level=parameters.threshold,
-    )
-
-
-def reconstruct(
-    dataset: Dataset,
+def run(
+    recipe: Recipe | str | Path,
     *,
-    preprocess: PreprocessParameters | str | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    inputs: str | Path | None = None,
+    accept_changed: bool = False,
+    on_progress: Callable[[Any], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-    **parameters: Any,
-) -> Result:
-    """Reconstruct a dataset: the whole path in one call.
+) -> Volume | Dataset:
+    """Run a recipe: what `chemtomo run` does, in one call.
 
     Parameters
     ----------
-    dataset : Dataset
-        See `run`. It is not modified.
-    preprocess : PreprocessParameters or str, optional
-        ``"paper"`` for the published preprocessing; nothing by default.
-    on_progress : callable, optional
-        Called with a `Progress` after every iteration.
-    should_stop : callable, optional
-        Asked before every iteration; ``True`` ends the run with the iterate as it is.
-    **parameters
-        The fields of `ReconstructParameters`, for example ``method="tgv", iterations=200``.
+    recipe : Recipe or path
+        A recipe, or a TOML file of one.
+    settings : mapping, optional
+        Parameters to change: ``{"reconstruct.strength": 2}``.
+    inputs : path, optional
+        A folder in which to look for the files of the recipe.
+    accept_changed : bool
+        Go on where the values of an input are not those with which the recipe was made.
+    on_progress, should_stop : callable, optional
+        As in `chemtomo.reconstruct`.
 
     Returns
     -------
-    Result
-        The volume and the report.
+    Volume or Dataset
+        The volume, or the tilt series of a recipe without a reconstruction.
 
     Raises
     ------
+    ReadError
+        When the recipe or an input cannot be read, or an input has changed.
     ParameterError
-        When a parameter is unknown or out of bounds.
+        When a setting is unknown or out of bounds.
     ChemTomoError
-        See `run`.
+        When a step cannot be done.
     """
-    try:
-        chosen = ReconstructParameters(**parameters)
-        if isinstance(preprocess, str):
-            preprocess = PreprocessParameters.model_validate({"preprocess": preprocess})
-    except ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        if first["loc"]:  # else the model itself says what it found
-            name = ".".join(str(part) for part in first["loc"])
-            message = f"{name}: {message}; found {first['input']!r}"
-        raise ParameterError(message) from error
-    return execute(dataset, chosen, preprocess, on_progress=on_progress, should_stop=should_stop)
+    chosen = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    if inputs is not None:
+        chosen = in_folder(chosen, Path(inputs))
+    chosen = with_settings(chosen, list((settings or {}).items()))
+    job = run_recipe_job(chosen, accept_changed=accept_changed, should_stop=should_stop)
+    state = finish(job, on_progress)
+    return state.volume if state.volume is not None else state.require_series("run")
+
+
+def _recorded(before: State, entry: Entry, made: Made) -> State:
+    """Return what a step made, with the record of the step in it."""
+    after = made.state
+    done = made.instead if made.instead is not None else ((entry.step, entry.parameters),)
+    if after.volume is not None and after.volume is not before.volume:
+        return dataclasses.replace(after, volume=_with_recipe(before, after, done))
+    # Maps record themselves, for those who make them without the runner.
+    if after.series is None or after.series is before.series or entry.step == "maps":
+        return after
+    old = {} if before.series is None else {one.name: one for one in before.series}
+    series = []
+    for one in after.series:
+        earlier = old.get(one.name)
+        did = one.provenance[len(earlier.provenance) :] if earlier is not None else ()
+        for name, parameters in done:
+            one = recorded(earlier, one, name, parameters.differing(), did=list(did))
+            earlier = one
+        series.append(one)
+    return dataclasses.replace(after, series=Dataset(tuple(series)))
+
+
+def _with_recipe(before: State, after: State, done: Sequence[tuple[str, Parameters]]) -> Volume:
+    """Return the volume with its recipe: that of what it was made from, and the step."""
+    assert after.volume is not None
+    if before.volume is not None:
+        base = Recipe.from_json(before.volume.provenance)
+    else:
+        base = recipe_of(with_recorded_alignments(before.require_series("recipe")))
+    device = next((str(report.get("device", "")) for _, report in reversed(after.reports)), "")
+    steps = (*base.steps, *(Entry(name, parameters) for name, parameters in done))
+    recipe = dataclasses.replace(base, steps=steps, device=device or base.device)
+    return dataclasses.replace(after.volume, provenance=recipe.to_json())
+
+
+def _state_key(state: State) -> str:
+    """Return a key of what is there before the first step."""
+    from chemtomo.data.fingerprint import alignment_digest, series_digest
+
+    parts: list[Any] = [_spectra_key(one) for one in state.spectra]
+    if state.series is not None:
+        parts += [[one.name, series_digest(one), alignment_digest(one.alignment)] for one in state.series]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _spectra_key(series: SpectrumSeries) -> list[Any]:
+    from chemtomo.pipeline.inputs import files_digest
+
+    paths = () if series.origin is None else series.origin.paths
+    return [series.name, list(series.shape), series.tilts_deg.tolist(), files_digest(paths)]
+
+
+def _next_key(key: str, steps: Sequence[tuple[str, Parameters]]) -> str:
+    for name, parameters in steps:
+        text = json.dumps([key, name, parameters.differing(effective=True)], sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()
+    return key

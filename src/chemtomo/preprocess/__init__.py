@@ -20,7 +20,6 @@ from chemtomo.preprocess.hot_pixels import find_outlying_pixels, remove_hot_pixe
 from chemtomo.preprocess.intensity import (
     clip_negative,
     equalise_brightness,
-    paper,
     scale_percentiles,
     threshold,
 )
@@ -50,7 +49,6 @@ __all__ = [
     "median_filter",
     "offset_background",
     "pad",
-    "paper",
     "remove_hot_pixels",
     "sample_totals",
     "scale_percentiles",

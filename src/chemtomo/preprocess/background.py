@@ -8,16 +8,19 @@ counts. It goes into `TiltSeries.background`, which reconstructions add to what 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, model_validator
 
 from chemtomo.data import TiltSeries
 from chemtomo.errors import DataError, ParameterError
+from chemtomo.parameters import only_for
+from chemtomo.preprocess.operation import SeriesOperation
 from chemtomo.preprocess.stacks import each_projection, recorded
 
-__all__ = ["constant_background", "edge_background", "mask_background", "offset_background"]
+__all__ = ["Background", "constant_background", "edge_background", "mask_background", "offset_background"]
 
 Image = npt.NDArray[Any]
 
@@ -232,3 +235,52 @@ def _otsu(image: Image) -> float:
 
     otsu: Any = filters.threshold_otsu
     return float(otsu(image)) if image.min() < image.max() else float("inf")
+
+
+class Background(SeriesOperation):
+    """Find the background: it is subtracted from intensities, and kept apart from counts."""
+
+    title: ClassVar[str] = "Background"
+    operation: ClassVar[str] = "background"
+    main: ClassVar[str | None] = "method"
+    method: Literal["edges", "otsu", "threshold", "offset", "constant"] = Field(
+        "edges",
+        title="Background",
+        description="Where it is found: edges (strips left and right), otsu or threshold (outside of a "
+        "mask), offset (a low percentile of every projection), constant (the level).",
+    )
+    width: Annotated[int, only_for(method="edges")] = Field(
+        10, ge=1, title="Width (px)", description="Columns of a strip (edges)."
+    )
+    slope: Annotated[bool, only_for(method="edges")] = Field(
+        False, title="Slope", description="Let it go linearly from the left strip to the right one (edges)."
+    )
+    level: Annotated[float | None, only_for(method=("threshold", "constant"))] = Field(
+        None,
+        title="Level",
+        description="The level (constant), or what is below it is background (threshold).",
+    )
+    percentile: Annotated[float, only_for(method="offset")] = Field(
+        5.0, ge=0, le=50, title="Percentile", description="Percentile that is the background (offset)."
+    )
+    clear: Annotated[bool, only_for(method=("otsu", "threshold"))] = Field(
+        False,
+        title="Clear outside",
+        description="Set intensities outside of the mask to zero (otsu, threshold).",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_level(self) -> Background:
+        if self.method in ("threshold", "constant") and self.level is None:
+            raise ValueError(f"level: found none; expected a number for the background {self.method!r}")
+        return self
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        if self.method == "edges":
+            return edge_background(series, self.width, slope=self.slope)
+        if self.method == "offset":
+            return offset_background(series, self.percentile)
+        if self.method == "constant":
+            return constant_background(series, self.level or 0.0)
+        level = self.level if self.method == "threshold" else None
+        return mask_background(series, level=level, clear=self.clear and series.kind == "intensity")

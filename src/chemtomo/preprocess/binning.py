@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ParameterError
 from chemtomo.geometry.frames import in_other_pixels
+from chemtomo.preprocess.operation import SeriesOperation
 from chemtomo.preprocess.stacks import each_projection, recorded
 
-__all__ = ["bin_pixels"]
+__all__ = ["Bin", "bin_pixels"]
 
 
 def bin_pixels(series: TiltSeries, factor: int) -> TiltSeries:
@@ -48,6 +50,7 @@ def bin_pixels(series: TiltSeries, factor: int) -> TiltSeries:
         detector_shifts_px=None if shifts is None else shifts / factor,
         background=None if series.background is None else _binned(series.background, rows, factor, counts),
         alignment=_binned_alignment(series, rows, factor),
+        first_pixel_nm=series.pixel_moved((rows - 1) / 2, (factor - 1) / 2),
         provenance=recorded(series, "bin_pixels", factor=factor),
     )
 
@@ -75,3 +78,15 @@ def _binned_alignment(series: TiltSeries, rows: int, columns: int) -> Alignment 
     _, height, width = series.shape
     shape = (height // rows, width // columns)
     return in_other_pixels(series.alignment, shape, factor=(rows, columns), before=(height, width))
+
+
+class Bin(SeriesOperation):
+    """Join pixels: the sum of counts, the mean of an intensity."""
+
+    title: ClassVar[str] = "Bin"
+    operation: ClassVar[str] = "bin"
+    main: ClassVar[str | None] = "factor"
+    factor: int = Field(2, ge=1, le=64, title="Bin", description="Join N x N pixels to one.")
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return bin_pixels(series, self.factor)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.errors import ParameterError
 from chemtomo.geometry.frames import in_other_pixels
+from chemtomo.parameters import Range
+from chemtomo.preprocess.operation import SeriesOperation
 from chemtomo.preprocess.stacks import each_projection, recorded
 
-__all__ = ["crop", "crop_detector", "detector_support", "pad", "select_slices"]
+__all__ = ["Crop", "Pad", "crop", "crop_detector", "detector_support", "pad", "select_slices"]
 
 # Stray counts: a rate at the detector's edges above this fraction of the brightest column is
 # taken for signal, not for background.
@@ -107,6 +110,7 @@ def crop_detector(series: TiltSeries, start: int, stop: int) -> TiltSeries:
         background=None if series.background is None else series.background[:, :, start:stop],
         axis_position_px=_axis_moved(series, -start, stop - start),
         alignment=_alignment_moved(series, (series.shape[1], stop - start), 0, start),
+        first_pixel_nm=series.pixel_moved(0, start),
         provenance=recorded(series, "crop_detector", start=start, stop=stop, of=columns),
     )
 
@@ -125,6 +129,7 @@ def select_slices(series: TiltSeries, start: int, stop: int) -> TiltSeries:
         data=series.data[:, start:stop],
         background=None if series.background is None else series.background[:, start:stop],
         alignment=_alignment_moved(series, (stop - start, series.shape[2]), start, 0),
+        first_pixel_nm=series.pixel_moved(start, 0),
         provenance=recorded(series, "select_slices", start=start, stop=stop, of=rows),
     )
 
@@ -172,6 +177,7 @@ def pad(series: TiltSeries, x: int = 0, y: int = 0, *, edges: bool = False) -> T
         background=None if series.background is None else enlarged(series.background),
         axis_position_px=_axis_moved(series, x, shape[1]),
         alignment=_alignment_moved(series, shape, -y, -x),
+        first_pixel_nm=series.pixel_moved(-y, -x),
         provenance=recorded(series, "pad", x=x, y=y, edges=edges),
     )
 
@@ -224,3 +230,36 @@ def _require_range(what: str, series: TiltSeries, start: int, stop: int, size: i
             f"{what} {start}:{stop} do not fit tilt series {series.name!r}; "
             f"expected 0 <= START < STOP <= {size}"
         )
+
+
+class Crop(SeriesOperation):
+    """Keep a part of every projection. The tilt axis stays where it is in the sample."""
+
+    title: ClassVar[str] = "Crop"
+    operation: ClassVar[str] = "crop"
+    by_itself: ClassVar[bool] = False
+    x: Range | None = Field(
+        None, title="Columns x", description="Detector columns to keep, START:STOP. All if not given."
+    )
+    y: Range | None = Field(None, title="Rows y", description="Rows to keep, START:STOP. All if not given.")
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return crop(series, self.x, self.y)
+
+
+class Pad(SeriesOperation):
+    """Add empty columns and rows around every projection."""
+
+    title: ClassVar[str] = "Pad"
+    operation: ClassVar[str] = "pad"
+    by_itself: ClassVar[bool] = False
+    x: int = Field(0, ge=0, title="Columns", description="Columns to add at the left and at the right.")
+    y: int = Field(0, ge=0, title="Rows", description="Rows to add at the top and at the bottom.")
+    edges: bool = Field(
+        False,
+        title="Repeat edges",
+        description="Repeat the values at the edges instead of zeros; not for counts.",
+    )
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return pad(series, self.x, self.y, edges=self.edges)

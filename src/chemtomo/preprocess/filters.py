@@ -8,15 +8,27 @@ filtered series and apply it to the measured one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from chemtomo.data import TiltSeries
 from chemtomo.errors import ParameterError
+from chemtomo.preprocess.operation import SeriesOperation
 from chemtomo.preprocess.stacks import each_projection, recorded
 
-__all__ = ["band_pass", "gaussian_filter", "median_filter", "sobel_filter"]
+__all__ = [
+    "BandPass",
+    "Gaussian",
+    "Median",
+    "Sobel",
+    "band_pass",
+    "gaussian_filter",
+    "median_filter",
+    "sobel_filter",
+]
 
 FILTERED_NOTE = "filtered for registration only; reconstruct from the measured projections"
 _FWHM = 2 * np.sqrt(2 * np.log(2))
@@ -124,3 +136,55 @@ def _filtered(
 def _require_positive(what: str, value: float) -> None:
     if not value > 0:
         raise ParameterError(f"found a {what} of {value:g} pixels; expected a positive number")
+
+
+class Median(SeriesOperation):
+    """Median filter. For registration only: reconstruct from the measured projections."""
+
+    title: ClassVar[str] = "Median filter"
+    operation: ClassVar[str] = "median"
+    main: ClassVar[str | None] = "size"
+    size: Literal[3, 5, 7, 9] = Field(3, title="Size (px)", description="Edge of the window, in pixels.")
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return median_filter(series, self.size)
+
+
+class Gaussian(SeriesOperation):
+    """Gaussian filter. For registration only: reconstruct from the measured projections."""
+
+    title: ClassVar[str] = "Gaussian filter"
+    operation: ClassVar[str] = "gaussian"
+    main: ClassVar[str | None] = "width_px"
+    width_px: float = Field(
+        2.0, gt=0, le=500, title="Width (px)", description="Full width at half maximum, in pixels."
+    )
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return gaussian_filter(series, self.width_px)
+
+
+class BandPass(SeriesOperation):
+    """Keep details of some sizes. For registration only: reconstruct from the measured projections."""
+
+    title: ClassVar[str] = "Band-pass filter"
+    operation: ClassVar[str] = "band_pass"
+    smallest_px: float = Field(
+        2.0, gt=0, le=500, title="Smallest (px)", description="What is finer is blurred, in pixels."
+    )
+    largest_px: float = Field(
+        50.0, gt=0, le=5000, title="Largest (px)", description="What is coarser is removed, in pixels."
+    )
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return band_pass(series, self.smallest_px, self.largest_px)
+
+
+class Sobel(SeriesOperation):
+    """Show edges. For registration only: reconstruct from the measured projections."""
+
+    title: ClassVar[str] = "Edges (Sobel)"
+    operation: ClassVar[str] = "sobel"
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return sobel_filter(series)

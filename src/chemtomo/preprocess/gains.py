@@ -8,16 +8,25 @@ divided counts follow no Poisson statistics. The gain goes into the forward mode
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from chemtomo.data import TiltSeries
 from chemtomo.errors import DataError, ParameterError
+from chemtomo.preprocess.operation import SeriesOperation
 from chemtomo.preprocess.stacks import each_projection, recorded
 
-__all__ = ["estimate_gains", "sample_totals", "scale_projections", "with_dose", "with_estimated_gains"]
+__all__ = [
+    "Dose",
+    "estimate_gains",
+    "sample_totals",
+    "scale_projections",
+    "with_dose",
+    "with_estimated_gains",
+]
 
 
 def sample_totals(series: TiltSeries) -> npt.NDArray[np.float64]:
@@ -149,3 +158,17 @@ def _smoothed(
         matrix = np.vander(away[near], terms, increasing=True) * weights[near, np.newaxis]
         smooth[index] = np.linalg.lstsq(matrix, values[near] * weights[near], rcond=None)[0][0]
     return smooth
+
+
+class Dose(SeriesOperation):
+    """Account for doses or exposures that are known: gains for counts, a division of intensities."""
+
+    title: ClassVar[str] = "Dose"
+    operation: ClassVar[str] = "dose"
+    main: ClassVar[str | None] = "doses"
+    doses: tuple[float, ...] = Field(
+        (), title="Doses", description="One number for each projection, in any unit."
+    )
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return with_dose(series, self.doses)

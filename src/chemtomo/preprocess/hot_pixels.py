@@ -6,16 +6,18 @@ changed. What is replaced is recorded by its number in every projection, and not
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from chemtomo.data import TiltSeries
 from chemtomo.errors import ParameterError
+from chemtomo.preprocess.operation import SeriesOperation
 from chemtomo.preprocess.stacks import each_projection, recorded
 
-__all__ = ["find_outlying_pixels", "remove_hot_pixels"]
+__all__ = ["HotPixels", "find_outlying_pixels", "remove_hot_pixels"]
 
 Which = Literal["hot", "dead", "both"]
 Values = npt.NDArray[Any]
@@ -197,3 +199,33 @@ def _neighbours(values: Values, places: Places, offsets: list[tuple[int, int]]) 
     index = np.where(index > last, 2 * last - index, index)
     neighbours: Values = values[index[..., 0], index[..., 1]]
     return neighbours
+
+
+class HotPixels(SeriesOperation):
+    """Replace single pixels that their neighbours cannot explain."""
+
+    title: ClassVar[str] = "Hot and dead pixels"
+    operation: ClassVar[str] = "hot_pixels"
+    which: Literal["both", "hot", "dead"] = Field(
+        "both", title="Which", description="Pixels that are too bright, too dark, or both."
+    )
+    threshold: float = Field(
+        8.0,
+        gt=0,
+        le=1000,
+        title="Threshold",
+        description="Intensities: by how many standard deviations of the noise a pixel has to exceed its "
+        "neighbours.",
+    )
+    false_alarms: float = Field(
+        0.001,
+        gt=0,
+        le=1000,
+        title="False alarms",
+        description="Counts: pixels of a whole series that may be changed by mistake, on average.",
+    )
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return remove_hot_pixels(
+            series, which=self.which, threshold=self.threshold, false_alarms=self.false_alarms
+        )

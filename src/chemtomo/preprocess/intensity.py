@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
-from chemtomo.data import Dataset, TiltSeries
+from chemtomo.data import TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.preprocess.gains import sample_totals, scale_projections
+from chemtomo.preprocess.operation import SeriesOperation
 from chemtomo.preprocess.stacks import each_projection, recorded
 
-__all__ = ["clip_negative", "equalise_brightness", "paper", "scale_percentiles", "threshold"]
+__all__ = [
+    "ClipNegative",
+    "PublishedScaling",
+    "clip_negative",
+    "equalise_brightness",
+    "scale_percentiles",
+    "threshold",
+]
 
 
 def clip_negative(series: TiltSeries) -> TiltSeries:
@@ -128,40 +137,6 @@ def threshold(series: TiltSeries, level: float) -> TiltSeries:
     return series.replace(data=kept, provenance=recorded(series, "threshold", level=level))
 
 
-def paper(
-    dataset: Dataset, *, percentile_low: float, percentile_high: float, threshold_level: float
-) -> Dataset:
-    """Preprocess every signal as in the example published with Huber et al. 2019.
-
-    On the whole stack of a signal: each projection to the mean of the projection means,
-    percentiles to 0 and 1, values below the threshold to 0.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Aligned tilt series.
-    percentile_low, percentile_high : float
-        See `scale_percentiles`.
-    threshold_level : float
-        See `threshold`; on the scale where the percentiles are 0 and 1.
-
-    Returns
-    -------
-    Dataset
-        In float32, of the kind ``"intensity"``.
-
-    References
-    ----------
-    R. Huber, G. Haberfehlner, M. Holler, G. Kothleitner, K. Bredies, Nanoscale 11 (2019) 5617.
-    """
-
-    def apply(series: TiltSeries) -> TiltSeries:
-        scaled = scale_percentiles(equalise_brightness(series), percentile_low, percentile_high)
-        return threshold(scaled, threshold_level)
-
-    return dataset.map(apply)
-
-
 def _of_finite(
     series: TiltSeries, function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 ) -> Callable[[npt.NDArray[Any], int], npt.NDArray[Any]]:
@@ -177,3 +152,42 @@ def _of_finite(
         return function(projection)
 
     return checked
+
+
+class ClipNegative(SeriesOperation):
+    """Set negative values to zero, as the data term for counts needs it."""
+
+    title: ClassVar[str] = "Clip negative values"
+    operation: ClassVar[str] = "clip_negative"
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return clip_negative(series)
+
+
+class PublishedScaling(SeriesOperation):
+    """Scale as in the example published with Huber et al. 2019. For data that is aligned.
+
+    On the whole stack of a signal: each projection to the mean of the projection means, percentiles to 0
+    and 1, values below the threshold to 0. The result is an intensity, also of counts.
+
+    References
+    ----------
+    R. Huber, G. Haberfehlner, M. Holler, G. Kothleitner, K. Bredies, Nanoscale 11 (2019) 5617.
+    """
+
+    title: ClassVar[str] = "Scale as published"
+    whole_stack: ClassVar[bool] = True
+    operation: ClassVar[str] = "published_scaling"
+    percentile_low: float = Field(
+        1.0, ge=0, lt=50, title="Low percentile", description="Percentile that becomes 0."
+    )
+    percentile_high: float = Field(
+        98.0, gt=50, le=100, title="High percentile", description="Percentile that becomes 1."
+    )
+    threshold: float = Field(
+        0.05, ge=0, lt=1, title="Threshold", description="Scaled values below this become 0."
+    )
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        scaled = scale_percentiles(equalise_brightness(series), self.percentile_low, self.percentile_high)
+        return threshold(scaled, self.threshold)

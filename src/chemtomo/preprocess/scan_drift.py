@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
-from chemtomo.data import TiltSeries
+from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry.resample import warp
+from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.stacks import each_projection, recorded
 
-__all__ = ["ScanDrift", "correct_scan_drift", "estimate_scan_drift"]
+__all__ = ["ScanDrift", "ScanDriftStep", "correct_scan_drift", "estimate_scan_drift"]
 
 Numbers = npt.NDArray[np.float64]
 
@@ -262,3 +264,59 @@ def _peak(scores: Numbers, at: tuple[Any, ...], axis: int) -> float:
     below, top, above = values
     curvature = below - 2 * top + above
     return place + (0.5 * (below - above) / curvature if curvature < 0 else 0.0)
+
+
+class ScanDriftStep(Operation):
+    """Undo the drift of the sample during slow scans, by a fast image of the same place."""
+
+    title: ClassVar[str] = "Drift within scans"
+    whole_stack: ClassVar[bool] = True
+    operation: ClassVar[str] = "scan_drift"
+    main: ClassVar[str | None] = "fast"
+    fast: str = Field(
+        "", title="Fast image", description="Name of the signal with the fast images. It stays as it is."
+    )
+    slow: str | None = Field(
+        None,
+        title="Slow image",
+        description="Name of the signal of the slow scan in which the drift is found. The sum of all counts "
+        "if not given.",
+    )
+    blocks: int = Field(
+        8, ge=3, le=64, title="Blocks", description="Blocks of rows that are looked for in the fast image."
+    )
+    largest_shift_px: float = Field(
+        20.0, gt=0, le=1000, title="Largest shift (px)", description="Largest shift of a block, in pixels."
+    )
+    keep_offset: bool = Field(
+        False, title="Keep offset", description="Undo shear and stretch only, and leave a constant shift."
+    )
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Undo the drift in the chosen signals, but for the fast one. See `PrepareStep.apply`."""
+        if not self.fast.strip():
+            raise ParameterError("scan_drift: found no fast image; expected the name of its signal")
+        fast = dataset.resolve(self.fast.strip())
+        drift = estimate_scan_drift(
+            self._slow(dataset, fast),
+            dataset[fast],
+            blocks=self.blocks,
+            largest_shift_px=self.largest_shift_px,
+        )
+        chosen = set(self.chosen(dataset)) - {fast}
+        return dataset.map(
+            lambda one: (
+                self._recorded(one, correct_scan_drift(one, drift, keep_offset=self.keep_offset))
+                if one.name in chosen
+                else one
+            )
+        )
+
+    def _slow(self, dataset: Dataset, fast: str) -> TiltSeries:
+        if self.slow is not None:
+            return dataset[self.slow.strip()]
+        counts = [one for one in dataset if one.kind == "counts" and one.name != fast]
+        if not counts:
+            raise ParameterError("scan_drift: found no counts to sum; expected the name of the slow image")
+        total = sum(one.data.astype("float32") for one in counts)
+        return dataclasses.replace(counts[0], name="sum of the counts", data=total, background=None)

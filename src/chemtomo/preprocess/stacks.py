@@ -32,7 +32,7 @@ def lazy(stack: Any) -> Any:
 def lazy_series(series: TiltSeries) -> TiltSeries:
     """Return the series with data, and background if there is one, as dask arrays."""
     background = None if series.background is None else lazy(series.background)
-    return series.replace(data=lazy(series.data), background=background)
+    return series.replace(data=lazy(series.data), background=background, origin=series.origin)
 
 
 def each_projection(

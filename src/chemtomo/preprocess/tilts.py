@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from chemtomo.data import TiltSeries
 from chemtomo.errors import ParameterError
+from chemtomo.preprocess.operation import SeriesOperation
 from chemtomo.preprocess.stacks import recorded, take
 
-__all__ = ["drop_tilts", "select_tilts", "sort_by_tilt"]
+__all__ = ["DropTilts", "SortTilts", "drop_tilts", "select_tilts", "sort_by_tilt"]
 
 
 def select_tilts(series: TiltSeries, kept: Sequence[int], step: str = "select_tilts") -> TiltSeries:
@@ -52,6 +55,7 @@ def select_tilts(series: TiltSeries, kept: Sequence[int], step: str = "select_ti
         gains=take(series.gains, numbers),
         background=take(series.background, numbers),
         alignment=aligned,
+        recorded_numbers=tuple(series.number_recorded(one) for one in numbers),
         provenance=recorded(series, step, kept=numbers, of=series.shape[0]),
     )
 
@@ -96,3 +100,36 @@ def _require_there(series: TiltSeries, numbers: Sequence[int]) -> None:
             f"tilt series {series.name!r}: there is no projection {', '.join(map(str, wrong))}; "
             f"expected numbers from 0 to {series.shape[0] - 1}"
         )
+
+
+class DropTilts(SeriesOperation):
+    """Leave projections out."""
+
+    title: ClassVar[str] = "Drop tilts"
+    operation: ClassVar[str] = "drop_tilts"
+    main: ClassVar[str | None] = "projections"
+    projections: tuple[int, ...] = Field(
+        (),
+        title="Projections",
+        description="Numbers of projections to leave out, from 0: 3,7,40:45 (a range is without its end).",
+    )
+    largest_deg: float | None = Field(
+        None,
+        ge=0,
+        le=180,
+        title="Largest tilt (°)",
+        description="Leave out projections that are tilted further than this, to either side.",
+    )
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return drop_tilts(series, self.projections, largest_deg=self.largest_deg)
+
+
+class SortTilts(SeriesOperation):
+    """Put the projections into the order of their tilts."""
+
+    title: ClassVar[str] = "Sort by tilt"
+    operation: ClassVar[str] = "sort_tilts"
+
+    def _prepare(self, series: TiltSeries) -> TiltSeries:
+        return sort_by_tilt(series)

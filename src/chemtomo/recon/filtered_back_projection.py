@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 __all__ = ["back_project", "filter_sinograms"]
 

@@ -17,7 +17,7 @@ from chemtomo.errors import DeviceMemoryError
 from chemtomo.opencl import DeviceInfo, choose_device
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.method import Method
-from chemtomo.recon.settings import Settings
+from chemtomo.recon.parameters import ReconstructParameters
 from chemtomo.recon.sirt import SirtMethod
 from chemtomo.recon.slabs import OVERLAP, Slab, halves, plan_slabs
 from chemtomo.recon.streaming import Streaming
@@ -89,7 +89,7 @@ class Reconstructed:
 
 def reconstruct(
     dataset: Dataset,
-    settings: Settings,
+    settings: ReconstructParameters,
     limits: Limits,
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[ReconstructionProgress, None, Reconstructed]:
@@ -99,7 +99,7 @@ def reconstruct(
     ----------
     dataset : Dataset
         Signals with the same rows, columns, pixel size and tilt axis, aligned. Their tilts may differ.
-    settings : Settings
+    settings : ReconstructParameters
         Method, weights, ranges, device and memory.
     limits : Limits
         For every slab.

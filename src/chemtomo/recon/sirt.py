@@ -21,7 +21,7 @@ from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.memory import MemoryEstimate, estimate_sirt_memory
 from chemtomo.operators import Projector
 from chemtomo.recon.frame import Frame
-from chemtomo.recon.settings import Settings
+from chemtomo.recon.parameters import ReconstructParameters
 from chemtomo.solvers.loop import Objective
 
 if TYPE_CHECKING:
@@ -63,13 +63,13 @@ class SirtMethod:
     ----------
     frame : Frame
         The data.
-    settings : Settings
+    settings : ReconstructParameters
         Only ``nonnegative`` matters here.
     """
 
     overlap = False
 
-    def __init__(self, frame: Frame, settings: Settings) -> None:
+    def __init__(self, frame: Frame, settings: ReconstructParameters) -> None:
         self._geometry = frame.geometry
         self._data = frame.sinograms()
         background = frame.backgrounds()

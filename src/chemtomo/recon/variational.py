@@ -15,7 +15,7 @@ from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.memory import MemoryEstimate, estimate_variational_memory
 from chemtomo.operators import Projector
 from chemtomo.recon.frame import Frame
-from chemtomo.recon.settings import Settings
+from chemtomo.recon.parameters import ReconstructParameters
 from chemtomo.recon.weights import Weights, counts_weights, paper_weights
 from chemtomo.solvers.backend import Backend
 from chemtomo.solvers.loop import Objective
@@ -39,7 +39,7 @@ class VariationalMethod:
     ----------
     frame : Frame
         The data.
-    settings : Settings
+    settings : ReconstructParameters
         Method and weights.
 
     Raises
@@ -48,7 +48,7 @@ class VariationalMethod:
         See `problem_of`.
     """
 
-    def __init__(self, frame: Frame, settings: Settings) -> None:
+    def __init__(self, frame: Frame, settings: ReconstructParameters) -> None:
         self._settings = settings
         self._problem, self._weights = problem_of(frame, settings)
         self.overlap = settings.dims == 3
@@ -156,7 +156,7 @@ class VariationalIteration:
         return self._iteration.volume() * self._to_density[..., None]
 
 
-def problem_of(frame: Frame, settings: Settings) -> tuple[Problem, Weights]:
+def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, Weights]:
     """Normalise the data of a frame into a problem.
 
     The expected data are ``g T u + b`` with the gain ``g`` of a projection and the background ``b``. The

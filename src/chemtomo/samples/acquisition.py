@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import Dataset, TiltSeries
+from chemtomo.data.fingerprint import frame_digest
+from chemtomo.data.origin import Origin
 from chemtomo.errors import ParameterError
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
@@ -54,19 +56,20 @@ def phantom(shape: tuple[int, int] = (32, 96), tilts: int = 36, seed: int = 0) -
     projected = projector.forward(fine.data)
     expected = projected.reshape(*projected.shape[:3], pixels, _FINER).mean(axis=-1)
     rng = np.random.default_rng(seed)
+    options = {"shape": [slices, pixels], "tilts": tilts, "seed": seed}
     series = []
     for name, signal in zip(fine.names, expected, strict=True):
         counts = name != "HAADF"
         gain = 1.0 if counts else HAADF_GAIN
         noisy = rng.poisson(signal / gain) * gain
-        series.append(
-            TiltSeries(
-                name=name,
-                data=noisy.astype(np.uint16 if counts else np.float32),
-                tilts_deg=tilts_deg,
-                pixel_size_nm=fine.voxel_size_nm * _FINER,
-                kind="counts" if counts else "intensity",
-                source=f"simulated phantom, seed {seed}",
-            )
+        one = TiltSeries(
+            name=name,
+            data=noisy.astype(np.uint16 if counts else np.float32),
+            tilts_deg=tilts_deg,
+            pixel_size_nm=fine.voxel_size_nm * _FINER,
+            kind="counts" if counts else "intensity",
+            source=f"simulated phantom, seed {seed}",
         )
+        origin = Origin(name, sample="phantom", options=options, frame=frame_digest(one))
+        series.append(one.replace(origin=origin))
     return Dataset(tuple(series))

@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from chemtomo.pipeline.parameters import ReconstructParameters
+from chemtomo.pipeline import ReconstructParameters
 from napari_chemtomo.aligned_layers import is_aligned, raw_of
 from napari_chemtomo.editors import FloatEditor
 from napari_chemtomo.layers import channel_name, is_tilt_series

@@ -24,8 +24,8 @@ from superqt import QCollapsible
 from chemtomo.data import Dataset, SpectrumSeries
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline import maps
-from chemtomo.pipeline.maps import MapParameters
 from chemtomo.spectra import Decomposition, Suggestion
+from chemtomo.spectra.parameters import MapParameters
 from napari_chemtomo.aligned_layers import dataset_layers
 from napari_chemtomo.forms import ParameterForm
 from napari_chemtomo.map_preview import MapPreview
@@ -256,22 +256,13 @@ class ElementMapsWidget(QWidget):
             return parameters
         mapped = {window.line.partition("_")[0] for window in self.lines.checked_windows()}
         listed = [window.line.partition("_")[0] for window in self.lines.all_windows()]
-        given = (parameters.others or "").split(",")
+        given = parameters.others or ()
         others = dict.fromkeys(one for one in (*given, *listed) if one and one not in mapped)
-        return parameters.model_copy(update={"others": ",".join(others) or None})
+        return parameters.model_copy(update={"others": tuple(others) or None})
 
     def _parameters_changed(self) -> None:
         """Grey out what has no effect, and move the windows that follow from the parameters."""
-        method = self.form.values()["method"]
-        components = method in ("nmf", "pca")
-        for name in ("components", "low_kev", "high_kev", "seed"):
-            self.form.enable(name, components)
-        for name in ("smoothing", "subtract"):
-            self.form.enable(name, not components)
-        for name in ("width", "others", "resolution"):
-            self.form.enable(name, method not in ("nmf", "pca", "eels"))
-        self.form.enable("beam_energy", method == "fit")
-        self.form.enable("edge_width", method in ("auto", "eels"))
+        self.form.enable_effective()
         series = self.series()
         wanted = self.form.values()
         shape = (wanted["width"], wanted["resolution"], wanted["edge_width"], wanted["others"])

@@ -9,9 +9,10 @@ from typing import Any
 from napari import Viewer
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from chemtomo.align.parameters import LinkParameters
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ChemTomoError, ParameterError
-from chemtomo.pipeline.align import LinkParameters, link_channels
+from chemtomo.pipeline.align import Linked, link_channels
 from chemtomo.progress import TaskProgress
 from napari_chemtomo.aligned_layers import add_aligned, current_alignment, is_aligned, raw_of
 from napari_chemtomo.forms import ParameterForm
@@ -97,12 +98,14 @@ class LinkChannelsWidget(QWidget):
             raise ParameterError("there is no aligned channel; align one first, or use a saved alignment")
         return alignment, to_series(layer)
 
-    def _take(self, layers: list[Any], linked: list[Alignment]) -> str:
+    def _take(self, layers: list[Any], linked: list[Linked]) -> str:
         lines = []
-        for layer, alignment in zip(layers, linked, strict=True):
-            added = add_aligned(self._viewer, layer, alignment)
-            shift = alignment.provenance[-1].get("residual_shift_px") if alignment.provenance else None
-            moved = "" if not shift else f": moved by a further {shift[0]:+.2f}, {shift[1]:+.2f} px (y, x)"
+        for layer, one in zip(layers, linked, strict=True):
+            added = add_aligned(self._viewer, layer, one.alignment)
+            shift = one.shift_px
+            moved = (
+                "" if shift is None else f": moved by a further {shift[0]:+.2f}, {shift[1]:+.2f} px (y, x)"
+            )
             lines.append(f"{added.name}{moved}")
         self.results.setText("\n".join(lines))
         return f"{len(lines)} channels linked"

@@ -21,8 +21,9 @@ from qtpy.QtWidgets import (
 )
 
 from chemtomo.errors import ParameterError
-from chemtomo.pipeline.prepare_step import PrepareStep
-from chemtomo.pipeline.prepare_steps import OPERATIONS, AnyStep, DropTilts
+from chemtomo.preprocess.operation import Operation
+from chemtomo.preprocess.operations import OPERATIONS
+from chemtomo.preprocess.tilts import DropTilts
 from napari_chemtomo.editors import RangeEditor
 from napari_chemtomo.forms import ParameterForm
 
@@ -32,11 +33,11 @@ __all__ = ["OperationList"]
 class _Page(QWidget):
     """The parameters of one operation, and what it does."""
 
-    def __init__(self, kind: type[PrepareStep], step: PrepareStep | None) -> None:
+    def __init__(self, kind: type[Operation], step: Operation | None) -> None:
         super().__init__()
         self.kind = kind
         # What the list sets, and a field that most leave alone, come last.
-        self.form = ParameterForm(kind, exclude=("operation",))
+        self.form = ParameterForm(kind)
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
@@ -46,7 +47,7 @@ class _Page(QWidget):
         names = [name for name in self.form.names if name != "channels"]
         self.form.place([*names, "channels"], layout)
         if step is not None:
-            self.form.set_values(step.model_dump(exclude={"operation"}))
+            self.form.set_values(step.model_dump())
 
     def set_size(self, width: int, height: int) -> None:
         """Let the ranges go over the projections."""
@@ -105,7 +106,7 @@ class OperationList(QWidget):
         self.remove_button.clicked.connect(self._remove)
         self._show_page(-1)
 
-    def add(self, step: PrepareStep, *, at: int | None = None, enabled: bool = True) -> None:
+    def add(self, step: Operation, *, at: int | None = None, enabled: bool = True) -> None:
         """Put an operation into the list, at its end by default, and choose it."""
         page = _Page(type(step), step)
         if self._size is not None:
@@ -124,15 +125,15 @@ class OperationList(QWidget):
     def drop(self, projections: Sequence[int]) -> None:
         """Leave these projections out, before all else, so that their numbers are those of the series."""
         first = self.pages.widget(0)
-        text = ",".join(map(str, sorted(projections)))
+        numbers = tuple(sorted(projections))
         if isinstance(first, _Page) and first.kind is DropTilts:
-            first.form.set_values({"projections": text})
+            first.form.set_values({"projections": numbers})
             self.list.item(0).setCheckState(Qt.CheckState.Checked)
             self.list.setCurrentRow(0)
         else:
-            self.add(DropTilts(projections=text), at=0)
+            self.add(DropTilts(projections=numbers), at=0)
 
-    def steps(self) -> tuple[AnyStep, ...]:
+    def steps(self) -> tuple[Operation, ...]:
         """Return the operations that are switched on.
 
         Raises
@@ -142,7 +143,7 @@ class OperationList(QWidget):
         """
         return tuple(self._page(row).step() for row in range(self.list.count()) if self._is_on(row))
 
-    def set_steps(self, steps: Sequence[PrepareStep]) -> None:
+    def set_steps(self, steps: Sequence[Operation]) -> None:
         """Show these operations instead of those in the list."""
         while self.list.count():
             self._take(0)

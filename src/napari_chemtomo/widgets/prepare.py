@@ -22,7 +22,9 @@ from superqt import QCollapsible
 
 from chemtomo.data import Dataset
 from chemtomo.errors import ChemTomoError, ParameterError
-from chemtomo.pipeline.prepare import PrepareRecipe, prepare_job
+from chemtomo.pipeline import Entry, Recipe
+from chemtomo.pipeline.prepare import prepare_job
+from chemtomo.pipeline.saved_steps import load_operations
 from chemtomo.preprocess import ProjectionScores, score_projections_job
 from chemtomo.progress import TaskProgress
 from napari_chemtomo.layers import is_tilt_series, to_dataset, to_series
@@ -63,7 +65,7 @@ class PrepareWidget(QWidget):
         self.load_button.setToolTip("Show the operations of a recipe that was saved before.")
         self.save_button = QPushButton("Save…")
         self.save_button.setToolTip(
-            "Save the operations as a recipe (JSON), for other series and 'chemtomo prepare --steps'."
+            "Save the operations as a recipe, for other series and 'chemtomo prepare --steps'."
         )
         self.live = QCheckBox("Preview the tilt in view")
         self.live.setToolTip("Show what the operations make of the projection at which the slider stands.")
@@ -196,18 +198,19 @@ class PrepareWidget(QWidget):
             self.preview_status.setText(str(error))
 
     def _load(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Load operations", "", "Recipe (*.json)")
+        path, _ = QFileDialog.getOpenFileName(self, "Load operations", "", "Recipe (*.toml *.json)")
         if path:
             try:
-                self.operations.set_steps(PrepareRecipe.load(path).steps)
+                self.operations.set_steps(load_operations(path))
             except ChemTomoError as error:
                 self.task.refuse(error)
 
     def _save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save operations", "prepare.json", "Recipe (*.json)")
+        path, _ = QFileDialog.getSaveFileName(self, "Save operations", "prepare.toml", "Recipe (*.toml)")
         if path:
             try:
-                PrepareRecipe(steps=self.operations.steps()).save(path)
+                steps = self.operations.steps()
+                Recipe(steps=tuple(Entry(one.operation, one) for one in steps)).save(path)
                 self.task.say(f"Saved {path}")
             except ChemTomoError as error:
                 self.task.refuse(error)

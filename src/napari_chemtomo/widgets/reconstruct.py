@@ -21,7 +21,8 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from chemtomo.errors import ChemTomoError, ParameterError
-from chemtomo.pipeline.parameters import PreprocessParameters, ReconstructParameters
+from chemtomo.pipeline import ReconstructParameters
+from chemtomo.preprocess.intensity import PublishedScaling
 from napari_chemtomo import settings, worker
 from napari_chemtomo.editors import SuggestionEditor
 from napari_chemtomo.forms import ParameterForm
@@ -75,7 +76,9 @@ class ReconstructWidget(QWidget):
         self.reconstruction = ParameterForm(
             ReconstructParameters, exclude=("mu",), editors={"device": self.device}
         )
-        self.preprocessing = ParameterForm(PreprocessParameters)
+        self.scale_as_published = QCheckBox("Scale as published")
+        self.scale_as_published.setToolTip("Scale the projections as in Huber et al. 2019, before all else.")
+        self.scaling = ParameterForm(PublishedScaling, exclude=("channels",))
         self.watch = QCheckBox("Watch the slice while it is made")
         self.watch.setToolTip(
             "Turn the viewer to a slice (z, x) and show its present state; the slider y chooses the slice."
@@ -92,7 +95,8 @@ class ReconstructWidget(QWidget):
         self._lay_out()
 
         self.reconstruction.set_values(_remembered)
-        self.preprocessing.set_values(_remembered)
+        self.scaling.set_values(_remembered)
+        self.scale_as_published.setChecked(_remembered.get("scale_as_published", False))
         self.watch.setChecked(_remembered.get("watch", True))
         self._show_device_setting()
         self._channels_changed()
@@ -100,7 +104,8 @@ class ReconstructWidget(QWidget):
 
         self.channels.changed.connect(self._channels_changed)
         self.reconstruction.changed.connect(self._parameters_changed)
-        self.preprocessing.changed.connect(self._parameters_changed)
+        self.scaling.changed.connect(self._parameters_changed)
+        self.scale_as_published.toggled.connect(lambda checked: self._parameters_changed())
         self.watch.toggled.connect(lambda checked: self._parameters_changed())
         self.device.activated.connect(lambda index: settings.set_device(self.device.get()))
         self.device.lineEdit().editingFinished.connect(lambda: settings.set_device(self.device.get()))
@@ -115,7 +120,8 @@ class ReconstructWidget(QWidget):
     def reset(self) -> None:
         """Show the defaults of all parameters, and check all channels."""
         self.reconstruction.reset()
-        self.preprocessing.reset()
+        self.scaling.reset()
+        self.scale_as_published.setChecked(False)
         self.channels.reset()
         self.watch.setChecked(True)
         settings.set_device(self.device.get())
@@ -130,7 +136,7 @@ class ReconstructWidget(QWidget):
                 self._viewer,
                 layers,
                 self.reconstruction.parameters(mu=self.channels.weights()),
-                self.preprocessing.parameters(),
+                self.scaling.parameters() if self.scale_as_published.isChecked() else None,
                 watch=self.watch.isChecked(),
             )
         except ChemTomoError as error:
@@ -196,16 +202,11 @@ class ReconstructWidget(QWidget):
 
     def _parameters_changed(self) -> None:
         """Remember what the forms show, and grey out what has no effect."""
-        shown = {**self.reconstruction.values(), **self.preprocessing.values()}
-        joint = shown["method"] in ("tv", "tgv")
-        scaled = shown["preprocess"] == "paper"
-        for name in ("data_term", "coupling", "dims", "normalisation", "alpha1", "steps", "tolerance"):
-            self.reconstruction.enable(name, joint)
-        self.reconstruction.enable("strength", joint and shown["normalisation"] == "counts")
-        self.reconstruction.enable("alpha0", shown["method"] == "tgv")
-        self.reconstruction.enable("nonnegative", shown["method"] == "sirt")
-        for name in ("percentile_low", "percentile_high", "threshold"):
-            self.preprocessing.enable(name, scaled)
+        shown = {**self.reconstruction.values(), **self.scaling.values()}
+        self.reconstruction.enable_effective()
+        shown["scale_as_published"] = self.scale_as_published.isChecked()
+        for name in self.scaling.names:
+            self.scaling.enable(name, self.scale_as_published.isChecked())
         del shown["device"]
         _remembered.update(shown, watch=self.watch.isChecked())
 
@@ -217,11 +218,11 @@ class ReconstructWidget(QWidget):
 
         basic = QFormLayout()
         self.reconstruction.place(_BASIC, basic)
-        self.preprocessing.place(("preprocess",), basic)
+        basic.addRow(self.scale_as_published)
         advanced = QWidget()
         rows = QFormLayout(advanced)
         self.reconstruction.place([name for name in self.reconstruction.names if name not in _BASIC], rows)
-        self.preprocessing.place([name for name in self.preprocessing.names if name != "preprocess"], rows)
+        self.scaling.place(self.scaling.names, rows)
         for form in (basic, rows):
             form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         self.advanced.addWidget(advanced)

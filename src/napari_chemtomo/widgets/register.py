@@ -18,9 +18,10 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from chemtomo.align.parameters import AlignParameters
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ChemTomoError, ParameterError
-from chemtomo.pipeline.align import AlignParameters, run_alignment, save_alignment
+from chemtomo.pipeline.align import run_alignment, save_alignment
 from napari_chemtomo.aligned_layers import (
     add_aligned,
     aligned_of,

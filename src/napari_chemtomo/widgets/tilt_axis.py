@@ -11,9 +11,10 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from chemtomo.align import current, set_axis
+from chemtomo.align.parameters import AxisParameters
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ChemTomoError, ParameterError
-from chemtomo.pipeline.align import AxisParameters, find_axis, preview_axis
+from chemtomo.pipeline.align import find_axis, preview_axis
 from napari_chemtomo import worker
 from napari_chemtomo.aligned_layers import add_aligned, aligned_of, current_alignment
 from napari_chemtomo.editors import FloatEditor

@@ -1,0 +1,118 @@
+"""The commands that print the recipe of a result, and run one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chemtomo.cli.common import tell_written
+from chemtomo.cli.progress import watch
+
+__all__ = ["recipe", "run", "script"]
+
+_Result = Annotated[
+    list[Path],
+    typer.Argument(help="A volume or tilt series that ChemTomo wrote, or a recipe.", metavar="RESULT"),
+]
+
+
+def recipe(
+    result: _Result,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.toml", help="Write it there.")
+    ] = None,
+) -> None:
+    """Print the recipe of a result as TOML: its inputs, and the steps that made it.
+
+    The paths in it are relative to the folder of FILE.toml, or else to the present one.
+    """
+    from chemtomo.pipeline.writing import recipe_in
+
+    found = recipe_in(result)
+    if output is None:
+        typer.echo(found.to_toml(), nl=False)
+        return
+    found.save(output)
+    typer.echo(f"Wrote {output}")
+
+
+def script(result: _Result) -> None:
+    """Print the recipe of a result as a Python script that gives the same result."""
+    from chemtomo.pipeline.script import to_script
+    from chemtomo.pipeline.writing import recipe_in
+
+    typer.echo(to_script(recipe_in(result)), nl=False)
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="A recipe, or a result that holds one.", metavar="RECIPE")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Where to write the result: a name as in 'chemtomo convert'.",
+        ),
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="STEP.PARAMETER=VALUE",
+            help="Change a parameter, as in reconstruct.strength=2; may be given several times.",
+        ),
+    ] = None,
+    slices: Annotated[
+        str | None,
+        typer.Option("--slices", metavar="START:STOP", help="Reconstruct these slices only."),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option("--inputs", metavar="FOLDER", help="Look for the files of the recipe in this folder."),
+    ] = None,
+    accept_changed_inputs: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changed-inputs", help="Go on where inputs are not those with which it was made."
+        ),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Run a recipe: the same inputs and steps give the same result.
+
+    On the same device it is equal to the last bit. Ctrl-C stops the iteration and writes the last iterate.
+    """
+    from chemtomo.io import check_output, write
+    from chemtomo.pipeline.inputs import in_folder
+    from chemtomo.pipeline.recipe import with_settings
+    from chemtomo.pipeline.runner import run_recipe_job
+    from chemtomo.pipeline.writing import recipe_in, write_series
+    from chemtomo.progress import finish
+
+    found = recipe_in([file])
+    found = with_settings(found, [*map(_setting, settings or ()), *_slices(slices)])
+    gives_volume = any(one.step == "reconstruct" for one in found.steps)
+    check_output(output, overwrite=overwrite, folders=not gives_volume)
+    if inputs is not None:
+        found = in_folder(found, inputs)
+    with watch(1) as watching:
+        job = run_recipe_job(found, accept_changed=accept_changed_inputs, should_stop=watching.should_stop)
+        state = finish(job, watching.on_progress)
+    if state.volume is None:
+        tell_written(write_series(state.require_series("run"), output, overwrite=overwrite))
+    else:
+        tell_written(write(state.volume, output, overwrite=overwrite))
+
+
+def _setting(text: str) -> tuple[str, str]:
+    place, sign, value = text.partition("=")
+    if not sign or "." not in place:
+        raise typer.BadParameter(f"--set: found {text!r}; expected STEP.PARAMETER=VALUE")
+    return place, value
+
+
+def _slices(text: str | None) -> list[tuple[str, str]]:
+    return [] if text is None else [("reconstruct.slices", text)]

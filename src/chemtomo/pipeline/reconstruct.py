@@ -1,0 +1,163 @@
+"""The step from tilt series to a volume: align, bin for a preview, reconstruct, and report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import numpy as np
+
+from chemtomo.align import apply
+from chemtomo.data import Dataset, TiltSeries, Volume
+from chemtomo.pipeline.preview import in_full_resolution_units, preview_of
+from chemtomo.recon.parameters import ReconstructParameters
+from chemtomo.recon.reconstruction import Reconstructed
+from chemtomo.recon.reconstruction import reconstruct as reconstruct_dataset
+from chemtomo.solvers import IterationRecord, Limits, Progress
+
+__all__ = ["Result", "make_report", "reconstruct_job", "repeated_by"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A volume and the report on how it was made.
+
+    Attributes
+    ----------
+    volume : Volume
+        The reconstruction. Its ``provenance`` is the recipe.
+    report : dict
+        ``method, device, seconds, iterations, seconds_per_iteration, stopped, cancelled, history``,
+        ``memory`` and, if there are several, ``slabs``, ready to be written as JSON.
+    """
+
+    volume: Volume
+    report: dict[str, Any]
+
+
+def reconstruct_job(
+    dataset: Dataset,
+    parameters: ReconstructParameters,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[Progress, None, Result]:
+    """Reconstruct a dataset, one iteration at a time.
+
+    A series with an alignment is aligned first (`chemtomo.align.apply`), so that whatever comes later sees
+    the tilt axis where it is.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Signals with the same rows, columns, pixel size and tilt axis once they are aligned. Their tilts
+        may differ. It is not modified.
+    parameters : ReconstructParameters
+        Method and weights.
+    should_stop : callable, optional
+        Asked before every iteration; ``True`` ends the run with the iterate as it is.
+
+    Yields
+    ------
+    Progress
+        After every iteration. Its slices are in the units and the frame of the result, numbered
+        from 0 within the slices that are reconstructed.
+
+    Returns
+    -------
+    Result
+        The volume, without a recipe, and the report.
+
+    Raises
+    ------
+    ChemTomoError
+        When data, parameters or device do not fit together, or an iterate is not finite.
+    """
+    prepared = dataset.map(apply)
+    settings = parameters
+    binned = prepared
+    if parameters.preview:
+        binned, settings = preview_of(prepared, parameters)
+    if settings.slices is None:
+        # All of it is needed in memory anyway, and by several passes: so it is read, or computed, once.
+        binned = binned.map(_read)
+    limits = Limits(settings.iterations, settings.report_every, settings.tolerance or None)
+    if parameters.preview and limits.tolerance is not None:
+        limits = dataclasses.replace(limits, tolerance=10 * limits.tolerance, change_tolerance=0.1)
+    reconstructed = yield from reconstruct_dataset(binned, settings, limits, should_stop)
+    volume = reconstructed.volume
+    if parameters.preview:
+        volume = in_full_resolution_units(volume, prepared)
+    return Result(volume, make_report(settings, reconstructed))
+
+
+def repeated_by(parameters: ReconstructParameters, report: dict[str, Any]) -> ReconstructParameters:
+    """Return the parameters that repeat a run: one that was stopped is repeated up to its last iteration."""
+    done = report["iterations"]
+    if not report["cancelled"] or "slabs" in report or done < 1:
+        return parameters
+    return parameters.model_copy(update={"iterations": done, "tolerance": 0.0})
+
+
+def _read(series: TiltSeries) -> TiltSeries:
+    if not series.is_lazy:
+        return series
+    background = None if series.background is None else np.asarray(series.background)
+    return series.replace(data=series.values(), background=background)
+
+
+def make_report(parameters: ReconstructParameters, reconstructed: Reconstructed) -> dict[str, Any]:
+    """Describe how a reconstruction went, ready for JSON.
+
+    Seconds count from the start of the first iteration, logging excluded. With several slabs each
+    line of the history names its slab, and its seconds and iterations are those of the slab.
+    """
+    outcomes = [outcome for _, outcome in reconstructed.slabs]
+    several = len(outcomes) > 1
+    names = reconstructed.volume.names
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    iterations = sum(outcome.iterations for outcome in outcomes)
+    history = []
+    for number, outcome in enumerate(outcomes):
+        for record in outcome.history:
+            line = _describe_record(record, names)
+            history.append(line | {"slab": number} if several else line)
+    report: dict[str, Any] = {
+        "method": parameters.method,
+        "device": reconstructed.device,
+        "seconds": seconds,
+        "tilts": dict(zip(names, reconstructed.tilts, strict=True)),
+        "iterations": iterations,
+        "seconds_per_iteration": seconds / max(iterations, 1),
+        "stopped": "; ".join(dict.fromkeys(outcome.reason for outcome in outcomes)),
+        "cancelled": any(outcome.cancelled for outcome in outcomes),
+        "history": history,
+        "memory": {
+            "budget_bytes": reconstructed.budget_bytes,
+            "peak_bytes": reconstructed.peak_bytes,
+            "notes": list(reconstructed.notes),
+        },
+    }
+    if several:
+        report["slabs"] = [
+            {
+                "slices": [slab.start, slab.stop],
+                "reconstructed": [slab.first, slab.last],
+                "iterations": outcome.iterations,
+                "seconds": outcome.seconds,
+                "stopped": outcome.reason,
+            }
+            for slab, outcome in reconstructed.slabs
+        ]
+    return report
+
+
+def _describe_record(record: IterationRecord, names: Sequence[str]) -> dict[str, Any]:
+    line = {
+        "iteration": record.iteration,
+        "seconds": record.seconds,
+        "objective": record.objective,
+        "data": dict(zip(names, record.data, strict=True)),
+        "regulariser": record.regulariser,
+    }
+    return line if record.gap is None else line | {"gap": record.gap}

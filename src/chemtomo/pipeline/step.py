@@ -1,0 +1,110 @@
+"""What a step is: a parameter model, what it takes and gives, and the job that does it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Literal
+
+from chemtomo.data import Alignment, Dataset, SpectrumSeries, Volume
+from chemtomo.errors import ParameterError
+from chemtomo.parameters import Parameters
+
+__all__ = ["Kind", "Made", "ShouldStop", "State", "Step"]
+
+Kind = Literal["spectra", "series", "alignment", "volume", "table"]
+"""What steps take and give."""
+
+ShouldStop = Callable[[], bool] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What there is after some steps.
+
+    Attributes
+    ----------
+    spectra : tuple of SpectrumSeries
+        The spectra among the inputs.
+    series : Dataset, optional
+        The tilt series, as the last step left them.
+    alignment : Alignment, optional
+        That of the reference, as it was found; the series have theirs.
+    volume : Volume, optional
+        The reconstruction.
+    table : dict of str to list, optional
+        Columns of numbers or text by their names.
+    reports : tuple of (str, dict)
+        What steps have to tell, with their names, ready for JSON.
+    """
+
+    spectra: tuple[SpectrumSeries, ...] = ()
+    series: Dataset | None = None
+    alignment: Alignment | None = None
+    volume: Volume | None = None
+    table: dict[str, list[Any]] | None = None
+    reports: tuple[tuple[str, dict[str, Any]], ...] = ()
+
+    def require_series(self, step: str) -> Dataset:
+        """Return the tilt series, or raise `ParameterError` in the name of a step."""
+        if self.series is None:
+            raise ParameterError(f"{step}: found no tilt series; expected some, from files or from maps")
+        return self.series
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """What a step made.
+
+    Attributes
+    ----------
+    state : State
+        What there is now.
+    instead : tuple of (str, Parameters), optional
+        The steps that repeat it, where those are not the step itself: it was stopped early.
+    """
+
+    state: State
+    instead: tuple[tuple[str, Parameters], ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One row of the registry.
+
+    Attributes
+    ----------
+    name : str
+        In recipes and on the command line.
+    title : str
+        For people.
+    model : type of Parameters
+        Its parameters; the class stands beside the function that it drives.
+    takes, gives : Kind
+        What it works on, and what it makes.
+    job : callable
+        A pure generator: gets the state, the parameters and ``should_stop``, yields its progress and returns
+        `Made`. It has no other effect.
+    by_projection : bool
+        It treats projections one after the other: with its neighbours of this kind it is done in one pass.
+    """
+
+    name: str
+    title: str
+    model: type[Parameters]
+    takes: Kind
+    gives: Kind
+    job: Callable[[State, Any, ShouldStop], Generator[Any, None, Made]]
+    by_projection: bool = False
+
+    def parameters(self, values: Mapping[str, Any]) -> Parameters:
+        """Return the model with these values.
+
+        Raises
+        ------
+        ParameterError
+            When one is unknown or not allowed.
+        """
+        from chemtomo.parameters import validated
+
+        return validated(self.model, values, self.name)

@@ -1,0 +1,44 @@
+"""Write results with their recipes, and find the recipe of a result."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chemtomo.data import Dataset
+from chemtomo.errors import ReadError
+from chemtomo.pipeline.history import recipe_of, with_recipe
+from chemtomo.pipeline.recipe import Recipe
+
+if TYPE_CHECKING:
+    from chemtomo.io import Written
+
+__all__ = ["recipe_in", "write_series"]
+
+
+def write_series(dataset: Dataset, path: str | PathLike[str], *, overwrite: bool = False) -> Written:
+    """Write tilt series that hold the recipe by which they were made; see `chemtomo.io.write_dataset`."""
+    from chemtomo.io import write_dataset
+
+    return write_dataset(with_recipe(dataset), path, overwrite=overwrite)
+
+
+def recipe_in(paths: list[Path]) -> Recipe:
+    """Return the recipe of a result: a volume, or tilt series.
+
+    Raises
+    ------
+    ReadError
+        When it cannot be read, or holds no recipe.
+    """
+    from chemtomo.io import is_volume, read, read_volume
+
+    if len(paths) == 1 and paths[0].suffix.lower() == ".toml":
+        return Recipe.load(paths[0])
+    if len(paths) == 1 and is_volume(paths[0]):
+        found = read_volume(paths[0]).provenance
+        if not found:
+            raise ReadError(f"{paths[0]}: found a volume without a recipe; expected one that ChemTomo made")
+        return Recipe.from_json(found, str(paths[0]))
+    return recipe_of(read(paths))
