@@ -15,7 +15,7 @@ from chemtomo.data import Dataset
 from chemtomo.opencl import DeviceInfo
 from chemtomo.recon import ReconstructParameters
 from chemtomo.recon.frame import Frame
-from chemtomo.recon.reconstruction import SlabIteration
+from chemtomo.recon.method import SlabIteration
 from chemtomo.recon.variational import VariationalMethod
 
 Plan = Mapping[str, tuple[int, int]]
@@ -93,7 +93,7 @@ def start(
     began = time.perf_counter()
     frame = Frame.of(dataset, parameters.slices, parameters.crop, parameters.keep_crop)
     method = VariationalMethod(frame, parameters)
-    step = method.step(0, frame.slices[1] - frame.slices[0], device)
+    step = method.iteration(0, frame.slices[1] - frame.slices[0], device)
     return step, time.perf_counter() - began
 
 

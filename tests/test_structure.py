@@ -1,6 +1,7 @@
 """The shape of the source tree: sizes of files and folders, and imports without circles."""
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -89,3 +90,23 @@ def test_no_module_of_the_project_is_imported_by_a_string():
         if "import_module(" in line and "rsciio" not in line
     ]
     assert by_string == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "docs").glob("*.py")]),
+    ids=lambda path: path.name,
+)
+def test_scripts_import_names_that_are_there(path):
+    """Also those that they import in functions: no other test runs benchmarks and the makers of pictures."""
+    modules = modules_in(SOURCE)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in modules:
+            text = modules[node.module].read_text(encoding="utf-8")
+            for alias in node.names:
+                there = f"{node.module}.{alias.name}" in modules or re.search(rf"\b{alias.name}\b", text)
+                assert there, f"{node.module} has no {alias.name}"
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            ("chemtomo", "napari_chemtomo")
+        ):
+            pytest.fail(f"there is no module {node.module}")
