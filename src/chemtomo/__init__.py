@@ -16,12 +16,13 @@ from chemtomo.version import VERSION
 
 if TYPE_CHECKING:
     from chemtomo.data import Alignment, Dataset, SpectrumSeries, TiltSeries, Volume
-    from chemtomo.io import read, read_spectra, read_volume, write, write_dataset
+    from chemtomo.io import read, read_spectra, read_volume, write_dataset
     from chemtomo.operators import dot_test
     from chemtomo.pipeline import Recipe
     from chemtomo.pipeline.prepare import prepare
     from chemtomo.pipeline.reconstruct import Result
     from chemtomo.pipeline.runner import run
+    from chemtomo.pipeline.writing import write
     from chemtomo.samples import phantom
 
 __version__ = VERSION
@@ -69,7 +70,7 @@ _HOMES = {
     "read": "chemtomo.io",
     "read_spectra": "chemtomo.io",
     "read_volume": "chemtomo.io",
-    "write": "chemtomo.io",
+    "write": "chemtomo.pipeline.writing",
     "write_dataset": "chemtomo.io",
 }
 

@@ -39,7 +39,7 @@ def write_layers(path: str, layer_data: Sequence[tuple[Any, Mapping[str, Any], s
     from napari.layers import Layer
     from napari.utils.notifications import show_info
 
-    from chemtomo.io import write, write_dataset
+    from chemtomo.pipeline.writing import write
     from napari_chemtomo.layers import is_tilt_series, is_volume, to_dataset, to_volume
 
     layers: list[Layer] = [
@@ -49,7 +49,7 @@ def write_layers(path: str, layer_data: Sequence[tuple[Any, Mapping[str, Any], s
     try:
         _require_one_kind(layers, series, [is_volume(layer) for layer in layers], path)
         written = (
-            write_dataset(to_dataset(layers), path, overwrite=True)
+            write(to_dataset(layers), path, overwrite=True)
             if all(series)
             else write(to_volume(layers), path, overwrite=True)
         )

@@ -121,6 +121,7 @@ def _from_records(dataset: Dataset) -> Recipe:
         if series.origin is None:
             raise _UnknownHistoryError
         groups.setdefault(series.origin.call(), []).append(series)
+    steps = _merged(dataset)
     inputs: list[Input] = []
     spectra: list[Input] = []
     expected: list[str] = []
@@ -136,7 +137,6 @@ def _from_records(dataset: Dataset) -> Recipe:
         signals = _signals(one, members)
         inputs.append(one.model_copy(update={"signals": signals}))
         expected += [signal.name for signal in signals]
-    steps = _merged(dataset)
     current = [_name_before(one) for one in dataset]
     if not spectra:
         first = [_name_when_read(one) for one in dataset]

@@ -40,8 +40,7 @@ def to_script(recipe: Recipe) -> str:
         lines += new
         datasets = datasets or ["dataset"]
     target = "result.zarr"
-    call = "write" if result == "result.volume" else "write_dataset"
-    lines.append(f"chemtomo.{call}({result}, {target!r}, overwrite=True)")
+    lines.append(f"chemtomo.write({result}, {target!r}, overwrite=True)")
     return _HEAD.format(program=recipe.program) + "\n".join(lines) + "\n"
 
 

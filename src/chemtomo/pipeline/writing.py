@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chemtomo.data import Dataset
+from chemtomo.data import Dataset, Volume
 from chemtomo.errors import ReadError
 from chemtomo.pipeline.history import recipe_of, with_recipe
 from chemtomo.pipeline.recipe import Recipe
@@ -14,7 +14,7 @@ from chemtomo.pipeline.recipe import Recipe
 if TYPE_CHECKING:
     from chemtomo.io import Written
 
-__all__ = ["recipe_in", "write_series"]
+__all__ = ["recipe_in", "write", "write_series"]
 
 
 def write_series(dataset: Dataset, path: str | PathLike[str], *, overwrite: bool = False) -> Written:
@@ -22,6 +22,35 @@ def write_series(dataset: Dataset, path: str | PathLike[str], *, overwrite: bool
     from chemtomo.io import write_dataset
 
     return write_dataset(with_recipe(dataset), path, overwrite=overwrite)
+
+
+def write(result: Volume | Dataset, path: str | PathLike[str], *, overwrite: bool = False) -> Written:
+    """Write a volume, or tilt series, with the recipe by which it was made.
+
+    Parameters
+    ----------
+    result : Volume or Dataset
+        What to write.
+    path : path
+        Its ending says how, see `chemtomo.io.write` and `chemtomo.io.write_dataset`.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    Written
+        The files, with notes on what the format had no place for.
+
+    Raises
+    ------
+    WriteError
+        When it cannot be written there, or is there already and must not be replaced.
+    """
+    from chemtomo import io
+
+    if isinstance(result, Volume):
+        return io.write(result, path, overwrite=overwrite)
+    return write_series(result, path, overwrite=overwrite)
 
 
 def recipe_in(paths: list[Path]) -> Recipe:
