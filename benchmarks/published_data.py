@@ -12,7 +12,7 @@ import numpy.typing as npt
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.io import read
 from chemtomo.preprocess import crop_detector, select_slices
-from chemtomo.preprocess.intensity import PublishedScaling
+from chemtomo.preprocess.values.intensity import PublishedScaling
 
 NAMES = ("HAADF", "Yb", "Al", "Si")
 MU = dict(zip(NAMES, (0.2, 0.0005, 0.004, 0.0005), strict=True))

@@ -74,7 +74,7 @@ _HOMES = {
     "write_dataset": "chemtomo.io",
 }
 
-# `import chemtomo` is enough for `chemtomo.preprocess.crop(...)`.
+# `import chemtomo` is enough for `chemtomo.preprocess.selection.crop(...)`.
 _PACKAGES = ("data", "errors", "io", "pipeline", "preprocess", "spectra")
 
 

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, Signal
 
 from chemtomo.pipeline import ReconstructParameters
 from chemtomo.pipeline.reconstruct import Result
-from chemtomo.preprocess.intensity import PublishedScaling
+from chemtomo.preprocess.values.intensity import PublishedScaling
 from napari_chemtomo import worker
 from napari_chemtomo.layers import to_dataset
 from napari_chemtomo.live import ResultLayers, SliceView, hide

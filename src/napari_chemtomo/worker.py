@@ -17,7 +17,7 @@ from chemtomo.errors import ChemTomoError
 from chemtomo.pipeline import Entry, ReconstructParameters, State
 from chemtomo.pipeline.reconstruct import Result
 from chemtomo.pipeline.runner import run_steps_job
-from chemtomo.preprocess.intensity import PublishedScaling
+from chemtomo.preprocess.values.intensity import PublishedScaling
 from chemtomo.progress import TaskProgress
 from chemtomo.solvers import IterationRecord
 

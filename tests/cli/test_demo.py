@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from chemtomo.cli import simulated
+from chemtomo.cli.commands import simulated
 from chemtomo.io import read_volume
 
 

@@ -14,7 +14,6 @@ from chemtomo.data import Dataset, TiltSeries
 from chemtomo.pipeline import prepare_view
 from chemtomo.pipeline.prepare import prepare
 from chemtomo.pipeline.saved_steps import load_operations
-from chemtomo.preprocess import brightness
 from chemtomo.preprocess.operations import (
     OPERATIONS,
     Background,
@@ -26,6 +25,7 @@ from chemtomo.preprocess.operations import (
     Median,
     SortTilts,
 )
+from chemtomo.preprocess.values import brightness
 from napari_chemtomo.aligned_layers import dataset_layers
 from napari_chemtomo.layers import is_tilt_series, to_series
 from napari_chemtomo.widgets import PrepareWidget, ReconstructWidget

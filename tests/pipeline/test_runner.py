@@ -17,7 +17,7 @@ from chemtomo.data.fingerprint import series_digest
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline import Recipe
 from chemtomo.pipeline.reconstruct import Result
-from chemtomo.preprocess.intensity import PublishedScaling
+from chemtomo.preprocess.values.intensity import PublishedScaling
 from chemtomo.recon import ReconstructParameters
 from chemtomo.solvers import Progress
 

@@ -9,7 +9,7 @@ from chemtomo.geometry import ParallelBeam
 from chemtomo.io import read
 from chemtomo.operators import Projector
 from chemtomo.preprocess import crop_detector, detector_support, select_slices
-from chemtomo.preprocess.intensity import PublishedScaling
+from chemtomo.preprocess.values.intensity import PublishedScaling
 from chemtomo.samples import phantom
 
 COLUMNS = 60

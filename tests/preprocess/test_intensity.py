@@ -7,7 +7,7 @@ from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.io import read
 from chemtomo.preprocess import clip_negative, equalise_brightness, scale_percentiles, threshold
-from chemtomo.preprocess.intensity import PublishedScaling
+from chemtomo.preprocess.values.intensity import PublishedScaling
 
 
 def series(data, **changes):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chemtomo.cli import align, convert, listing, maps, prepare, recipe, reconstruct, simulated
+from chemtomo.cli.commands import align, convert, listing, maps, prepare, recipe, reconstruct, simulated
 from chemtomo.errors import ChemTomoError
 from chemtomo.version import VERSION
 

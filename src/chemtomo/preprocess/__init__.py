@@ -6,26 +6,26 @@ and returns a new one, with an entry ``{"step": name, parameters...}`` appended 
 dask arrays stay lazy wherever a projection can be prepared without the others.
 """
 
-from chemtomo.preprocess.background import (
+from chemtomo.preprocess.quality import ProjectionScores, score_projections, score_projections_job
+from chemtomo.preprocess.scan_drift import ScanDrift, correct_scan_drift, estimate_scan_drift
+from chemtomo.preprocess.selection.binning import bin_pixels
+from chemtomo.preprocess.selection.crop import crop, crop_detector, detector_support, pad, select_slices
+from chemtomo.preprocess.selection.tilts import drop_tilts, select_tilts, sort_by_tilt
+from chemtomo.preprocess.values.background import (
     constant_background,
     edge_background,
     mask_background,
     offset_background,
 )
-from chemtomo.preprocess.binning import bin_pixels
-from chemtomo.preprocess.crop import crop, crop_detector, detector_support, pad, select_slices
-from chemtomo.preprocess.filters import band_pass, gaussian_filter, median_filter, sobel_filter
-from chemtomo.preprocess.gains import estimate_gains, sample_totals, with_dose, with_estimated_gains
-from chemtomo.preprocess.hot_pixels import find_outlying_pixels, remove_hot_pixels
-from chemtomo.preprocess.intensity import (
+from chemtomo.preprocess.values.filters import band_pass, gaussian_filter, median_filter, sobel_filter
+from chemtomo.preprocess.values.gains import estimate_gains, sample_totals, with_dose, with_estimated_gains
+from chemtomo.preprocess.values.hot_pixels import find_outlying_pixels, remove_hot_pixels
+from chemtomo.preprocess.values.intensity import (
     clip_negative,
     equalise_brightness,
     scale_percentiles,
     threshold,
 )
-from chemtomo.preprocess.quality import ProjectionScores, score_projections, score_projections_job
-from chemtomo.preprocess.scan_drift import ScanDrift, correct_scan_drift, estimate_scan_drift
-from chemtomo.preprocess.tilts import drop_tilts, select_tilts, sort_by_tilt
 
 __all__ = [
     "ProjectionScores",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from chemtomo.preprocess.background import Background
-from chemtomo.preprocess.binning import Bin
-from chemtomo.preprocess.brightness import Brightness
-from chemtomo.preprocess.crop import Crop, Pad
-from chemtomo.preprocess.filters import BandPass, Gaussian, Median, Sobel
-from chemtomo.preprocess.gains import Dose
-from chemtomo.preprocess.hot_pixels import HotPixels
-from chemtomo.preprocess.intensity import ClipNegative, PublishedScaling
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.scan_drift import ScanDriftStep
-from chemtomo.preprocess.select import Select
-from chemtomo.preprocess.tilts import DropTilts, SortTilts
+from chemtomo.preprocess.selection.binning import Bin
+from chemtomo.preprocess.selection.crop import Crop, Pad
+from chemtomo.preprocess.selection.select import Select
+from chemtomo.preprocess.selection.tilts import DropTilts, SortTilts
+from chemtomo.preprocess.values.background import Background
+from chemtomo.preprocess.values.brightness import Brightness
+from chemtomo.preprocess.values.filters import BandPass, Gaussian, Median, Sobel
+from chemtomo.preprocess.values.gains import Dose
+from chemtomo.preprocess.values.hot_pixels import HotPixels
+from chemtomo.preprocess.values.intensity import ClipNegative, PublishedScaling
 
 __all__ = ["OPERATIONS"]
 

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 from chemtomo.errors import ParameterError
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.operations import OPERATIONS
-from chemtomo.preprocess.tilts import DropTilts
+from chemtomo.preprocess.selection.tilts import DropTilts
 from napari_chemtomo.editors import RangeEditor
 from napari_chemtomo.forms import ParameterForm
 

@@ -22,7 +22,7 @@ from superqt import QCollapsible
 
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline import ReconstructParameters
-from chemtomo.preprocess.intensity import PublishedScaling
+from chemtomo.preprocess.values.intensity import PublishedScaling
 from napari_chemtomo import settings, worker
 from napari_chemtomo.editors import SuggestionEditor
 from napari_chemtomo.forms import ParameterForm

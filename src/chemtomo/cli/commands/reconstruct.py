@@ -11,8 +11,8 @@ from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, tell_writ
 from chemtomo.cli.options import OperationOptions, with_model_options
 from chemtomo.cli.progress import watch
 from chemtomo.data import Alignment
-from chemtomo.preprocess.intensity import PublishedScaling
 from chemtomo.preprocess.operation import Operation
+from chemtomo.preprocess.values.intensity import PublishedScaling
 from chemtomo.recon.parameters import ReconstructParameters
 
 __all__ = ["reconstruct"]
@@ -74,7 +74,7 @@ def reconstruct(
     from chemtomo.pipeline.align import alignment_table
     from chemtomo.pipeline.recipe import Entry
     from chemtomo.pipeline.runner import run_steps_job
-    from chemtomo.preprocess.filters import FILTERED_NOTE
+    from chemtomo.preprocess.values.filters import FILTERED_NOTE
     from chemtomo.progress import finish
     from chemtomo.recon.weights import by_full_name
 

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from chemtomo.data import TiltSeries
 from chemtomo.parameters import only_for
-from chemtomo.preprocess.gains import with_estimated_gains
-from chemtomo.preprocess.intensity import equalise_brightness
 from chemtomo.preprocess.operation import SeriesOperation
+from chemtomo.preprocess.values.gains import with_estimated_gains
+from chemtomo.preprocess.values.intensity import equalise_brightness
 
 __all__ = ["Brightness"]
 

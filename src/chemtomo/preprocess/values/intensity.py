@@ -11,9 +11,9 @@ from pydantic import Field
 
 from chemtomo.data import TiltSeries
 from chemtomo.errors import DataError, ParameterError
-from chemtomo.preprocess.gains import sample_totals, scale_projections
 from chemtomo.preprocess.operation import SeriesOperation
 from chemtomo.preprocess.stacks import each_projection, recorded
+from chemtomo.preprocess.values.gains import sample_totals, scale_projections
 
 __all__ = [
     "ClipNegative",

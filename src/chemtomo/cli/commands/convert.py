@@ -39,7 +39,7 @@ def convert(
     """Write tilt series or a volume in another format, with everything that it has a place for."""
     from chemtomo.io import check_output, contents, is_volume, read_volume, write
     from chemtomo.pipeline.writing import write_series
-    from chemtomo.preprocess.select import Select
+    from chemtomo.preprocess.selection.select import Select
 
     spectra: list[str] = []
     volumes = [is_volume(path) for path in inputs]

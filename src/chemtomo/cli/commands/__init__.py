@@ -1,0 +1,1 @@
+"""One module for every command, or for a few that belong together."""

@@ -1,0 +1,1 @@
+"""Which pixels, tilts and signals of the recorded data are kept."""

@@ -1,0 +1,1 @@
+"""The values of projections: background, brightness, hot pixels, filters."""
