@@ -116,7 +116,8 @@ def test_constraints_are_plain_and_allowed(project):
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line) for line in lines)
     everything = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = [one for group in everything["dependency-groups"].values() for one in group]
-    for text in [*project["dependencies"], *project["optional-dependencies"]["all"], *groups]:
+    extras = project["optional-dependencies"]
+    for text in [*project["dependencies"], *extras["all"], *extras["intel"], *groups]:
         if isinstance(text, str):
             wanted = Requirement(text)
             name = canonicalize_name(wanted.name)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from chemtomo.opencl.pocl.processor import name_unknown_processor, processor_with
+from chemtomo.opencl.drivers.pocl_processor import name_unknown_processor, processor_with
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64", reason="PoCL from PyPI is for Linux on x86-64"

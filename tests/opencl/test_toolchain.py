@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from chemtomo.opencl.pocl.toolchain import POCL, require_linker
+from chemtomo.opencl.drivers.pocl_toolchain import POCL, require_linker
 
 cl = pytest.importorskip("pyopencl")
 

@@ -13,8 +13,9 @@ from functools import cache
 from typing import Any
 
 from chemtomo.errors import DeviceError
-from chemtomo.opencl.pocl.processor import name_unknown_processor
-from chemtomo.opencl.pocl.toolchain import POCL, require_linker
+from chemtomo.opencl.drivers import intel
+from chemtomo.opencl.drivers.pocl_processor import name_unknown_processor
+from chemtomo.opencl.drivers.pocl_toolchain import POCL, require_linker
 
 __all__ = ["ENVIRONMENT_VARIABLE", "NUMPY", "DeviceInfo", "choose_device", "context_of", "list_devices"]
 
@@ -70,11 +71,12 @@ def _opencl() -> Any:
 
 @cache
 def _found() -> tuple[tuple[Any, DeviceInfo], ...]:
-    cl = _opencl()
-    try:
-        platforms = cl.get_platforms()
-    except cl.Error:  # the loader found no driver
-        platforms = []
+    with intel.announced():
+        cl = _opencl()
+        try:
+            platforms = cl.get_platforms()
+        except cl.Error:  # the loader found no driver
+            platforms = []
     found = []
     for platform in platforms:
         try:
@@ -176,7 +178,7 @@ def context_of(device: DeviceInfo) -> Any:
     Raises
     ------
     DeviceError
-        When the device could not run a kernel: see `chemtomo.opencl.pocl.toolchain`.
+        When the device could not run a kernel: see `chemtomo.opencl.drivers.pocl_toolchain`.
     """
     handle = _found()[device.number][0]
     if device.platform == POCL:

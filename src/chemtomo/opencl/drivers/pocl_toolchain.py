@@ -21,7 +21,7 @@ POCL = "Portable Computing Language"
 
 _PROBE = f"""
 import pyopencl as cl
-from chemtomo.opencl.pocl.processor import name_unknown_processor
+from chemtomo.opencl.drivers.pocl_processor import name_unknown_processor
 device = next(d for p in cl.get_platforms() if p.name.strip() == {POCL!r} for d in p.get_devices())
 name_unknown_processor(device.int_ptr)
 context = cl.Context([device])

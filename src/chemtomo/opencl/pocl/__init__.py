@@ -1,1 +1,0 @@
-"""What PoCL, the OpenCL driver of the CPU, needs of the machine."""
