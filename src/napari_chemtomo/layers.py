@@ -17,7 +17,7 @@ import numpy.typing as npt
 from chemtomo.data import Alignment, Dataset, Origin, TiltSeries, Volume, to_nanometre
 from chemtomo.data.colours import channel_colours
 from chemtomo.errors import DataError
-from chemtomo.io.lazy import lazy_mapped
+from chemtomo.io.storage.lazy import lazy_mapped
 from napari_chemtomo.appearance import image_opacities, intensity_limits, volume_appearance
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import tifffile
 
 from chemtomo.cli import progress
 from chemtomo.data import Dataset, EnergyAxis, TiltSeries, Volume
-from chemtomo.io import formats, read, read_volume, write, write_dataset
+from chemtomo.io import read, read_volume, write, write_dataset
+from chemtomo.io.formats import registry as formats
 from chemtomo.io.found import Found
 from chemtomo.samples import phantom
 

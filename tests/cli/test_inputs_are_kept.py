@@ -12,7 +12,7 @@ import pytest
 from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.errors import WriteError
 from chemtomo.io import check_targets, input_files, write, write_dataset
-from chemtomo.io.writers import mrc
+from chemtomo.io.formats.mrc import write as mrc
 
 # Every command that reads a series and writes, up to the option that names the file.
 COMMANDS = {

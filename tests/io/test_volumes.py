@@ -11,7 +11,8 @@ from chemtomo.data import Volume
 from chemtomo.data.colours import channel_colours
 from chemtomo.errors import ReadError, WriteError
 from chemtomo.io import check_output, is_volume, read_volume, write
-from chemtomo.io.writers import mrc, ome_zarr
+from chemtomo.io.formats.mrc import write as mrc
+from chemtomo.io.formats.ome_zarr import write as ome_zarr
 
 RECIPE = {"version": "0.1", "steps": [{"step": "reconstruct", "mu": {"Al": 0.5}, "slices": [1, 4]}]}
 

@@ -10,7 +10,10 @@ from tests.spectra.conftest import make_specimen, write_spectra
 
 from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.errors import ReadError
-from chemtomo.io import lazy, mrc, numpy_files, read, write, write_dataset
+from chemtomo.io import read, write, write_dataset
+from chemtomo.io.formats.mrc import read as mrc
+from chemtomo.io.formats.numpy import read as numpy_files
+from chemtomo.io.storage import lazy
 from napari_chemtomo.layers import to_dataset
 from napari_chemtomo.reader import get_reader
 from napari_chemtomo.sample_data import simulated_series

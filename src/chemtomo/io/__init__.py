@@ -1,12 +1,12 @@
 """Files in, files out: one module per format family behind one `read` and one `write`."""
 
-from chemtomo.io.assemble import Contents, contents, read
-from chemtomo.io.expand import may_hold_tilt_series
-from chemtomo.io.formats import FORMATS, TiltSeriesFormat, readable_suffixes
+from chemtomo.io.assembly.source_files import may_hold_tilt_series
+from chemtomo.io.assembly.spectra import assemble_spectra, describe_spectra, read_spectra
+from chemtomo.io.assembly.tilt_series import Contents, contents, read
+from chemtomo.io.formats.registry import FORMATS, TiltSeriesFormat, readable_suffixes
 from chemtomo.io.inputs import check_targets, files_of_output, input_files
 from chemtomo.io.outputs import OUTPUT_FORMATS, Written, check_output
 from chemtomo.io.read_volumes import is_volume, read_volume
-from chemtomo.io.spectra import assemble_spectra, describe_spectra, read_spectra
 from chemtomo.io.volumes import write
 from chemtomo.io.write_series import write_dataset
 

@@ -1,8 +1,7 @@
 """What a reader finds in a file, before it is put together with what is in others.
 
-Microscopes write a tilt series as one file or as one file for every tilt. A reader therefore gives what
-is in its file as it is, an image with one tilt or a stack with many; `chemtomo.io.assemble` makes tilt
-series of them.
+Microscopes write a tilt series as one file or as one file per tilt. A reader therefore returns what is in its
+file as it is, an image with one tilt or a stack with many, and `chemtomo.io.assembly` combines them.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ import numpy.typing as npt
 
 from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal, TiltSeries
 from chemtomo.errors import DataError
-from chemtomo.io.tilt_units import AngleUnit
-from chemtomo.io.tilts import InsideTilts
+from chemtomo.io.tilts.sources import InsideTilts
+from chemtomo.io.tilts.units import AngleUnit
 
 __all__ = ["Found", "FoundKind"]
 

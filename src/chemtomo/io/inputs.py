@@ -10,13 +10,13 @@ from os import PathLike
 from pathlib import Path
 
 from chemtomo.errors import ReadError, WriteError
+from chemtomo.io.assembly.source_files import expand
 from chemtomo.io.description import load
-from chemtomo.io.expand import expand
-from chemtomo.io.formats import MDOC_SUFFIX, format_of
-from chemtomo.io.names import distinct, file_name
+from chemtomo.io.formats.registry import MDOC_SUFFIX, format_of
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX, output_format
 from chemtomo.io.read_volumes import is_volume
-from chemtomo.io.tilts import companions
+from chemtomo.io.storage.names import distinct, file_name
+from chemtomo.io.tilts.sources import companions
 
 __all__ = ["check_targets", "files_of_output", "input_files"]
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from chemtomo.data import EnergyAxis, SpectrumSignal
 from chemtomo.errors import ReadError
 from chemtomo.io.found import Found
-from chemtomo.io.pixel_size import pixel_size, plain_unit
-from chemtomo.io.signal_kind import map_kind
-from chemtomo.io.tilt_units import AngleUnit
+from chemtomo.io.interpret.pixel_size import pixel_size, plain_unit
+from chemtomo.io.interpret.signal_kind import map_kind
+from chemtomo.io.tilts.units import AngleUnit
 
 __all__ = ["Axis", "Labelled", "lookup", "number", "to_found"]
 

@@ -12,13 +12,13 @@ import numpy as np
 from chemtomo.data import Volume
 from chemtomo.errors import ChemTomoError, ReadError
 from chemtomo.io.description import KEY, VOLUME, check_version, from_text, load, restore_volume
-from chemtomo.io.hdf5_heaps import check_heaps
-from chemtomo.io.library import quietly
-from chemtomo.io.numpy_files import read_arrays
+from chemtomo.io.formats.emd.write import GROUP, SCALARS
+from chemtomo.io.formats.numpy.read import read_arrays
+from chemtomo.io.formats.restore import tiff_description
+from chemtomo.io.interpret.pixel_size import pixel_size
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX, is_zarr, output_format
-from chemtomo.io.pixel_size import pixel_size
-from chemtomo.io.restore import tiff_description
-from chemtomo.io.writers.emd import GROUP, SCALARS
+from chemtomo.io.storage.hdf5_heaps import check_heaps
+from chemtomo.io.storage.library import quietly
 
 __all__ = ["is_volume", "read_volume"]
 
@@ -347,7 +347,7 @@ def _read_mrc(path: Path) -> Volume:
 
 
 def _read_one_mrc(path: Path) -> Volume:
-    from chemtomo.io.mrc import read_stack
+    from chemtomo.io.formats.mrc.read import read_stack
 
     data, size = read_stack(path)
     return Volume(np.asarray(data, np.float32)[np.newaxis], (path.stem,), voxel_size_nm=size)

@@ -7,7 +7,12 @@ from os import PathLike
 from chemtomo.data import Volume
 from chemtomo.errors import WriteError
 from chemtomo.io.atomic import replacing
-from chemtomo.io.names import distinct, file_name
+from chemtomo.io.formats.emd import write as emd
+from chemtomo.io.formats.hyperspy import write as hspy
+from chemtomo.io.formats.mrc import write as mrc
+from chemtomo.io.formats.numpy import write as npz
+from chemtomo.io.formats.ome_zarr import write as ome_zarr
+from chemtomo.io.formats.tiff import write as ome_tiff
 from chemtomo.io.outputs import (
     DESCRIPTION_SUFFIX,
     Written,
@@ -16,7 +21,7 @@ from chemtomo.io.outputs import (
     endings,
     output_format,
 )
-from chemtomo.io.writers import emd, hspy, mrc, npz, ome_tiff, ome_zarr
+from chemtomo.io.storage.names import distinct, file_name
 
 __all__ = ["write"]
 

@@ -8,10 +8,15 @@ from pathlib import Path
 from chemtomo.data import Dataset
 from chemtomo.errors import WriteError
 from chemtomo.io.atomic import replacing
-from chemtomo.io.names import distinct, file_name
+from chemtomo.io.formats.emd import write as emd
+from chemtomo.io.formats.grouping import alike
+from chemtomo.io.formats.hyperspy import write as hspy
+from chemtomo.io.formats.mrc import write as mrc
+from chemtomo.io.formats.numpy import write as npz
+from chemtomo.io.formats.ome_zarr import write as ome_zarr
+from chemtomo.io.formats.tiff import write as ome_tiff
 from chemtomo.io.outputs import DESCRIPTION_SUFFIX, Written, check_free, check_output, output_format
-from chemtomo.io.writers import emd, hspy, mrc, npz, ome_tiff, ome_zarr
-from chemtomo.io.writers.grouping import alike
+from chemtomo.io.storage.names import distinct, file_name
 
 __all__ = ["write_dataset"]
 

@@ -1,0 +1,265 @@
+"""Which files are meant: those given, those in a folder, or those that an ``.mdoc`` file names."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+
+from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io.formats.ome_zarr.read import holds_tilt_series, holds_zarr
+from chemtomo.io.formats.registry import MDOC_SUFFIX, format_of, readable_suffixes
+from chemtomo.io.formats.rosetta import read as rosetta
+from chemtomo.io.storage.archive import ARCHIVE_SUFFIX, unpacked
+from chemtomo.io.tilts.file_names import natural_order
+from chemtomo.io.tilts.mdoc import Mdoc, read_mdoc
+from chemtomo.io.tilts.sources import companions
+
+__all__ = ["Source", "expand", "may_hold_tilt_series"]
+
+_MOST_MDOCS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A file to be read.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file; a folder when it is a Zarr image.
+    tilt_deg : float, optional
+        Tilt of its image, where an ``.mdoc`` file of a series of files says it.
+    pixel_size_nm : float, optional
+        Pixel size that this ``.mdoc`` file says.
+    folder : pathlib.Path, optional
+        The folder that was given in place of the file. What is no tilt series there is left out.
+    mdoc : pathlib.Path, optional
+        The ``.mdoc`` file that describes it, where its name does not say so.
+    imod_axis_deg : float, optional
+        Where that file says that the tilt axis is, see `chemtomo.io.tilts.mdoc.Mdoc.axis_angle_deg`.
+    """
+
+    path: Path
+    tilt_deg: float | None = None
+    pixel_size_nm: float | None = None
+    folder: Path | None = None
+    mdoc: Path | None = None
+    imod_axis_deg: float | None = None
+
+
+def expand(paths: Iterable[Path]) -> list[Source]:
+    """List the files that are meant, each once.
+
+    Parameters
+    ----------
+    paths : iterable of pathlib.Path
+        Files; folders, of which all files with an ending of `readable_suffixes` are taken, but not those
+        in folders inside; ``.mdoc`` files, for which the stack or the images that they describe are taken;
+        Zip archives of such files, also in folders.
+
+    Raises
+    ------
+    ReadError
+        When one does not exist, or has nothing that can be read.
+    """
+    found: dict[Path, Source] = {}
+    naming: dict[Path, dict[str, Mdoc]] = {}
+    for path in paths:
+        if not path.exists():
+            raise ReadError(f"{path}: no such file")
+        if path.is_dir() and format_of(path) is None:
+            sources = _in_folder(path)
+        elif path.suffix.lower() == MDOC_SUFFIX:
+            sources = _of_mdoc(path)
+        elif path.suffix.lower() == ARCHIVE_SUFFIX:
+            sources = _in_archive(path)
+        else:
+            sources = [_with_its_mdoc(path, naming)]
+        for one in sources:
+            found.setdefault(one.path.resolve(), one)
+    return list(found.values())
+
+
+def may_hold_tilt_series(path: str | PathLike[str]) -> bool:
+    """Tell without opening any image whether it makes sense to `read` a file or folder.
+
+    A file always does: what is wrong with it is worth a message. A folder does when there is a file with an
+    ending of `readable_suffixes` in it, and a Zarr image when it has tilts, in it or in a file beside it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return True
+    if path.suffix.lower() == ".zarr" or holds_zarr(path):
+        return holds_tilt_series(path) or bool(companions(path))
+    try:
+        return any(one.suffix.lower() in readable_suffixes() for one in path.iterdir())
+    except OSError:
+        return False
+
+
+def _in_folder(folder: Path, *, archives: bool = True) -> list[Source]:
+    try:
+        inside = sorted((one for one in folder.iterdir() if one.name[:1] != "."), key=natural_order)
+    except OSError as error:
+        raise ReadError(f"{folder}: cannot be read ({error.strerror or error})") from error
+    known = readable_suffixes() if archives else _without_archives()
+    candidates = [
+        one for one in inside if one.suffix.lower() in known and (one.is_file() or format_of(one) is not None)
+    ]
+    owned = rosetta.owned_files(candidates)
+    candidates = [one for one in candidates if one not in owned]
+    sources: dict[Path, Source] = {}
+    for path in candidates:
+        if path.suffix.lower() == MDOC_SUFFIX:
+            try:
+                described = _of_mdoc(path)
+            except NoTiltSeriesError:
+                continue
+            for one in described:
+                # The file of its own name describes a stack rather than one that only mentions it.
+                known_already = sources.get(one.path.resolve())
+                if known_already is None or known_already.mdoc is not None:
+                    sources[one.path.resolve()] = dataclasses.replace(one, folder=folder)
+    for path in candidates:
+        if path.suffix.lower() == ARCHIVE_SUFFIX:
+            try:
+                packed = _in_archive(path)
+            except NoTiltSeriesError:
+                continue
+            for one in packed:
+                sources[one.path.resolve()] = dataclasses.replace(one, folder=folder)
+        elif path.suffix.lower() != MDOC_SUFFIX:
+            sources.setdefault(path.resolve(), Source(path, folder=folder))
+    if not sources:
+        raise ReadError(
+            f"{folder}: found no file in the folder that can be read; expected {', '.join(known)}"
+        )
+    return sorted(sources.values(), key=lambda one: natural_order(one.path))
+
+
+def _in_archive(path: Path) -> list[Source]:
+    """Return the files in an archive: of its folders too, which are not those of a Zarr image.
+
+    Archives inside of it are left alone: they could be endless.
+    """
+    known = _without_archives()
+    folder = unpacked(path)
+    folders = [folder, *(one for one in sorted(folder.rglob("*"), key=natural_order) if one.is_dir())]
+    images = [one for one in folders[1:] if one.suffix.lower() in known]
+    sources: list[Source] = []
+    for one in folders:
+        if any(image == one or image in one.parents for image in images):
+            continue
+        if any(each.suffix.lower() in known for each in one.iterdir()):
+            inside = _in_folder(one, archives=False)
+            # Notes name the archive, not the folder among the temporary files.
+            sources += [dataclasses.replace(each, folder=path) for each in inside]
+    if not sources:
+        raise NoTiltSeriesError(
+            f"{path}: found no file in the archive that can be read; expected {', '.join(known)}"
+        )
+    owned = rosetta.owned_files([one.path for one in sources])
+    return [one for one in sources if one.path not in owned]
+
+
+def _without_archives() -> tuple[str, ...]:
+    return tuple(suffix for suffix in readable_suffixes() if suffix != ARCHIVE_SUFFIX)
+
+
+def _of_mdoc(path: Path) -> list[Source]:
+    """Return the stack, or the images of a series, that an ``.mdoc`` file describes.
+
+    That is ``a.st`` for ``a.st.mdoc``, also where the stack was renamed and the ``ImageFile`` is another;
+    else the ``ImageFile``, the images that sections name, or a stack of the same name with any ending.
+    """
+    mdoc = read_mdoc(path)
+    described = path.with_suffix("")
+    names = mdoc.image_names()
+    images = names is not None and any(_beside(path, name) is not None for name in names)
+    numbered = all(one.kind == "ZValue" for one in mdoc.sections)
+    if described.is_file() and (names is None or mdoc.is_frame_set or len(mdoc.sections) == 1 or numbered):
+        return [Source(described)]
+    named = _beside(path, mdoc.entries.get("ImageFile", ""))
+    if named is not None:
+        return [_described(named, mdoc)]
+    alike = None if images else _of_the_same_name(path)
+    if alike is not None:
+        return [Source(alike)]
+    if names is None:
+        raise NoTiltSeriesError(
+            f"{path}: found neither {described.name} beside it nor an ImageFile for every section; "
+            "expected the stack or the images that it describes"
+        )
+    return _images(mdoc, names)
+
+
+def _with_its_mdoc(path: Path, naming: dict[Path, dict[str, Mdoc]]) -> Source:
+    """Return a file with the ``.mdoc`` of another name that names it, unless there is one of its own name.
+
+    `naming` keeps what was found in a folder, for the next file of it.
+    """
+    if any(one.suffix.lower() == MDOC_SUFFIX for one in companions(path)):
+        return Source(path)
+    folder = path.parent
+    if folder not in naming:
+        naming[folder] = {}
+        for one in sorted(folder.glob(f"*{MDOC_SUFFIX}"))[:_MOST_MDOCS]:
+            try:
+                mdoc = read_mdoc(one)
+            except ReadError:
+                continue  # of something else; it was not given
+            named = _beside(one, mdoc.entries.get("ImageFile", ""))
+            if named is not None:
+                naming[folder].setdefault(named.name, mdoc)
+    its_own = naming[folder].get(path.name)
+    if its_own is None:
+        return Source(path)
+    return _described(path, its_own)
+
+
+def _described(path: Path, mdoc: Mdoc, tilt_deg: float | None = None) -> Source:
+    return Source(path, tilt_deg, mdoc.pixel_size_nm, mdoc=mdoc.path, imod_axis_deg=mdoc.axis_angle_deg)
+
+
+def _of_the_same_name(path: Path) -> Path | None:
+    """Find the one image file ``a.st``, of any ending, beside ``a.mdoc``."""
+    known = _without_archives()
+    alike = [
+        one
+        for one in path.parent.iterdir()
+        if one.stem == path.stem and one.suffix.lower() in known and one.suffix.lower() != MDOC_SUFFIX
+    ]
+    return alike[0] if len(alike) == 1 and alike[0].is_file() else None
+
+
+def _images(mdoc: Mdoc, names: list[str]) -> list[Source]:
+    mdoc.require_no_montage()
+    tilts = mdoc.tilts_deg()
+    if tilts is None:
+        raise ReadError(f"{mdoc.path}: found no TiltAngle; expected one in every section")
+    # Asked once: there are as many images as sections.
+    described = _described(mdoc.path, mdoc)
+    sources = []
+    for name, tilt, section in zip(names, tilts, mdoc.sections, strict=True):
+        image = _beside(mdoc.path, name)
+        if image is None:
+            raise NoTiltSeriesError(
+                f"{mdoc.path}, line {section.line}: found no file {name} beside it; expected the image of "
+                f"[{section.kind} = {section.value}]"
+            )
+        sources.append(dataclasses.replace(described, path=image, tilt_deg=tilt))
+    if len({one.path for one in sources}) < len(sources):
+        raise ReadError(f"{mdoc.path}: found an image file that is named twice; expected one each section")
+    return sources
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    """Find the file that an ``.mdoc`` names, in its own folder and nowhere else."""
+    name = re.split(r"[\\/]", name)[-1]
+    if not name or name.startswith("."):
+        return None
+    found = path.with_name(name)
+    return found if found.is_file() else None

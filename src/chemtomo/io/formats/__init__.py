@@ -1,0 +1,1 @@
+"""One folder per file format, and the registry that lists them all."""

@@ -1,0 +1,1 @@
+"""EMD of the NCEM and of tomviz: tilt series, spectrum images and volumes."""

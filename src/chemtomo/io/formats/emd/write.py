@@ -1,0 +1,160 @@
+"""EMD as tomviz writes and opens it: HDF5 with one group ``/data/tomography``.
+
+Source: ``EmdFormat.cxx`` of tomviz, and https://emdatasets.com/format/ (version 0.2). What matters:
+
+- ``data`` of three axes and the vectors ``dim1``, ``dim2``, ``dim3`` with a name and a unit each. The first
+  of the group is shown; other channels are in the group ``tomviz_scalars``, which also has a link to it.
+- The axes of a volume are ``(x, y, z)`` in the order of C.
+- The axes of a tilt series are ``(angles, y, x)`` where the first has the unit ``[deg]``. To tomviz the tilt
+  axis is parallel to **x**, and ``y`` is the detector coordinate: its ``x`` is our ``y`` and its ``y`` our
+  ``x``. So our ``(tilt, y, x)`` is written with the last two axes exchanged. Since tomviz draws ``y`` upwards
+  and napari downwards, the image on the screen is turned by 90 degrees, and not mirrored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import TiltSeries, Volume
+from chemtomo.io.description import KEY, describe_dataset, describe_volume, to_text
+from chemtomo.io.storage.hdf5_writing import hdf5_target
+from chemtomo.io.storage.names import distinct, link_name
+
+__all__ = ["GROUP", "SCALARS", "SERIES_AXES", "write_series", "write_volume"]
+
+GROUP = "data/tomography"
+SCALARS = "tomviz_scalars"
+SERIES_AXES = "tilt, x, y"
+"""What the attribute ``axes`` of the group says of a tilt series."""
+
+_LENGTH = "[n_m]"
+_ANGLE = "[deg]"
+
+
+def write_volume(volume: Volume, path: Path) -> list[str]:
+    """Write a volume, all channels in one file.
+
+    Returns
+    -------
+    list of str
+        What the format had no place for.
+    """
+    z, y, x = volume.shape
+    size = volume.voxel_size_nm
+    fills: list[Callable[[Any], None]] = [_fill_volume(channel) for channel in volume.data]
+    _write(
+        path,
+        names=volume.names,
+        shape=(x, y, z),
+        dtypes=[np.dtype(np.float32)] * len(fills),
+        fills=fills,
+        dims=[(name, _LENGTH, np.arange(n) * size) for name, n in zip("xyz", (x, y, z), strict=True)],
+        description=describe_volume(volume),
+        axes="x, y, z",
+        backgrounds={},
+    )
+    return []
+
+
+def write_series(series: Sequence[TiltSeries], path: Path) -> list[str]:
+    """Write tilt series of the same shape, tilts and pixel size in one file.
+
+    Backgrounds are in a group beside the data, which tomviz does not look at.
+
+    Returns
+    -------
+    list of str
+        What the format had no place for.
+    """
+    tilts, rows, columns = series[0].shape
+    size = series[0].pixel_size_nm
+    dtypes = [np.dtype(one.data.dtype).newbyteorder("=") for one in series]
+    _write(
+        path,
+        names=[one.name for one in series],
+        shape=(tilts, columns, rows),
+        # VTK knows no half precision.
+        dtypes=[np.dtype(np.float32) if one.name == "float16" else one for one in dtypes],
+        fills=[_fill_series(one.data) for one in series],
+        dims=[
+            ("angles", _ANGLE, series[0].tilts_deg),
+            ("y", _LENGTH, np.arange(columns) * size),
+            ("x", _LENGTH, np.arange(rows) * size),
+        ],
+        description=describe_dataset(series),
+        axes=SERIES_AXES,
+        backgrounds={index: one.background for index, one in enumerate(series) if one.background is not None},
+    )
+    return []
+
+
+def _write(
+    path: Path,
+    *,
+    names: Sequence[str],
+    shape: tuple[int, int, int],
+    dtypes: Sequence[np.dtype[Any]],
+    fills: Sequence[Callable[[Any], None]],
+    dims: Sequence[tuple[str, str, npt.NDArray[np.floating[Any]]]],
+    description: dict[str, Any],
+    axes: str,
+    backgrounds: dict[int, Any],
+) -> None:
+    import h5py
+
+    links = distinct(names, link_name)
+    entries = description.get("series", [])
+    for entry, link in zip(entries, links, strict=False):
+        entry["scalars"] = link
+    with hdf5_target(path) as target, h5py.File(target, "w", track_order=True) as file:
+        file.attrs["version_major"] = np.uint32(0)
+        file.attrs["version_minor"] = np.uint32(2)
+        group = file.create_group(GROUP, track_order=True)
+        group.attrs["emd_group_type"] = np.uint32(1)
+        scalars = group.create_group(SCALARS, track_order=True)
+        for index, (link, dtype, fill) in enumerate(zip(links, dtypes, fills, strict=True)):
+            array = (
+                scalars.create_dataset(link, shape, dtype)
+                if index
+                else group.create_dataset("data", shape, dtype)
+            )
+            fill(array)
+            array.attrs["name"] = _text(link)
+            if not index:
+                scalars[link] = h5py.SoftLink(f"/{GROUP}/data")
+        for number, (name, unit, values) in enumerate(dims, start=1):
+            dim = group.create_dataset(f"dim{number}", data=np.asarray(values, dtype=np.float32))
+            dim.attrs["name"] = _text(name)
+            dim.attrs["units"] = _text(unit)
+        for index, background in backgrounds.items():
+            array = group.create_dataset(f"backgrounds/{index}", shape, np.dtype(background.dtype))
+            _fill_series(background)(array)
+            entries[index]["background"] = f"backgrounds/{index}"
+        # Longer than an attribute may be.
+        group.create_dataset(KEY, data=_text(to_text(description)))
+        group.attrs["axes"] = _text(axes)
+
+
+def _fill_volume(channel: npt.NDArray[np.float32]) -> Callable[[Any], None]:
+    def fill(array: Any) -> None:
+        array[...] = np.ascontiguousarray(np.asarray(channel, dtype=np.float32).transpose(2, 1, 0))
+
+    return fill
+
+
+def _fill_series(data: Any) -> Callable[[Any], None]:
+    def fill(array: Any) -> None:
+        for tilt in range(data.shape[0]):
+            array[tilt] = np.ascontiguousarray(np.asarray(data[tilt]).T)
+
+    return fill
+
+
+def _text(text: str) -> Any:
+    """Return text as tomviz writes it, of fixed length."""
+    return np.bytes_(text.encode("utf-8", "replace"))

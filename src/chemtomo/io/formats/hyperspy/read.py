@@ -1,0 +1,269 @@
+"""Files of HyperSpy, HSPY (HDF5) and ZSPY (Zarr): signals with axes and metadata.
+
+Both have a group for each signal with its array, one group of attributes for each axis, and nested groups of
+metadata. RosettaSciIO reads HSPY with the file kept open, and ZSPY with an old Zarr only: the few places that
+matter here are read directly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io.description import KEY, VOLUME, from_text
+from chemtomo.io.formats import restore
+from chemtomo.io.found import Found
+from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
+from chemtomo.io.storage.lazy import lazy_array, lazy_hdf5, loaded
+
+__all__ = ["find", "is_hyperspy", "recognises"]
+
+_EXPERIMENTS = "Experiments"
+# Small arrays of metadata, for example the tilts; larger ones are no metadata.
+_LARGEST_ENTRY = 1 << 16
+_DEEPEST = 12
+_TILTS = (
+    "Acquisition_instrument.TEM.Stage.tilt_series_alpha",
+    "Acquisition_instrument.TEM.Stage.tilt_alpha",
+    "Acquisition_instrument.SEM.Stage.tilt_alpha",
+    # Before HyperSpy 1.6, and before 0.8.
+    "Acquisition_instrument.TEM.tilt_stage",
+    "Acquisition_instrument.SEM.tilt_stage",
+    "TEM.tilt_stage",
+    "SEM.tilt_stage",
+    "Tomography._tilts",
+    "Tomography.tilts",
+)
+
+
+def recognises(head: bytes) -> bool:
+    """Tell that no other file than one called so is taken for ZSPY: it is a Zip file, or a folder."""
+    return False
+
+
+def is_hyperspy(root: Any) -> bool:
+    """Tell whether an open HDF5 file, or group of Zarr, holds signals of HyperSpy."""
+    return _EXPERIMENTS in root
+
+
+def find(path: Path) -> list[Found]:
+    """Return the images, stacks and spectrum images in a HSPY or ZSPY file.
+
+    The tilts are those of an axis in degrees, or of the metadata where these have one for each image. The
+    values are read when they are needed.
+
+    Raises
+    ------
+    ReadError
+        When it is no such file, or holds none of these.
+    """
+    zarr = path.is_dir() or path.suffix.lower() == ".zspy"
+    found, shapes, described = [], [], []
+    with _opened(path, zarr) as root:
+        if not is_hyperspy(root):
+            raise ReadError(f"{path}: found no group {_EXPERIMENTS!r}; expected a file of HyperSpy")
+        experiments = root[_EXPERIMENTS]
+        for name in experiments:
+            group = experiments[name]
+            if not hasattr(group, "keys") or "data" not in group:
+                continue
+            shapes.append(tuple(group["data"].shape))
+            labelled = _labelled(path, name, group, zarr)
+            scale = labelled.axes[-1].scale if labelled.axes else 0.0
+            described.append((labelled.data, scale, _description(group)))
+            one = to_found(labelled)
+            if one is not None:
+                found.append(one)
+    restored = restore.from_hspy(described, str(path)) if described else None
+    if restored is not None:
+        return loaded(restored)
+    if any(_is_volume(text, str(path)) for _, _, text in described):
+        raise NoTiltSeriesError(f"{path}: found a volume; expected a tilt series")
+    if not found:
+        what = ", ".join(str(shape) for shape in shapes) or "no signal"
+        raise NoTiltSeriesError(
+            f"{path}: found {what}; expected an image, a stack of images or a spectrum image"
+        )
+    return loaded(found)
+
+
+def _is_volume(text: str | None, where: str) -> bool:
+    """Tell whether a description is that of a reconstructed volume."""
+    return text is not None and from_text(text, where).get("kind") == VOLUME
+
+
+def _description(group: Any) -> str | None:
+    """Return the text that `chemtomo.io.write_dataset` left in the metadata; it is a list of one."""
+    place = f"metadata/{KEY}/_list_description"
+    if place not in group:
+        return None
+    (text,) = group[place][:1]
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+
+
+class ZarrValues:
+    """The values of an array of Zarr, opened for every read."""
+
+    def __init__(self, path: Path, name: str, array: Any) -> None:
+        self.path = path
+        self.name = name
+        self.shape = tuple(int(size) for size in array.shape)
+        self.dtype = np.dtype(array.dtype)
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+        try:
+            with _opened(self.path, True) as root:
+                return np.asarray(root[self.name][index])
+        except (OSError, KeyError, RuntimeError, ValueError) as error:
+            raise ReadError(
+                f"{self.path}: the values of {self.name} cannot be read ({error}); "
+                "expected the file to stay as it was when it was opened"
+            ) from error
+
+
+@contextmanager
+def _opened(path: Path, zarr: bool) -> Iterator[Any]:
+    if not zarr:
+        import h5py
+
+        with h5py.File(path, "r") as file:
+            yield file
+        return
+    import zarr as library
+    from zarr.storage import ZipStore
+
+    if path.is_dir():
+        yield library.open_group(str(path), mode="r")
+        return
+    if not is_zipfile(path):
+        raise ReadError(f"{path}: found neither a folder nor a Zip file; expected a ZSPY of either form")
+    with ZipStore(path, mode="r") as store:
+        yield library.open_group(store, mode="r")
+
+
+def _labelled(path: Path, name: str, group: Any, zarr: bool) -> Labelled:
+    metadata = _tree(group["metadata"]) if "metadata" in group else {}
+    array = group["data"]
+    if zarr:
+        values = ZarrValues(path, f"{_EXPERIMENTS}/{name}/data", array)
+        data = lazy_array(values, array.chunks)
+    else:
+        data = lazy_hdf5(path, array)
+    title = str(lookup(metadata, "General.title") or "").strip()
+    named = bool(title) and title != "__unnamed__"
+    signal_type = str(lookup(metadata, "Signal.signal_type") or "")
+    axes = tuple(_axis(group, index, size) for index, size in enumerate(array.shape))
+    labelled = Labelled(
+        name=title if named else path.stem,
+        named=named,
+        data=data,
+        axes=axes,
+        signal_type=signal_type,
+        quantity=str(lookup(metadata, "Signal.quantity") or ""),
+        elements=_texts(lookup(metadata, "Sample.elements")),
+        beam_energy_keV=number(
+            lookup(metadata, "Acquisition_instrument.TEM.beam_energy")
+            or lookup(metadata, "Acquisition_instrument.SEM.beam_energy")
+        ),
+    )
+    return dataclasses.replace(labelled, tilts_deg=_tilts(metadata))
+
+
+def _tilts(metadata: Mapping[str, Any]) -> Any:
+    """Return the tilts that the metadata say: a list of them, else a single one."""
+    for place in _TILTS:
+        said = lookup(metadata, place)
+        values = lookup(said, "data") if isinstance(said, Mapping) else said
+        if values is None or isinstance(values, (str, bytes)):
+            continue
+        try:
+            tilts = np.squeeze(np.asarray(values, dtype=np.float64))
+        except (TypeError, ValueError):
+            continue
+        if tilts.ndim <= 1 and tilts.size:
+            return tilts if tilts.ndim else float(tilts)
+    return None
+
+
+def _axis(group: Any, index: int, size: int) -> Axis:
+    entry: Mapping[str, Any] = {}
+    for key in (f"axis-{index}", f"_list_{len(group['data'].shape)}_axes/{index}"):
+        if key in group:
+            entry = _tree(group[key])
+            break
+    values = entry.get("axis")
+    units = entry.get("units")
+    scale, offset = number(entry.get("scale")), number(entry.get("offset"))
+    return Axis(
+        name=str(entry.get("name") or ""),
+        size=size,
+        scale=1.0 if scale is None else scale,
+        offset=0.0 if offset is None else offset,
+        units="" if units is None or "undefined" in str(units) else str(units),
+        values=None if values is None else np.asarray(values, dtype=np.float64),
+    )
+
+
+def _tree(group: Any, depth: int = 0) -> dict[str, Any]:
+    """Return attributes, small arrays and groups of a group as nested dictionaries.
+
+    The names of lists and tuples have a mark before them, which is left out.
+    """
+    found: dict[str, Any] = {}
+    for key, value in group.attrs.items():
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        if isinstance(value, str) and value == "_None_":
+            value = None
+        found[_plain(key)] = value
+    if depth >= _DEEPEST:
+        return found
+    for key in _keys(group):
+        try:
+            item = group[key]
+        except Exception:  # noqa: BLE001 - nearly anything, for arrays of a kind that the library does not know
+            continue
+        if hasattr(item, "keys"):
+            inside = _tree(item, depth + 1)
+            listed = key.startswith(("_list_", "_tuple_"))
+            found[_plain(key)] = [inside[one] for one in sorted(inside)] if listed else inside
+        elif int(np.prod(item.shape, dtype=object)) <= _LARGEST_ENTRY:
+            try:
+                values = item[...]
+            except Exception:  # noqa: BLE001 - as above
+                continue
+            found[_plain(key)] = values.tolist() if values.dtype.kind in "OSUT" else np.asarray(values)
+    return found
+
+
+def _keys(group: Any) -> list[str]:
+    """Return the names of what is in a group, without opening any of it."""
+    folder = getattr(getattr(group, "store", None), "root", None)
+    if folder is not None and Path(folder).is_dir():
+        inside = Path(folder) / group.path
+        return sorted(one.name for one in inside.iterdir() if one.is_dir())
+    return list(group)
+
+
+def _plain(key: str) -> str:
+    for mark in ("_list_empty_", "_tuple_empty_", "_list_", "_tuple_", "_sig_"):
+        if key.startswith(mark):
+            rest = key[len(mark) :]
+            number_first, _, name = rest.partition("_")
+            return name if number_first.isdigit() and name else rest
+    return key
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, (list, tuple, np.ndarray)):
+        return ()
+    return tuple(one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in values)

@@ -1,0 +1,173 @@
+"""HSPY: files that HyperSpy opens, one signal a channel, with axes, units and titles."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import TiltSeries, Volume
+from chemtomo.io.description import KEY, describe_series, describe_volume, to_text
+from chemtomo.io.storage.hdf5_writing import hdf5_target
+from chemtomo.io.storage.names import distinct, link_name
+from chemtomo.version import VERSION
+
+__all__ = ["write_series", "write_volume"]
+
+_EXPERIMENTS = "Experiments"
+_BACKGROUND = "background"
+
+
+def write_volume(volume: Volume, path: Path) -> list[str]:
+    """Write a volume as one signal a channel, with the axes ``(z, y, x)``.
+
+    Returns
+    -------
+    list of str
+        What the format had no place for.
+    """
+    size = volume.voxel_size_nm
+    axes = [
+        _length_axis(name, count, size, start * size, navigate=name == "z")
+        for name, count, start in zip("zyx", volume.shape, volume.origin_px, strict=True)
+    ]
+    description = describe_volume(volume)
+    signals = [
+        _signal(title, np.asarray(data, np.float32), axes, description | {"channel": index})
+        for index, (title, data) in enumerate(
+            zip(distinct(volume.names, link_name), volume.data, strict=True)
+        )
+    ]
+    _write(path, signals)
+    return []
+
+
+def write_series(series: Sequence[TiltSeries], path: Path) -> list[str]:
+    """Write every tilt series as a signal with the axes ``(tilt, y, x)``, navigated along the tilts.
+
+    The axis of the tilts is a uniform one where they are evenly spaced, one with a value a projection where
+    they only rise or only fall, and counts the projections otherwise, since HyperSpy wants an axis
+    in order. The tilts in degrees are in the metadata in any case. A background is a signal of its own.
+
+    Returns
+    -------
+    list of str
+        What the format had no place for.
+    """
+    signals = []
+    given = [one.name for one in series]
+    given += [f"{one.name} {_BACKGROUND}" for one in series if one.background is not None]
+    titles = distinct(given, link_name)
+    background_titles = iter(titles[len(series) :])
+    for index, (title, one) in enumerate(zip(titles, series, strict=False)):
+        _, rows, columns = one.shape
+        axes = [
+            _tilt_axis(one.tilts_deg),
+            _length_axis("y", rows, one.pixel_size_nm, 0.0),
+            _length_axis("x", columns, one.pixel_size_nm, 0.0),
+        ]
+        description = {"version": 1, "kind": "tilt series", "series": [describe_series(one)], "index": index}
+        signals.append(_signal(title, one.data, axes, description, one))
+        if one.background is not None:
+            label = {"version": 1, "kind": _BACKGROUND, "of": one.name}
+            signals.append(_signal(next(background_titles), one.background, axes, label))
+    _write(path, signals)
+    return []
+
+
+def _write(path: Path, signals: Sequence[dict[str, Any]]) -> None:
+    """Write signals to one file. The library writes one a file: the others are copied into the first."""
+    import h5py
+    from rsciio.hspy import file_writer
+
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        for index, signal in enumerate(signals):
+            part = Path(folder) / f"{index}.hspy" if index else Path(folder) / "all.hspy"
+            with hdf5_target(part) as file:
+                file_writer(file, signal, show_progressbar=False)
+            if index:
+                with (
+                    hdf5_target(Path(folder) / "all.hspy") as whole,
+                    h5py.File(part, "r") as source,
+                    h5py.File(whole, "r+") as target,
+                ):
+                    for title in source[_EXPERIMENTS]:
+                        source.copy(f"{_EXPERIMENTS}/{title}", target[_EXPERIMENTS])
+                part.unlink()
+        (Path(folder) / "all.hspy").rename(path)
+
+
+def _signal(
+    title: str,
+    data: Any,
+    axes: list[dict[str, Any]],
+    description: dict[str, Any],
+    series: TiltSeries | None = None,
+) -> dict[str, Any]:
+    """Return a signal as the library takes it."""
+    metadata: dict[str, Any] = {
+        "General": {"title": title},
+        "Signal": {"signal_type": ""},
+        # In a list, because a text alone becomes an attribute, which HDF5 limits to 64 KiB.
+        KEY: {"description": [to_text(description)]},
+    }
+    if series is not None:
+        metadata["Signal"]["quantity"] = "Counts" if series.kind == "counts" else "Intensity"
+        metadata["Acquisition_instrument"] = {
+            "TEM": {"Stage": {"tilt_series_alpha": series.tilts_deg.copy()}}
+        }
+    return {
+        "data": data if hasattr(data, "dask") else np.ascontiguousarray(data),
+        "axes": [dict(axis) for axis in axes],
+        "metadata": metadata,
+        "original_metadata": {},
+        "attributes": {"_lazy": hasattr(data, "dask"), "ragged": False},
+        "learning_results": {},
+        "models": None,
+        "tmp_parameters": {},
+        "package_info": {
+            "package": "napari-chemtomo",
+            "package_version": VERSION,
+        },
+    }
+
+
+def _length_axis(
+    name: str, count: int, size_nm: float, start_nm: float, *, navigate: bool = False
+) -> dict[str, Any]:
+    return {
+        "_type": "UniformDataAxis",
+        "name": name,
+        "units": "nm",
+        "size": int(count),
+        "scale": float(size_nm),
+        "offset": float(start_nm),
+        "navigate": navigate,
+        "is_binned": False,
+    }
+
+
+def _tilt_axis(tilts_deg: npt.NDArray[np.float64]) -> dict[str, Any]:
+    steps = np.diff(tilts_deg)
+    common = {"name": "tilt", "units": "deg", "navigate": True, "is_binned": False}
+    if steps.size and steps[0] != 0 and np.allclose(steps, steps.mean(), rtol=0, atol=1e-6):
+        return common | {
+            "_type": "UniformDataAxis",
+            "size": int(tilts_deg.size),
+            "scale": float(steps.mean()),
+            "offset": float(tilts_deg[0]),
+        }
+    if steps.size and ((steps > 0).all() or (steps < 0).all()):
+        return common | {"_type": "DataAxis", "axis": tilts_deg.copy()}
+    return common | {
+        "_type": "UniformDataAxis",
+        "name": "projection",
+        "units": "",
+        "size": int(tilts_deg.size),
+        "scale": 1.0,
+        "offset": 0.0,
+    }

@@ -1,0 +1,1 @@
+"""MRC: tilt series and volumes, with the extended headers of microscopes."""

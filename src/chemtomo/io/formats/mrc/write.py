@@ -1,0 +1,176 @@
+"""MRC: one file a channel, and beside it what its header has no place for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mrcfile
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import TiltSeries, Volume
+from chemtomo.errors import WriteError
+from chemtomo.io.description import describe_dataset, describe_volume
+from chemtomo.io.formats.grouping import as_type, value_range
+from chemtomo.io.formats.mrc.read import SERIES_LABEL
+from chemtomo.io.tilts.angle_files import format_angles
+
+__all__ = ["series_label", "write_series", "write_stack", "write_volume"]
+
+_LARGEST_EXACT = 1 << 24
+# Types of the format, the smaller before the larger; the two of integers before that of floats.
+_TYPES = ("int8", "uint16", "int16", "float16", "float32")
+
+
+def write_volume(
+    volume: Volume, channels: Sequence[Path], description: Path, *, names: Sequence[str]
+) -> list[str]:
+    """Write every channel of a volume to its own file, and what they are together as JSON.
+
+    Parameters
+    ----------
+    volume : Volume
+        What to write.
+    channels : sequence of pathlib.Path
+        One file a channel; they do not exist yet.
+    description : pathlib.Path
+        File for the names, the voxel size, the place in the uncropped volume and the recipe.
+    names : sequence of str
+        What the files of the channels will be called, for the description.
+
+    Returns
+    -------
+    list of str
+        What the format had no place for.
+    """
+    z, y, x = (index * volume.voxel_size_nm for index in volume.origin_px)
+    for data, name, path in zip(volume.data, volume.names, channels, strict=True):
+        label = "".join(one if one.isascii() and one.isprintable() else "?" for one in f"ChemTomo {name}")[
+            :80
+        ]
+        write_stack(path, data, volume.voxel_size_nm, label=label, volume=True, origin_nm=(z, y, x))
+    text = json.dumps(describe_volume(volume) | {"files": list(names)}, indent=1)
+    description.write_text(text + "\n", encoding="utf-8")
+    return []
+
+
+def write_series(
+    series: TiltSeries, stack: Path, angles: Path, description: Path, *, where: str
+) -> list[str]:
+    """Write a tilt series, its tilts as text, and everything else as JSON.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        What to write. A lazy one is read one projection after the other.
+    stack, angles, description : pathlib.Path
+        The files; they do not exist yet.
+    where : str
+        What the stack will be called, for messages.
+
+    Returns
+    -------
+    list of str
+        What the format had no place for.
+
+    Raises
+    ------
+    WriteError
+        When no type of MRC holds the values.
+    """
+    dtype, note = as_type(series, _TYPES)
+    if dtype.kind == "f" and np.dtype(series.data.dtype).kind in "ui" and note is not None:
+        smallest, largest = value_range(series)
+        raise WriteError(
+            f"{where}: found integers from {smallest} to {largest}; expected at most {_LARGEST_EXACT}, "
+            "the largest that MRC holds exactly"
+        )
+    notes = [note] if note is not None else []
+    write_stack(stack, series.data, series.pixel_size_nm, label=series_label(series), dtype=dtype)
+    angles.write_text(format_angles(series.tilts_deg), encoding="ascii")
+    found = describe_dataset([series])
+    found["series"][0]["has_background"] = False
+    # Once, where people correct them.
+    del found["series"][0]["tilts_deg"]
+    description.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if series.background is not None:
+        notes.append(
+            f"{series.name}: its background was not written, for which MRC has no place; "
+            "OME-Zarr, HSPY, EMD and OME-TIFF have one"
+        )
+    return notes
+
+
+def write_stack(
+    path: Path,
+    data: Any,
+    voxel_size_nm: float,
+    *,
+    label: str = "",
+    volume: bool = False,
+    origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    dtype: npt.DTypeLike | None = None,
+) -> None:
+    """Write an array ``(section, y, x)`` with its voxel size in angstrom, one section after the other.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file that does not exist yet.
+    data : array, shape (section, y, x)
+        Real numbers; NumPy or dask.
+    voxel_size_nm : float
+        Edge of a voxel in nanometres.
+    label : str
+        Text for the header, at most 80 ASCII characters.
+    volume : bool
+        Mark the sections as a volume, not a stack of images.
+    origin_nm : tuple of float
+        Place ``(z, y, x)`` of the first voxel.
+    dtype : dtype, optional
+        Type to store them in; one that MRC has. That of the data by default.
+    """
+    kept = np.dtype(data.dtype if dtype is None else dtype).newbyteorder("=")
+    sections = data.shape[0]
+    first = np.asarray(data[0]).astype(kept, copy=False)
+    # The library makes the header. The values are written one after the other: a mapped file cannot
+    # report that the disk is full.
+    with mrcfile.new(str(path), overwrite=True) as file:
+        file.set_data(np.zeros((1, *first.shape), kept))
+        if volume:
+            file.set_volume()
+        else:
+            file.set_image_stack()
+        file.header.nz = sections
+        file.header.mz = sections if volume else 1
+        file.voxel_size = voxel_size_nm * 10
+        for axis, place in zip("zyx", origin_nm, strict=True):
+            file.header.origin[axis] = place * 10
+        if label:
+            file.add_label(label)
+        header = file.header.copy()
+    moments = np.zeros(2)
+    smallest, largest = np.inf, -np.inf
+    with path.open("r+b") as stream:
+        stream.seek(header.nbytes)
+        for section in range(sections):
+            image = first if section == 0 else np.asarray(data[section]).astype(kept, copy=False)
+            stream.write(np.ascontiguousarray(image).tobytes())
+            smallest, largest = min(smallest, float(image.min())), max(largest, float(image.max()))
+            values = image.astype(np.float64)
+            moments += np.array([values.mean(), np.square(values).mean()]) / sections
+        header.dmin, header.dmax, header.dmean = smallest, largest, moments[0]
+        header.rms = np.sqrt(max(0.0, moments[1] - moments[0] ** 2))
+        stream.seek(0)
+        stream.write(header.tobytes())
+
+
+def series_label(series: TiltSeries) -> str:
+    """Return the label with the most of what the header of an MRC file has no place for."""
+    label = f"{SERIES_LABEL} kind={series.kind}"
+    if series.axis_position_px is not None:
+        label += f" axis_position_px={series.axis_position_px!r}"
+    return label

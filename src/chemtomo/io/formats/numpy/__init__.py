@@ -1,0 +1,1 @@
+"""NPY and NPZ, the files of NumPy: tilt series and volumes."""

@@ -1,0 +1,94 @@
+"""NPZ: arrays of NumPy by the names of the signals, with tilts and pixel size beside them.
+
+An NPZ file is a Zip archive of NPY files. What NumPy has no place for is JSON, as bytes, in the entry
+``chemtomo``.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import TiltSeries, Volume
+from chemtomo.io.description import KEY, describe_dataset, describe_volume, to_text
+from chemtomo.io.storage.names import distinct, file_name, link_name
+
+__all__ = ["write_series", "write_volume"]
+
+_TILTS, _PIXEL_SIZE = "tilts_deg", "pixel_size_nm"
+# Names of entries that are not signals.
+_RESERVED = (KEY, _TILTS, _PIXEL_SIZE, "tilts", "angles")
+
+
+def write_series(series: Sequence[TiltSeries], path: Path) -> list[str]:
+    """Write every series as an array ``(tilt, y, x)``, and tilts and pixel size where all have the same.
+
+    Returns
+    -------
+    list of str
+        What the format had no place for.
+    """
+    description = describe_dataset(series)
+    names = _keys([*(one.name for one in series), *(f"{one.name} background" for one in series)])
+    with zipfile.ZipFile(path, "w") as archive:
+        for one, entry, name, behind in zip(
+            series, description["series"], names, names[len(series) :], strict=False
+        ):
+            entry["array"] = name
+            _write(archive, name, one.data)
+            if one.background is not None:
+                entry["background"] = behind
+                _write(archive, behind, one.background)
+        if len({one.tilts_deg.tobytes() for one in series}) == 1:
+            _write(archive, _TILTS, series[0].tilts_deg)
+        if len({float(one.pixel_size_nm) for one in series}) == 1:
+            _write(archive, _PIXEL_SIZE, np.array(series[0].pixel_size_nm, np.float64))
+        _write(archive, KEY, _bytes(description))
+    return []
+
+
+def write_volume(volume: Volume, path: Path) -> list[str]:
+    """Write a volume as one array ``(z, y, x)`` a channel.
+
+    Returns
+    -------
+    list of str
+        What the format had no place for.
+    """
+    names = _keys(volume.names)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, channel in zip(names, volume.data, strict=True):
+            _write(archive, name, np.asarray(channel, np.float32))
+        _write(archive, KEY, _bytes(describe_volume(volume) | {"arrays": names}))
+    return []
+
+
+def _keys(names: Iterable[str]) -> list[str]:
+    return distinct([*_RESERVED, *names], lambda name: file_name(link_name(name)))[len(_RESERVED) :]
+
+
+def _bytes(description: dict[str, Any]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(to_text(description).encode(), np.uint8)
+
+
+def _write(archive: zipfile.ZipFile, name: str, data: Any) -> None:
+    """Write an array, lazy ones one projection after the other."""
+    dtype = np.dtype(data.dtype).newbyteorder("=")
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": data.shape}
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+        np.lib.format.write_array_header_2_0(stream, header)
+        for part in _parts(data):
+            stream.write(np.ascontiguousarray(part, dtype).tobytes())
+
+
+def _parts(data: Any) -> Iterator[Any]:
+    if data.ndim < 3:
+        yield np.asarray(data)
+        return
+    for index in range(data.shape[0]):
+        yield np.asarray(data[index])

@@ -1,0 +1,1 @@
+"""OME-Zarr: tilt series and volumes as multiscale images."""

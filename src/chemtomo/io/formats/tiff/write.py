@@ -1,0 +1,159 @@
+"""OME-TIFF: images that Fiji and Bio-Formats open, with names, colours and pixel sizes.
+
+Specification: https://docs.openmicroscopy.org/ome-model/. It has no axis of tilts, so they run along the
+time; their degrees are in an annotation, for people and, with everything else, as JSON for programs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import TiltSeries, Volume
+from chemtomo.data.colours import channel_colours
+from chemtomo.io.description import KEY, describe_dataset, describe_volume, to_text
+from chemtomo.io.formats.grouping import alike, as_type
+from chemtomo.io.storage.names import xml_text
+from chemtomo.io.tilts.angle_files import format_angles
+
+__all__ = ["write_series", "write_volume"]
+
+_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+# What a TIFF file of 32-bit offsets holds, with room for the description.
+_LARGEST_CLASSIC = (1 << 32) - (1 << 26)
+
+
+def write_volume(volume: Volume, path: Path) -> list[str]:
+    """Write one image of the axes ``(c, z, y, x)``.
+
+    Returns
+    -------
+    list of str
+        What the format had no place for.
+    """
+    import tifffile
+
+    data = np.asarray(volume.data, dtype=np.float32)
+    with tifffile.TiffWriter(path, ome=True, bigtiff=data.nbytes > _LARGEST_CLASSIC) as file:
+        file.write(
+            data,
+            photometric="minisblack",
+            metadata={
+                "axes": "CZYX",
+                "Name": xml_text(" ".join(volume.names)),
+                **_pixels("XYZ", volume.voxel_size_nm),
+                "Channel": _channels(volume.names),
+                "MapAnnotation": {"Namespace": KEY, KEY: to_text(describe_volume(volume))},
+            },
+        )
+    return []
+
+
+def write_series(series: Sequence[TiltSeries], path: Path, angles: Path | None) -> list[str]:
+    """Write the series of a dataset, those that are alike as one image of the axes ``(c, t, y, x)``.
+
+    Backgrounds become images of their own.
+
+    Parameters
+    ----------
+    series : sequence of TiltSeries
+        What to write. Lazy ones are read one projection after the other.
+    path : pathlib.Path
+        A file that does not exist yet.
+    angles : pathlib.Path, optional
+        File for the tilts of the first series, one a line, for programs that read tilts from such a
+        file.
+
+    Returns
+    -------
+    list of str
+        What the format had no place for.
+    """
+    import tifffile
+
+    notes = []
+    stored = []
+    for one in series:
+        dtype, note = as_type(one, _TYPES)
+        stored.append(dtype)
+        notes += [note] if note is not None else []
+    dtypes = dict(zip((one.name for one in series), stored, strict=True))
+    # An image has one type: put those apart that are stored in different ones.
+    groups = [
+        [one for one in group if dtypes[one.name] == dtype]
+        for group in alike(series, same_type=False)
+        for dtype in dict.fromkeys(dtypes[one.name] for one in group)
+    ]
+    background = [one for group in groups for one in group if one.background is not None]
+    description = describe_dataset(series)
+    entries = dict(zip((one.name for one in series), description["series"], strict=True))
+    for image, group in enumerate(groups):
+        for channel, one in enumerate(group):
+            entries[one.name] |= {"image": image, "channel": channel}
+    for image, one in enumerate(background, start=len(groups)):
+        entries[one.name]["background"] = image
+    size = sum(dtypes[one.name].itemsize * math.prod(one.shape) for one in series)
+    size += sum(8 * math.prod(one.shape) for one in background)
+    with tifffile.TiffWriter(path, ome=True, bigtiff=size > _LARGEST_CLASSIC) as file:
+        for image, group in enumerate(groups):
+            annotation = {"tilts (degree)": ", ".join(f"{tilt:g}" for tilt in group[0].tilts_deg)}
+            if image == 0:
+                annotation[KEY] = to_text(description)
+            dtype = dtypes[group[0].name]
+            file.write(
+                _pages(group, dtype),
+                shape=(len(group), *group[0].shape),
+                dtype=dtype,
+                photometric="minisblack",
+                metadata={
+                    "axes": "CTYX",
+                    "Name": xml_text(" ".join(one.name for one in group)),
+                    **_pixels("XY", group[0].pixel_size_nm),
+                    "Channel": _channels([one.name for one in group]),
+                    "MapAnnotation": {"Namespace": KEY, **annotation},
+                },
+            )
+        for one in background:
+            kept = np.dtype("float64" if np.dtype(one.background.dtype).itemsize > 4 else "float32")
+            file.write(
+                (np.asarray(one.background[tilt]).astype(kept) for tilt in range(one.shape[0])),
+                shape=one.shape,
+                dtype=kept,
+                photometric="minisblack",
+                metadata={
+                    "axes": "TYX",
+                    "Name": xml_text(f"{one.name} background"),
+                    **_pixels("XY", one.pixel_size_nm),
+                },
+            )
+    if angles is not None:
+        angles.write_text(format_angles(series[0].tilts_deg), encoding="ascii")
+    return notes
+
+
+def _pages(group: Sequence[TiltSeries], dtype: np.dtype[Any]) -> Iterator[npt.NDArray[Any]]:
+    for one in group:
+        for projection in one.projections():
+            yield np.ascontiguousarray(projection.astype(dtype, copy=False))
+
+
+def _pixels(axes: str, size_nm: float) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for axis in axes:
+        found[f"PhysicalSize{axis}"] = float(size_nm)
+        found[f"PhysicalSize{axis}Unit"] = "nm"
+    return found
+
+
+def _channels(names: Sequence[str]) -> dict[str, list[Any]]:
+    """Return names and colours; OME has a colour as a signed number of the bytes red, green, blue, alpha."""
+    colours = [(int(one.removeprefix("#"), 16) << 8) | 0xFF for one in channel_colours(names)]
+    return {
+        "Name": [xml_text(name) for name in names],
+        "Color": [one - (1 << 32) if one >= 1 << 31 else one for one in colours],
+    }

@@ -1,0 +1,1 @@
+"""Velox EMD: images, element maps and spectrum images."""

@@ -1,0 +1,1 @@
+"""Access to files: archives, names, values read when needed, messages of libraries, HDF5."""

@@ -1,0 +1,390 @@
+"""The tilts of a stack: given by the user, in a file beside it, or in the file itself.
+
+In this order, the first whose number of tilts is that of the projections is taken:
+
+1. what the user gives (`parse_tilts`);
+2. the ``.mdoc`` file of SerialEM, which has the stage's own reading for every image;
+3. ``.rawtlt``, the recorded tilts;
+4. ``.tlt``, those that an alignment refined;
+5. ``.csv``;
+6. the file itself (extended header, axis, metadata).
+
+Files beside the stack come before what is inside it because that is how tilts are corrected without
+touching the data. Where another source differs, a note says so.
+
+Angles are degrees unless the source says radians, or the user does for whatever source is taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.errors import ReadError
+from chemtomo.io.tilts.angle_files import ANGLE_SUFFIXES, read_angles_and_unit
+from chemtomo.io.tilts.file_names import order_of_names, tilts_in_names
+from chemtomo.io.tilts.mdoc import Mdoc, read_mdoc
+from chemtomo.io.tilts.units import AngleUnit, in_unit, radians_note
+
+__all__ = [
+    "FROM_NAMES",
+    "GivenTilts",
+    "InsideTilts",
+    "StackTilts",
+    "TiltsArgument",
+    "companions",
+    "given_tilts",
+    "how_to_give",
+    "mdoc_beside",
+    "parse_tilts",
+    "stack_tilts",
+]
+
+TiltsArgument = str | PathLike[str] | Sequence[float] | npt.NDArray[np.float64] | None
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+_RANGE = re.compile(rf"({_NUMBER}):({_NUMBER}):(\d+)")
+_LARGEST_COUNT = 1 << 20
+_LARGEST_TILT = 360.0
+_SAME_DEG = 0.01
+
+FROM_NAMES = "names"
+"""Word in place of tilts: the number in the name of every file is its tilt."""
+
+# More files are not named one by one in a note.
+_MOST_NAMED = 200
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GivenTilts:
+    """Tilts that the user gives in place of all others, or the unit of those that the files have.
+
+    Attributes
+    ----------
+    tilts_deg : numpy.ndarray, shape (tilt,), or None
+        In degrees; None where each is the number in the name of its file, or only the unit is given.
+    source : str
+        How they were given: `FROM_NAMES`, a file, a range. Empty where only the unit is given.
+    unit : {"deg", "rad"} or None
+        The unit of the angles, whatever their source; None where that says it or degrees are taken.
+    said : {"deg", "rad"} or None
+        The unit that the file of the tilts says. `tilts_deg` are in degrees by it already.
+    """
+
+    tilts_deg: npt.NDArray[np.float64] | None
+    source: str
+    unit: AngleUnit | None = None
+    said: AngleUnit | None = None
+
+    @property
+    def are_given(self) -> bool:
+        """Whether there are tilts, not only their unit."""
+        return bool(self.source)
+
+    def for_projections(self, projections: int, what: str) -> npt.NDArray[np.float64]:
+        """Return the tilts of that many projections of a stack.
+
+        Raises
+        ------
+        ReadError
+            When their number is another; the message names `what` they are for.
+        """
+        if self.tilts_deg is None:
+            raise ReadError(
+                f"{what}: found {projections} projections in one file; expected one file a tilt, to take the "
+                f"tilts from the {FROM_NAMES}. Give them as a file or as START:STEP:COUNT"
+            )
+        if self.tilts_deg.size != projections:
+            raise ReadError(
+                f"{what}: found {self.tilts_deg.size} tilts in {self.source!r}; "
+                f"expected {projections}, one for each projection"
+            )
+        return in_unit(self.tilts_deg, self.said, self.unit)
+
+    def for_files(self, paths: Sequence[Path], what: str) -> tuple[npt.NDArray[np.float64], str]:
+        """Return the tilts of files that have one projection each, in their order; and which got which.
+
+        Tilts that are given as a list go to the files in the order of their names, in which signed numbers
+        count as numbers.
+
+        Raises
+        ------
+        ReadError
+            When their number is another, or the names say no tilts.
+        """
+        if self.tilts_deg is None:
+            tilts = in_unit(np.array(tilts_in_names(paths), np.float64), None, self.unit)
+            said = _checked(tilts, self.source).tilts_deg
+            assert said is not None
+            return said, _assigned(paths, said, "tilts from the names")
+        listed = self.for_projections(len(paths), what)
+        tilts = np.empty(len(paths))
+        tilts[order_of_names(paths)] = listed
+        return tilts, _assigned(paths, tilts, f"tilts from {self.source} in the order of the names")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class InsideTilts:
+    """The tilts that the file of a stack itself says.
+
+    Attributes
+    ----------
+    tilts_deg : numpy.ndarray, shape (tilt,), or None
+        In degrees.
+    unit : {"deg", "rad"} or None
+        The unit in the file, as far as it says it.
+    misfit : int, optional
+        How many there are where that is not the number of projections; `tilts_deg` is None then.
+    """
+
+    tilts_deg: npt.NDArray[np.float64] | None = None
+    unit: AngleUnit | None = None
+    misfit: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StackTilts:
+    """The tilts that were chosen for a stack.
+
+    Attributes
+    ----------
+    tilts_deg : numpy.ndarray, shape (tilt,), or None
+        In degrees; None where there are none.
+    source : str
+        Where they are from; what was tried where there are none.
+    notes : tuple of str
+        Which others differ.
+    """
+
+    tilts_deg: npt.NDArray[np.float64] | None
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def parse_tilts(text: str | PathLike[str]) -> GivenTilts:
+    """Read tilts from ``FILE``, ``START:STEP:COUNT`` or ``names``.
+
+    Parameters
+    ----------
+    text : str or path
+        A ``.rawtlt``, ``.tlt``, ``.txt`` or ``.csv`` file (see `chemtomo.io.tilts.angle_files`), an
+        ``.mdoc`` file, for example ``-60:2:61``: 61 tilts from -60 degrees in steps of 2, or ``names``: the
+        number in the name of every file is its tilt.
+
+    Raises
+    ------
+    ReadError
+        When it is neither, or the file is not one of tilts.
+    """
+    given = str(text)
+    if given.strip().lower() == FROM_NAMES and not Path(text).is_file():
+        return GivenTilts(None, FROM_NAMES)
+    if found := _RANGE.fullmatch(given.strip()):
+        start, step, count = float(found[1]), float(found[2]), int(found[3])
+        if not 1 <= count <= _LARGEST_COUNT:
+            raise ReadError(f"tilts {given!r}: found a count of {count}; expected 1 to {_LARGEST_COUNT}")
+        return _checked(np.asarray(start + step * np.arange(count), np.float64), given)
+    path = Path(text)
+    if not path.is_file():
+        raise ReadError(
+            f"tilts {given!r}: found no such file; expected a file of tilts, or START:STEP:COUNT in degrees "
+            f"such as -60:2:61, or {FROM_NAMES}"
+        )
+    if path.suffix.lower() == ".mdoc":
+        tilts = read_mdoc(path).stack_tilts_deg()
+        if tilts is None:
+            raise ReadError(f"{path}: found no TiltAngle; expected one for every image")
+        return _checked(tilts, given)
+    tilts, said = read_angles_and_unit(path)
+    return dataclasses.replace(_checked(tilts, given), said=said)
+
+
+def given_tilts(tilts: TiltsArgument, unit: AngleUnit | None = None) -> GivenTilts | None:
+    """Return tilts that may be given as text (see `parse_tilts`) or as numbers, and their unit.
+
+    Parameters
+    ----------
+    tilts : path, str, sequence of float, or None
+        None to take those of the files.
+    unit : {"deg", "rad"}, optional
+        The unit of all tilts, given or of the files; degrees by default where the source says none.
+
+    Returns
+    -------
+    GivenTilts or None
+        None when neither is given.
+
+    Raises
+    ------
+    ReadError
+        When they are no tilts, or the unit is none.
+    """
+    if unit not in (None, "deg", "rad"):
+        raise ReadError(f"unit of the tilts: found {unit!r}; expected 'deg' or 'rad'")
+    if tilts is None:
+        return None if unit is None else GivenTilts(None, "", unit)
+    if isinstance(tilts, (str, PathLike)):
+        return dataclasses.replace(parse_tilts(tilts), unit=unit)
+    try:
+        return dataclasses.replace(
+            _checked(np.asarray(tilts, dtype=np.float64), "the tilts given"), unit=unit
+        )
+    except (TypeError, ValueError) as error:
+        raise ReadError(f"tilts: found {tilts!r}; expected numbers in degrees") from error
+
+
+def companions(path: Path) -> list[Path]:
+    """List the files beside `path` that can hold its tilts, in order of precedence.
+
+    For ``a.st`` these are ``a.st.mdoc``, ``a.mdoc``, ``a.rawtlt``, ``a.tlt`` and ``a.csv``, in lower or
+    upper case.
+    """
+    tried = [path.with_name(f"{path.name}.mdoc"), path.with_suffix(".mdoc")]
+    tried += [path.with_suffix(suffix) for suffix in ANGLE_SUFFIXES]
+    found = []
+    for one in tried:
+        spellings = (one, one.with_suffix(one.suffix.upper()))
+        found += [spelling for spelling in spellings if spelling.is_file()][:1]
+    return [one for one in found if one != path]
+
+
+def mdoc_beside(path: Path) -> Mdoc | None:
+    """Read the ``.mdoc`` file beside an image or stack; None when there is none.
+
+    Raises
+    ------
+    ReadError
+        When it cannot be read.
+    """
+    mdocs = [one for one in companions(path) if one.suffix.lower() == ".mdoc"]
+    return read_mdoc(mdocs[0]) if mdocs else None
+
+
+def stack_tilts(
+    path: Path,
+    projections: int,
+    inside: InsideTilts,
+    given: GivenTilts | None = None,
+    mdoc: Path | None = None,
+) -> StackTilts:
+    """Choose the tilts of a stack by the precedence of this module.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file of the stack.
+    projections : int
+        Number of its projections.
+    inside : InsideTilts
+        Tilts that the file itself gives.
+    given : GivenTilts, optional
+        Tilts that the user gives, or their unit.
+    mdoc : pathlib.Path, optional
+        The ``.mdoc`` file of another name that names this stack.
+
+    Raises
+    ------
+    ReadError
+        When the given tilts, or all that were found, are of another number, a file of tilts is broken, or the
+        stack is a montage.
+    """
+    unit = None if given is None else given.unit
+    if given is not None and given.are_given:
+        tilts = given.for_projections(projections, str(path))
+        said = given.unit or given.said
+        return StackTilts(tilts, given.source, radians_note(tilts, said))
+    sources: list[tuple[str, npt.NDArray[np.float64], AngleUnit | None]] = []
+    wrong: list[tuple[str, int]] = []
+    broken: ReadError | None = None
+    beside = companions(path)
+    for file in beside if mdoc is None or mdoc in beside else [mdoc, *beside]:
+        try:
+            found, said = _tilts_in(file, projections)
+        except ReadError as error:
+            # A table of that name may be of anything; the other files are of tilts or damaged.
+            if file.suffix.lower() != ".csv":
+                raise
+            broken = error
+            continue
+        if found is None:
+            continue
+        if found.size == projections:
+            sources.append((str(file), in_unit(found, said, unit), unit or said))
+        else:
+            wrong.append((str(file), found.size))
+    if inside.tilts_deg is not None:
+        sources.append(("the file itself", in_unit(inside.tilts_deg, inside.unit, unit), unit or inside.unit))
+    if inside.misfit is not None:
+        wrong.append(("the file itself", inside.misfit))
+    if not sources:
+        if wrong:
+            listed = ", ".join(f"{count} tilts in {name}" for name, count in wrong)
+            raise ReadError(
+                f"{path}: found {listed}; expected {projections}, one for each projection in {path.name}"
+            )
+        if broken is not None:
+            raise broken
+        names = [f"{path.name}.mdoc", *(path.with_suffix(suffix).name for suffix in ANGLE_SUFFIXES)]
+        return StackTilts(None, f"{', '.join(names[:-1])} or {names[-1]} beside it, or tilts in the file")
+    name, chosen, said = sources[0]
+    notes = [
+        f"{Path(other).name} has {count} tilts for {projections} projections and is not used"
+        for other, count in wrong
+    ]
+    for other, tilts, _ in sources[1:]:
+        apart = float(np.abs(tilts - chosen).max())
+        if apart > _SAME_DEG:
+            notes.append(
+                f"tilts from {Path(name).name}; those in {Path(other).name} differ by up to {apart:.4g} "
+                "degrees and are not used"
+            )
+    return StackTilts(chosen, name, (*notes, *radians_note(chosen, said)))
+
+
+def how_to_give(from_names: bool) -> str:
+    """Return the end of the message about files, one a tilt, that do not say their tilts."""
+    if from_names:
+        return (
+            f"The names look like tilts: --tilts {FROM_NAMES} takes them. As a list, --tilts gives them in "
+            "the order of the file names"
+        )
+    return "The option --tilts gives them by hand, in the order of the file names"
+
+
+def _assigned(paths: Sequence[Path], tilts_deg: npt.NDArray[np.float64], how: str) -> str:
+    """Say which file got which tilt, in the order of the tilts."""
+    pairs = [f"{paths[index].name} {tilts_deg[index]:.6g}" for index in np.argsort(tilts_deg, kind="stable")]
+    if len(pairs) > _MOST_NAMED:
+        pairs = [*pairs[: _MOST_NAMED // 2], "...", *pairs[-_MOST_NAMED // 2 :]]
+    return f"{how}, in degrees: {', '.join(pairs)}"
+
+
+def _tilts_in(file: Path, projections: int) -> tuple[npt.NDArray[np.float64] | None, AngleUnit | None]:
+    if file.suffix.lower() != ".mdoc":
+        return read_angles_and_unit(file)
+    mdoc = read_mdoc(file)
+    if len(mdoc.sections) == projections:
+        mdoc.require_no_montage()
+    tilts = mdoc.stack_tilts_deg()
+    if tilts is not None and mdoc.is_frame_set:
+        return np.repeat(tilts, projections), "deg"
+    return tilts, "deg"
+
+
+def _checked(tilts: npt.NDArray[np.float64], source: str) -> GivenTilts:
+    if tilts.ndim != 1 or not tilts.size:
+        raise ReadError(
+            f"tilts {source!r}: found {tilts.size} of shape {tilts.shape}; expected a list of them"
+        )
+    if not (np.abs(tilts) <= _LARGEST_TILT).all():
+        raise ReadError(
+            f"tilts {source!r}: found {tilts.min():g} to {tilts.max():g}; expected at most "
+            f"{_LARGEST_TILT:g} degrees"
+        )
+    return GivenTilts(tilts, source)

@@ -1,1 +1,0 @@
-"""One module a format: volumes and datasets as files of it."""

@@ -1,0 +1,124 @@
+"""What libraries say while they read becomes notes, and reaches neither of the standard streams."""
+
+import json
+import logging
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from chemtomo.io.formats import registry as formats
+from chemtomo.io.found import Found
+from chemtomo.io.storage.library import LIBRARIES, quietly
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("child", ["", ".part", ".part.of_it"])
+def test_nobody_else_hears_a_message(capfd, library, child):
+    """Whatever handlers there are, at whichever logger, and whether messages go up from it or not."""
+    logger = logging.getLogger(library + child)
+    heard = []
+    handler = logging.Handler()
+    handler.emit = heard.append
+    printer = logging.StreamHandler(sys.stdout)
+    before = logger.propagate
+
+    def reading():
+        logger.addHandler(printer)  # as some libraries do when they are imported
+        logger.warning("a strange %s", "value")
+        return 3
+
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        assert quietly(reading) == (3, (f"{library}: a strange value",))
+    finally:
+        logger.removeHandler(handler)
+        logger.removeHandler(printer)
+        logger.propagate = before
+    assert heard == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_afterwards_handlers_hear_again():
+    heard = []
+    handler = logging.Handler()
+    handler.emit = heard.append
+    logger = logging.getLogger("rsciio")
+    logger.addHandler(handler)
+    try:
+        with pytest.raises(ValueError, match="broken"):
+            quietly(lambda: (_ for _ in ()).throw(ValueError("broken")).__next__())
+        logger.warning("heard")
+    finally:
+        logger.removeHandler(handler)
+    assert [one.getMessage() for one in heard] == ["heard"]
+
+
+def test_messages_of_others_are_left_alone(caplog):
+    quietly(lambda: logging.getLogger("another.program").warning("hello"))
+    assert [one.getMessage() for one in caplog.records] == ["hello"]
+
+
+def test_printed_lines_do_not_reach_standard_output(capsys):
+    quietly(lambda: sys.stdout.write("chatter\n"))
+    assert capsys.readouterr().out == ""
+
+
+def test_values_that_another_thread_waits_for_are_read():
+    """A reader may need lazy values, which are read in threads of their own, before it is done."""
+
+    def reading():
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(quietly, lambda: 3, wait=False).result(timeout=30)
+
+    assert quietly(reading) == ((3, ()), ())
+
+
+def test_a_warning_that_we_cause_is_passed_on():
+    ours = compile("import warnings; warnings.warn('ours', stacklevel=1)", "/x/chemtomo/io/some.py", "exec")
+    with pytest.warns(UserWarning, match="ours"):
+        assert quietly(lambda: exec(ours)) == (None, ())
+
+
+def test_every_reader_keeps_messages_and_warnings_as_notes(tmp_path, monkeypatch, capfd):
+    """The way in is one for all formats: what any library says is caught there."""
+
+    def find(path):
+        warnings.warn("an odd tag", UserWarning, stacklevel=1)
+        logging.getLogger("h5py.somewhere").error("a bad block")
+        return [Found("A", np.zeros((2, 3)), "image")]
+
+    one = formats.TiltSeriesFormat("Odd", (".odd",), lambda head: True, find)
+    monkeypatch.setattr(formats, "FORMATS", (one,))
+    (tmp_path / "a.odd").write_bytes(b"x")
+    (found,) = formats.find(tmp_path / "a.odd")
+    assert found.notes == ("a library: an odd tag", "h5py: a bad block")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_standard_output_of_info_is_json_only(tmp_path):
+    """In a process of its own: the library binds its handler to standard output when it is imported."""
+    np.savez(tmp_path / "a.npz", data=np.zeros((2, 3, 4), np.float32), tilts=[0.0, 5.0])
+    code = (
+        "import sys, logging\n"
+        "from chemtomo.io.formats import registry as formats\n"
+        "from chemtomo.cli import main\n"
+        "import dataclasses\n"
+        "known = {one.name: one for one in formats.FORMATS}\n"
+        "def talks(path):\n"
+        "    import rsciio\n"
+        "    logging.getLogger('rsciio.jeol._api').warning('numba is not installed')\n"
+        "    return known['NPZ'].find(path)\n"
+        "formats.FORMATS = tuple(\n"
+        "    dataclasses.replace(one, find=talks) if one.name == 'NPZ' else one for one in formats.FORMATS\n"
+        ")\n"
+        f"sys.exit(main(['info', '--json', {str(tmp_path / 'a.npz')!r}]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    (series,) = json.loads(done.stdout)["series"]
+    assert "rsciio: numba is not installed" in series["notes"]
