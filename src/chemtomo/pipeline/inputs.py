@@ -108,7 +108,7 @@ def in_folder(recipe: Recipe, folder: Path) -> Recipe:
 
 def input_of(origin: Origin) -> Input:
     """Return the input that the origin of a signal is part of, without its signals."""
-    from chemtomo.io.formats import format_name
+    from chemtomo.io.formats.registry import format_name
 
     if origin.sample:
         return Input(kind="sample", sample=origin.sample, options=origin.options)
