@@ -95,12 +95,19 @@ def test_aligned_projections_hold_their_recipe(run, files, tmp_path):
         np.testing.assert_array_equal(one.values(), other.values())
 
 
-@pytest.mark.parametrize("name", ["v.zarr", "v.ome.tif", "v.emd", "v.hspy", "v.mrc"])
+@pytest.mark.parametrize("name", ["v.zarr", "v.ome.tif", "v.emd", "v.hspy", "v.mrc", "v.npz"])
 def test_every_format_holds_the_recipe(run, files, tmp_path, name):
     assert run("reconstruct", *files, "-o", tmp_path / name, *QUICK)[0] == 0
     status, out, err = run("recipe", tmp_path / name)
     assert status == 0, err
     assert [one.step for one in Recipe.from_toml(out).steps] == ["reconstruct"]
+
+
+def test_a_run_does_not_write_onto_its_inputs(run, files, tmp_path):
+    assert run("reconstruct", *files, "-o", tmp_path / "v.zarr", *QUICK)[0] == 0
+    status, _, err = run("run", tmp_path / "v.zarr", "-o", files[0], "--overwrite")
+    assert status == 1, err
+    assert read(files[0]).series[0].shape == (5, 4, 16)
 
 
 def test_settings_and_slices_for_one_run(run, files, tmp_path):

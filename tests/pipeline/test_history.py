@@ -9,17 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.spectra.conftest import make_specimen, write_spectra
 
 import chemtomo
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ParameterError, ReadError
 from chemtomo.pipeline import Recipe, State
 from chemtomo.pipeline.history import recipe_of
+from chemtomo.pipeline.maps import make_maps_job, windows_of
 from chemtomo.pipeline.recipe import Entry
 from chemtomo.pipeline.runner import run_steps_job
 from chemtomo.pipeline.script import to_script
 from chemtomo.preprocess import bin_pixels
 from chemtomo.progress import finish
+from chemtomo.spectra.parameters import MapParameters
 
 QUICK: dict[str, Any] = {"device": "numpy", "iterations": 3, "tolerance": 0, "method": "sirt"}
 
@@ -124,6 +127,21 @@ def test_a_file_that_lost_something_is_where_the_recipe_begins(files: list[Path]
     assert recipe.steps == ()
     volume = chemtomo.reconstruct(again, **QUICK).volume
     np.testing.assert_array_equal(chemtomo.run(Recipe.from_json(volume.provenance)).data, volume.data)
+
+
+def test_windows_that_were_set_by_hand_are_kept(tmp_path: Path) -> None:
+    """As the dock *Element maps* makes maps: past the runner, with windows that were dragged."""
+    series = make_specimen({"Fe_K": 60.0, "Cu_K": 40.0}, 100.0).series
+    spectra = chemtomo.read_spectra(write_spectra(series, tmp_path / "spectra.hspy"))
+    windows = list(windows_of(spectra, ["Fe", "Cu"], MapParameters()))
+    windows[0] = windows[0].replace(low_keV=windows[0].low_keV - 0.05, name="iron")
+    maps = finish(make_maps_job(spectra, MapParameters(), windows=windows))
+    volume = chemtomo.reconstruct(maps.select(["iron"]), **QUICK).volume
+    recipe = Recipe.from_json(volume.provenance)
+    assert [one.step for one in recipe.steps] == ["maps", "select", "reconstruct"]
+    again = chemtomo.run(Recipe.from_toml(recipe.to_toml()))
+    assert again.names == ("iron",)
+    np.testing.assert_array_equal(again.data, volume.data)
 
 
 def test_inputs_that_changed_are_refused(files: list[Path], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ParameterError
 from chemtomo.geometry import affine
-from chemtomo.preprocess import bin_pixels, crop, pad
+from chemtomo.preprocess import bin_pixels, crop, drop_tilts, pad, sort_by_tilt
 
 
 @given(
@@ -113,3 +113,20 @@ def test_padding_that_makes_no_sense_is_refused(full):
         pad(full, 1, edges=True)
     with pytest.raises(ParameterError, match="padding of -1 columns"):
         pad(full, -1)
+
+
+def test_a_series_knows_its_place_in_what_was_recorded():
+    """A ramp along each axis says where a pixel was: after any operations it is where the series says."""
+    rows, columns = np.mgrid[:24, :32].astype(np.float64)
+    tilts = np.array([30.0, -10, 0, 50])
+    for axis, ramp in enumerate((rows, columns)):
+        series = TiltSeries("ramp", np.stack([ramp + 100 * tilt for tilt in range(4)]), tilts, 2.0)
+        done = sort_by_tilt(drop_tilts(series, [2]))
+        done = crop(bin_pixels(crop(done, (4, 30), (2, 22)), 2), (1, 11), (1, 9))
+        for tilt, projection in enumerate(done.values()):
+            number = done.number_recorded(tilt)
+            assert series.tilts_deg[number] == done.tilts_deg[tilt]
+            place = projection[0, 0] - 100 * number
+            assert done.first_pixel_nm[axis] == pytest.approx(2.0 * place)
+    padded = pad(series, 3, 5)
+    assert padded.first_pixel_nm == (-10.0, -6.0)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import tell_written
+from chemtomo.cli.common import Results, tell_written
 from chemtomo.cli.progress import watch
 
 __all__ = ["recipe", "run", "script"]
@@ -85,11 +85,11 @@ def run(
 
     On the same device it is equal to the last bit. Ctrl-C stops the iteration and writes the last iterate.
     """
-    from chemtomo.io import check_output, write
+    from chemtomo.io import check_output
     from chemtomo.pipeline.inputs import in_folder
     from chemtomo.pipeline.recipe import with_settings
     from chemtomo.pipeline.runner import run_recipe_job
-    from chemtomo.pipeline.writing import recipe_in, write_series
+    from chemtomo.pipeline.writing import recipe_in, write
     from chemtomo.progress import finish
 
     found = recipe_in([file])
@@ -98,13 +98,16 @@ def run(
     check_output(output, overwrite=overwrite, folders=not gives_volume)
     if inputs is not None:
         found = in_folder(found, inputs)
+    paths = [path for one in found.inputs for path in one.paths if Path(path).exists()]
+    results = Results([file, *paths])
+    results.check(output, volume=gives_volume)
     with watch(1) as watching:
         job = run_recipe_job(found, accept_changed=accept_changed_inputs, should_stop=watching.should_stop)
         state = finish(job, watching.on_progress)
-    if state.volume is None:
-        tell_written(write_series(state.require_series("run"), output, overwrite=overwrite))
-    else:
-        tell_written(write(state.volume, output, overwrite=overwrite))
+    made = state.volume if state.volume is not None else state.require_series("run")
+    written = results.write(lambda path: write(made, path, overwrite=overwrite and path == output), output)
+    tell_written(written)
+    results.finish()
 
 
 def _setting(text: str) -> tuple[str, str]:
