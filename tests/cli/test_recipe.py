@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.spectra.conftest import make_specimen, write_spectra
 
-from chemtomo.cli import simulated
+from chemtomo.cli.commands import simulated
 from chemtomo.io import read, read_volume
 from chemtomo.pipeline import Recipe
 
@@ -108,6 +108,14 @@ def test_a_run_does_not_write_onto_its_inputs(run, files, tmp_path):
     status, _, err = run("run", tmp_path / "v.zarr", "-o", files[0], "--overwrite")
     assert status == 1, err
     assert read(files[0]).series[0].shape == (5, 4, 16)
+
+
+def test_channels_of_a_volume_are_repeated(run, files, tmp_path):
+    assert run("reconstruct", *files, "-o", tmp_path / "all.zarr", *QUICK)[0] == 0
+    few = ["--channels", "Al", "--channels", "Si"]
+    assert run("convert", tmp_path / "all.zarr", "-o", tmp_path / "few.zarr", *few)[0] == 0
+    recipe = repeated(run, tmp_path, tmp_path / "few.zarr")
+    assert steps_of(recipe) == ["reconstruct", "select"]
 
 
 def test_settings_and_slices_for_one_run(run, files, tmp_path):

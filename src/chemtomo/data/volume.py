@@ -74,7 +74,11 @@ class Volume:
         """
         full = [resolve_name(name, self.names) for name in names]
         data = self.data[[self.names.index(name) for name in full]]
-        return dataclasses.replace(self, data=data, names=tuple(full))
+        provenance = self.provenance
+        if "steps" in provenance and tuple(full) != self.names:
+            step = {"step": "select", "channels": full}
+            provenance = provenance | {"steps": [*provenance["steps"], step]}
+        return dataclasses.replace(self, data=data, names=tuple(full), provenance=provenance)
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         if name not in self.names:

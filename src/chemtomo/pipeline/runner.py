@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from chemtomo.data import Dataset, SpectrumSeries, Volume
 from chemtomo.data.records import recorded
+from chemtomo.errors import ParameterError
 from chemtomo.parameters import Parameters
 from chemtomo.pipeline.history import recipe_of, with_recorded_alignments
 from chemtomo.pipeline.inputs import in_folder, read_inputs_job
@@ -20,6 +21,7 @@ from chemtomo.pipeline.recipe import Entry, Recipe, with_settings
 from chemtomo.pipeline.step import Made, State
 from chemtomo.pipeline.steps import STEPS
 from chemtomo.preprocess.operation import Operation
+from chemtomo.preprocess.selection.select import Select
 from chemtomo.progress import finish
 
 __all__ = ["Store", "run", "run_recipe_job", "run_steps_job"]
@@ -80,6 +82,9 @@ def run_steps_job(
     for together, group in itertools.groupby(steps, lambda one: STEPS[one.step].by_projection):
         if together:
             operations = [one.parameters for one in group if isinstance(one.parameters, Operation)]
+            if state.volume is not None:
+                state = dataclasses.replace(state, volume=_selected(state.volume, operations))
+                continue
             dataset = state.require_series(operations[0].operation)
             prepared = yield from prepare_job(dataset, operations)
             state = dataclasses.replace(state, series=prepared)
@@ -153,6 +158,15 @@ def run(
     job = run_recipe_job(chosen, accept_changed=accept_changed, should_stop=should_stop)
     state = finish(job, on_progress)
     return state.volume if state.volume is not None else state.require_series("run")
+
+
+def _selected(volume: Volume, operations: Sequence[Operation]) -> Volume:
+    """Return the chosen channels of a volume, the one thing that operations can do to it."""
+    for one in operations:
+        if not isinstance(one, Select) or one.channels is None or one.names:
+            raise ParameterError(f"{one.operation}: found a volume; expected tilt series. Do it before")
+        volume = volume.select(one.channels)
+    return volume
 
 
 def _recorded(before: State, entry: Entry, made: Made) -> State:

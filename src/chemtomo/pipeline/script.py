@@ -36,6 +36,9 @@ def to_script(recipe: Recipe) -> str:
         lines.append(f"dataset = {datasets[0] if len(datasets) == 1 else f'chemtomo.Dataset(({series}))'}")
     result = "dataset"
     for entry in recipe.steps:
+        if result.startswith("result") and isinstance(entry.parameters, Operation):
+            result += f".select({list(entry.parameters.channels or ())!r})"
+            continue
         new, result = _step(entry, spectra, bool(datasets))
         lines += new
         datasets = datasets or ["dataset"]
