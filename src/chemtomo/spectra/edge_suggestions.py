@@ -54,14 +54,15 @@ def suggest_edges(
                 continue
             window = EnergyWindow(element, f"{element}_{edge}", onset, onset + _WIDTH_KEV, (before,))
             extractor = EdgeExtractor(energies_keV, [window])
-            counts, measures = extractor.measure(spectrum[extractor.channels][np.newaxis])
-            background = float(extractor.background(measures)[0, 0])
-            net = float(counts[0, 0]) - background
+            measured = extractor.measure(spectrum[extractor.channels][np.newaxis])
+            background = float(extractor.background(measured.measures)[0, 0])
+            counts = float(measured.counts[0, 0])
+            net = counts - background
             # The extrapolation doubles the variance and more. Cameras have noise of their own, too, which
             # the scatter from channel to channel shows.
             inside_channels = spectrum[extractor.channels]
             scatter = float(np.diff(inside_channels).var()) / 2 * (_WIDTH_KEV / step)
-            variance = max(float(counts[0, 0]) + 3 * background, 4 * scatter, 1.0)
+            variance = max(counts + 3 * background, 4 * scatter, 1.0)
             significance = net / np.sqrt(variance)
             jump = net / max(background, 1.0)
             if significance >= _SIGNIFICANT and jump >= _LEAST_JUMP:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -11,10 +12,30 @@ import numpy.typing as npt
 from chemtomo.errors import ParameterError
 from chemtomo.spectra.windows import EnergyWindow, channel_range
 
-__all__ = ["EdgeExtractor", "Extractor", "WindowExtractor", "count", "window_channels"]
+__all__ = ["EdgeExtractor", "Extractor", "Measured", "WindowExtractor", "count", "window_channels"]
 
 # Exponents of energy-loss backgrounds are 2 to 6; noise may lead further.
 _EXPONENTS = np.linspace(-6.0, 14.0, 801)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What is taken from spectra.
+
+    Attributes
+    ----------
+    counts : numpy.ndarray, shape (window, ...)
+        Counts in the windows.
+    measures : numpy.ndarray, shape (window, measure, ...)
+        What the background follows from.
+    variance : numpy.ndarray, shape (window, ...), optional
+        Estimated variance of counts minus background where the background is not smoothed, for counts with
+        Poisson noise.
+    """
+
+    counts: npt.NDArray[Any]
+    measures: npt.NDArray[np.float32]
+    variance: npt.NDArray[np.float32] | None = None
 
 
 class Extractor(Protocol):
@@ -26,8 +47,8 @@ class Extractor(Protocol):
     measures: int
     """Numbers for the background that are taken from a spectrum, for each window."""
 
-    def measure(self, spectra: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
-        """Return the counts ``(window, ...)`` and the measures ``(window, measure, ...)`` of spectra.
+    def measure(self, spectra: npt.NDArray[Any]) -> Measured:
+        """Count in the windows, and measure what the background follows from.
 
         Parameters
         ----------
@@ -36,7 +57,10 @@ class Extractor(Protocol):
         """
 
     def background(self, measures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the expected background counts ``(window, ...)`` for measures, as such or smoothed."""
+        """Return the expected background counts ``(window, ...)`` for measures, as such or smoothed.
+
+        The last two axes of the measures are those of a projection.
+        """
 
 
 def window_channels(energies_keV: npt.NDArray[np.float64], window: EnergyWindow) -> list[tuple[int, int]]:
@@ -110,14 +134,19 @@ class WindowExtractor(_Windows):
             _line_weights(window, ranges) for window, ranges in zip(self.windows, self.ranges, strict=True)
         ]
 
-    def measure(self, spectra: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+    def measure(self, spectra: npt.NDArray[Any]) -> Measured:
         """See `Extractor.measure`."""
         counts = np.stack([count(spectra, *ranges[0]) for ranges in self.ranges])
         measures = np.zeros((len(self.windows), 1, *spectra.shape[:-1]), np.float32)
-        for target, ranges, weights in zip(measures, self.ranges, self.weights, strict=True):
+        variance = counts.astype(np.float32)
+        for target, spread, ranges, weights in zip(
+            measures, variance, self.ranges, self.weights, strict=True
+        ):
             for one, weight in zip(ranges[1:], weights, strict=True):
-                target[0] += weight * count(spectra, *one)
-        return counts, measures
+                beside = count(spectra, *one)
+                target[0] += weight * beside
+                spread += weight**2 * beside
+        return Measured(counts, measures, variance)
 
     def background(self, measures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """See `Extractor.background`."""
@@ -166,7 +195,7 @@ class EdgeExtractor(_Windows):
                     f"{self.energies_keV[ranges[1][0]]:.4g} keV; expected energy losses above zero"
                 )
 
-    def measure(self, spectra: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+    def measure(self, spectra: npt.NDArray[Any]) -> Measured:
         """See `Extractor.measure`."""
         counts = np.stack([count(spectra, *ranges[0]) for ranges in self.ranges])
         measures = np.stack(
@@ -175,7 +204,7 @@ class EdgeExtractor(_Windows):
                 for start, middle, stop in map(_halves, self.ranges)
             ]
         )
-        return counts, measures.astype(np.float32)
+        return Measured(counts, measures.astype(np.float32))
 
     def background(self, measures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """See `Extractor.background`."""

@@ -9,7 +9,16 @@ from collections import defaultdict
 
 from chemtomo.errors import ParameterError
 
-__all__ = ["XrayLine", "choose_line", "edge_energies_keV", "elements_between", "lines_of", "shell_members"]
+__all__ = [
+    "LineGroup",
+    "XrayLine",
+    "choose_line",
+    "edge_energies_keV",
+    "elements_between",
+    "line_groups",
+    "lines_of",
+    "shell_members",
+]
 
 _NAME = re.compile(r"([A-Z][a-z]?)(?:[_ -]?([KLM][a-z0-9]*))?")
 
@@ -23,6 +32,8 @@ _SUBSHELL_ELECTRONS = {
 _LABEL = re.compile(r"([KLM][a-z])")
 _MAIN_LABELS = ("Ka", "Kb", "La", "Lb", "Ma", "Mb")
 _HEAVIEST = 94
+_M_ZETA_SHARE = 0.03
+_M2_N4_SHARE = 0.015
 # Noble gases, but for argon of ion mills, and elements without stable isotopes.
 _UNLIKELY = frozenset((2, 10, 36, 43, 54, 61, 84, 85, 86, 87, 88, 89, 91))
 
@@ -59,12 +70,86 @@ class XrayLine:
         return self.label[0]
 
 
+@dataclasses.dataclass(frozen=True)
+class LineGroup:
+    """Lines of a shell whose proportions are well known.
+
+    Those of one subshell come from the same vacancies. Between subshells the tables are rough: they leave out
+    Coster-Kronig transitions, and absorption in the sample.
+
+    Attributes
+    ----------
+    name : str
+        A label for K and M shells (``"Ka"``), a subshell for L shells (``"L3"``).
+    members : tuple of (str, float, float)
+        Label, energy in keV, and share of the photons of the whole shell.
+    """
+
+    name: str
+    members: tuple[tuple[str, float, float], ...]
+
+    @property
+    def share(self) -> float:
+        """Share of the photons of the whole shell."""
+        return sum(share for _, _, share in self.members)
+
+
+@functools.cache
+def line_groups(element: str, shell: str) -> tuple[LineGroup, ...]:
+    """Return the lines of a shell, in groups of well-known proportions.
+
+    Within a subshell the shares are tabulated. Between the subshells they are those of the electrons
+    times the fluorescence yields, which leaves out Coster-Kronig transitions. The tables know next to nothing
+    of the weak M lines: M zeta gets 3 % and M2-N4 1.5 % of the photons, as in spectra of platinum and gold.
+
+    Parameters
+    ----------
+    element : str
+        Chemical symbol.
+    shell : {"K", "L", "M"}
+        The shell with the vacancy.
+
+    Returns
+    -------
+    tuple of LineGroup
+        The shares of all groups add up to 1. Empty when the element has no such lines.
+    """
+    import xraydb
+
+    atomic_number = _atomic_number(element)
+    # The outermost shell is a band of valence electrons and has no lines that can be used.
+    if _is_valence(shell, atomic_number):
+        return ()
+    edges = xraydb.xray_edges(element)
+    grouped: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
+    for name, line in xraydb.xray_lines(element).items():
+        if not name.startswith(shell):
+            continue
+        level = str(line.initial_level).split(",")[0]
+        electrons = _SUBSHELL_ELECTRONS[shell].get(level, 0)
+        level_yield = edges[level].fyield if level in edges else 0.0
+        share = float(line.intensity) * electrons * float(level_yield)
+        if share > 0 and line.energy > 0:
+            label = _LABEL.match(name)[1]  # type: ignore[index]
+            grouped[level if shell == "L" else label].append((label, line.energy / 1000, share))
+    if shell == "M" and grouped:
+        total = sum(share for group in grouped.values() for _, _, share in group)
+        if "Mz" in grouped:
+            (label, energy, share), *others = grouped["Mz"]
+            grouped["Mz"] = [(label, energy, max(share, _M_ZETA_SHARE * total)), *others]
+        if "M2" in edges and "N4" in edges:
+            energy = (edges["M2"].energy - edges["N4"].energy) / 1000
+            grouped["M2"] = [("Mn", energy, _M2_N4_SHARE * total)]
+    total = sum(share for group in grouped.values() for _, _, share in group)
+    return tuple(
+        LineGroup(name, tuple((label, energy, share / total) for label, energy, share in group))
+        for name, group in grouped.items()
+    )
+
+
 @functools.cache
 def shell_members(element: str, shell: str) -> tuple[tuple[str, float, float], ...]:
     """Return the lines of a shell: label, energy in keV and share of the photons of the shell.
-
-    Within a subshell the shares are tabulated. Between the subshells they are those of the electrons
-    times the fluorescence yields, which leaves out Coster-Kronig transitions.
 
     Parameters
     ----------
@@ -76,27 +161,10 @@ def shell_members(element: str, shell: str) -> tuple[tuple[str, float, float], .
     Returns
     -------
     tuple of (str, float, float)
-        By rising energy; the shares add up to 1. Empty when the element has no such lines.
+        By rising energy; the shares, see `line_groups`, add up to 1. Empty when there are no such lines.
     """
-    import xraydb
-
-    atomic_number = _atomic_number(element)
-    edges = xraydb.xray_edges(element)
-    found: list[tuple[str, float, float]] = []
-    for name, line in xraydb.xray_lines(element).items():
-        if not name.startswith(shell):
-            continue
-        level = str(line.initial_level).split(",")[0]
-        electrons = _SUBSHELL_ELECTRONS[shell].get(level, 0)
-        level_yield = edges[level].fyield if level in edges else 0.0
-        share = float(line.intensity) * electrons * float(level_yield)
-        # The outermost shell is a band of valence electrons and has no lines that can be used.
-        if share > 0 and line.energy > 0 and not _is_valence(shell, atomic_number):
-            found.append((_LABEL.match(name)[1], line.energy / 1000, share))  # type: ignore[index]
-    total = sum(share for _, _, share in found)
-    return tuple(
-        sorted(((label, energy, share / total) for label, energy, share in found), key=lambda one: one[1])
-    )
+    members = [member for group in line_groups(element, shell) for member in group.members]
+    return tuple(sorted(members, key=lambda one: one[1]))
 
 
 @functools.cache

@@ -62,6 +62,7 @@ def element_maps_job(
     counts = np.zeros(shape, _counts_type(series.data.dtype))
     background = np.zeros(shape, np.float32)
     blocks = block_list(series)
+    variance = np.zeros((len(windows), series.shape[0]))
     measures: npt.NDArray[np.float32] | None = None
     for done, block in enumerate(blocks):
         if should_stop is not None and should_stop():
@@ -70,15 +71,19 @@ def element_maps_job(
             tilts = block.tilts.stop - block.tilts.start
             measures = np.zeros((len(windows), extractor.measures, tilts, *shape[2:]), np.float32)
         spectra = read_block(series, block, extractor.channels)
-        found, measured = extractor.measure(spectra)
-        _require_room(series, found, counts.dtype)
-        counts[(slice(None), *block.place)] = found
-        measures[:, :, :, block.rows, block.columns] = measured
+        measured = extractor.measure(spectra)
+        _require_room(series, measured.counts, counts.dtype)
+        counts[(slice(None), *block.place)] = measured.counts
+        measures[:, :, :, block.rows, block.columns] = measured.measures
+        if measured.variance is None:
+            variance[:, block.tilts] = np.nan
+        else:
+            variance[:, block.tilts] += measured.variance.sum(axis=(-2, -1), dtype=np.float64)
         if done + 1 == len(blocks) or blocks[done + 1].tilts != block.tilts:
             background[:, block.tilts] = extractor.background(_smoothed(measures, smoothing_px))
             measures = None
         yield TaskProgress(done + 1, len(blocks), "Mapping the elements")
-    return _dataset(series, extractor, counts, background, entry)
+    return _dataset(series, extractor, counts, background, variance, entry)
 
 
 def element_maps(
@@ -104,6 +109,9 @@ def element_maps(
     - ``"fit"``: the bremsstrahlung and the lines of other elements in the window, fitted to the whole
       spectrum (see `chemtomo.spectra.FitExtractor`),
     - ``"eels"``: the power law fitted before the edge.
+
+    The provenance of a map tells its net counts, counts minus background, of every tilt, and their standard
+    deviation from the statistics of the counts (not for ``"eels"``).
 
     Counts that the element has outside of its window are lost for the map, the same share in every pixel.
 
@@ -192,7 +200,10 @@ def extractor_job(
         "step": "element_maps",
         "method": method,
         "fitted": dict(zip(model.names, np.round(model.amplitudes, 1).tolist(), strict=True)),
-        "at_manganese_eV": at_manganese_eV,
+        "at_manganese_eV": round(model.response.at_manganese_eV, 1),
+        "energy_offset_keV": round(model.response.offset_keV, 5),
+        "energy_gain": round(model.response.gain, 6),
+        "misfit": round(model.misfit, 2),
         "beam_energy_keV": beam,
     }
     return FitExtractor(model, windows), entry
@@ -202,9 +213,9 @@ def tilt_maps(
     spectra: npt.NDArray[Any], extractor: Extractor, smoothing_px: float = 2.0
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
     """Return counts and background ``(window, y, x)`` of one spectrum image ``(y, x, energy)``."""
-    counts, measures = extractor.measure(spectra[..., extractor.channels])
-    smooth = _smoothed(measures[:, :, np.newaxis], smoothing_px)
-    return counts, extractor.background(smooth)[:, 0]
+    measured = extractor.measure(spectra[..., extractor.channels])
+    smooth = _smoothed(measured.measures[:, :, np.newaxis], smoothing_px)
+    return measured.counts, extractor.background(smooth)[:, 0]
 
 
 def _smoothed(measures: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.float32]:
@@ -235,10 +246,11 @@ def _dataset(
     extractor: Extractor,
     counts: npt.NDArray[Any],
     background: npt.NDArray[np.float32],
+    variance: npt.NDArray[np.float64],
     entry: dict[str, Any],
 ) -> Dataset:
     made = []
-    for window, data, behind in zip(extractor.windows, counts, background, strict=True):
+    for window, data, behind, spread in zip(extractor.windows, counts, background, variance, strict=True):
         notes = (*series.notes, *getattr(extractor, "notes", ()))
         negative = bool(data.min() < 0)
         if negative:
@@ -249,6 +261,11 @@ def _dataset(
             notes += (
                 f"{window.name}: no counts in its window from {window.low_keV:g} to {window.high_keV:g} keV",
             )
+        told = {**entry, **window.to_json()}
+        if np.isfinite(spread).all():
+            net = data.sum(axis=(1, 2), dtype=np.float64) - behind.sum(axis=(1, 2), dtype=np.float64)
+            told["net_counts"] = np.round(net, 1).tolist()
+            told["net_counts_deviation"] = np.round(np.sqrt(np.maximum(spread, 0)), 1).tolist()
         made.append(
             TiltSeries(
                 window.name,
@@ -259,7 +276,7 @@ def _dataset(
                 background=behind if window.background or entry["method"] == "fit" else None,
                 source=series.source,
                 notes=notes,
-                provenance=(*series.provenance, {**entry, **window.to_json()}),
+                provenance=(*series.provenance, told),
             )
         )
     return Dataset(tuple(made))

@@ -1,11 +1,32 @@
-"""What a search for elements says of one of them."""
+"""A suggested element with its evidence."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Suggestion"]
+__all__ = ["Suggestion", "cautions_of"]
+
+_ORIGINS = {
+    "C": "also from the support film and contamination",
+    "O": "also from oxidised surfaces and the support",
+    "Cu": "probably from the grid or the holder",
+    "Ni": "also from a nickel grid",
+    "Mo": "also from a molybdenum grid or the holder",
+    "Zr": "also from the pole pieces or the holder",
+    "Au": "also from a gold grid or a coating",
+    "Ga": "implanted by an ion beam, if the sample was made by one",
+    "Pt": "also from a coating, or the protective layer of an ion-beam preparation",
+    "W": "also from the protective layer of an ion-beam preparation",
+    "Fe": "also from the pole pieces",
+    "Co": "also from the pole pieces",
+    "Be": "also from a beryllium holder",
+    "Si": "also from the detector and a nitride support",
+    "N": "also from a nitride support",
+    "Ar": "also implanted by ion milling",
+}
+_LAYERS = ("Pt", "W")
 
 _CERTAIN = 10.0
 
@@ -30,6 +51,8 @@ class Suggestion:
         What speaks for it.
     cautions : tuple of str
         What to think of before it is believed: overlaps, and other places that the element comes from.
+    listed : bool, optional
+        Whether the file lists the element; None where it lists none at all.
     """
 
     element: str
@@ -39,11 +62,17 @@ class Suggestion:
     significance: float
     reasons: tuple[str, ...]
     cautions: tuple[str, ...] = ()
+    listed: bool | None = None
 
     @property
     def is_certain(self) -> bool:
         """Whether it stands out by ten standard deviations at least; faint ones are to be looked at."""
         return self.significance >= _CERTAIN
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it is mapped by default: it is certain, and listed if the file lists any."""
+        return self.is_certain and self.listed is not False
 
     def to_json(self) -> dict[str, Any]:
         """Return the suggestion as JSON values."""
@@ -56,3 +85,12 @@ class Suggestion:
             "cautions": list(self.cautions),
             "certain": self.is_certain,
         }
+
+
+def cautions_of(element: str, beside: Sequence[str]) -> tuple[str, ...]:
+    """Return where else an element comes from than the sample, given what else is there."""
+    if element == "Ga" and any(layer in beside for layer in _LAYERS):
+        return ("probably implanted by the ion beam that made the sample",)
+    if element in _LAYERS and "Ga" in beside:
+        return ("probably the protective layer of an ion-beam preparation: gallium is there too",)
+    return (_ORIGINS[element],) if element in _ORIGINS else ()

@@ -77,12 +77,12 @@ class LineList(QTreeWidget):
         self.blockSignals(False)
 
     def add_suggestion(self, suggestion: Suggestion, window: EnergyWindow) -> None:
-        """Add a suggested line; certain ones are checked."""
+        """Add a suggested line; those that are mapped by default are checked."""
         why = f"{suggestion.significance:.0f} σ" + ("" if suggestion.is_certain else ", faint")
         hint = "\n".join((*suggestion.reasons, *suggestion.cautions))
         if suggestion.cautions:
             why += " · " + "; ".join(suggestion.cautions)
-        self.add(window, suggestion.energy_keV, why, checked=suggestion.is_certain, hint=hint)
+        self.add(window, suggestion.energy_keV, why, checked=suggestion.is_wanted, hint=hint)
 
     def names(self) -> list[str]:
         """Return the names of all rows."""

@@ -1,0 +1,423 @@
+"""The search for the elements whose lines explain a spectrum, one after the other."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.errors import ParameterError
+from chemtomo.spectra.fit import (
+    LOWEST_KEV,
+    Response,
+    SpectrumModel,
+    background_shapes,
+    fit_spectrum,
+    lines_shape,
+    non_negative,
+    poisson_weights,
+)
+from chemtomo.spectra.lines import XrayLine, elements_between, lines_of, shell_members
+from chemtomo.spectra.suggestion import Suggestion, cautions_of
+from chemtomo.spectra.windows import line_window, resolution_keV
+
+__all__ = ["LineSearch"]
+
+_ELEMENTS = ("B", "U")
+_SIGNIFICANT = 5.0
+# Lines of other elements may be off by this share of their counts at some place.
+_LINE_ERROR = 0.03
+# The inner shell of an element gives at least this share of the photons of the next one, if its lines have
+# less energy than this. It is a few times more in thin samples.
+_INNER_SHARE = 0.03
+_INNER_KEV = 18.0
+# Up to zinc the L lines are soft, and the K lines give more photons.
+_SOFT_KEV, _SOFT_INNER_SHARE = 1.1, 0.3
+# A line with less of the photons of its shell is too weak to tell an element by it.
+_MAIN_SHARE = 0.15
+_MEMBER_SHARE = 0.1
+# A peak is what exceeds its own flanks: half width of its core, and where its flanks are, in resolutions.
+_CORE, _FLANKS = 0.6, (0.9, 1.5)
+# K lines are simple enough to show without a peak of their own, by so many standard deviations.
+_OBVIOUS = 15.0
+# So many elements are compared with all proportions free.
+_REFINED = 5
+# Another element explains a peak as well when it gains this share of what the best one gains.
+_AS_WELL = 0.8
+_LOST = 0.3
+_OVERLAPPED = 0.2
+
+
+class LineSearch:
+    """Elements that were accepted so far, and what the fit of their lines leaves.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray, shape (energy,)
+        The spectrum.
+    energies_keV : numpy.ndarray, shape (energy,)
+        Energies of its channels.
+    listed : sequence of str
+        Elements that are accepted from the beginning, as far as their lines are recorded.
+    at_manganese_eV, beam_energy_keV : float
+        Resolution of the detector and energy of the electrons.
+    """
+
+    def __init__(
+        self,
+        counts: npt.NDArray[np.float64],
+        energies_keV: npt.NDArray[np.float64],
+        listed: Sequence[str],
+        at_manganese_eV: float,
+        beam_energy_keV: float,
+    ) -> None:
+        self.counts, self.energies = counts, energies_keV
+        self.at_manganese_eV, self.beam = at_manganese_eV, beam_energy_keV
+        self.background = background_shapes(energies_keV, beam_energy_keV)
+        self.listed = tuple(one for one in dict.fromkeys(listed) if self._is_known(one))
+        self.accepted: dict[str, tuple[str, ...]] = dict.fromkeys(self.listed, ())
+        """Elements, and those that would explain their peaks as well."""
+        self._gained: dict[str, float] = {}
+        self._latest: str | None = None
+        self._left_out: set[str] = set()
+        # Without a list the detector is taken as it should be until there are elements to calibrate it with:
+        # one wrong element can be made to fit by a wrong calibration.
+        self.calibrated = bool(self.listed)
+        self.model = self._fit(self.listed)
+
+    def accept_next(self) -> bool:
+        """Accept the element that improves the fit most, if there is one."""
+        gains = self._gains()
+        if self._latest is not None:
+            # What another element would have gained and does not gain any more, it explains just as well.
+            best, before = self._latest, self._gained
+            self.accepted[best] = tuple(
+                sorted(
+                    (
+                        one
+                        for one in before
+                        if one not in self.accepted
+                        and before[one] > _AS_WELL * before[best]
+                        and gains.get(one, 0.0) < _LOST * before[one]
+                    ),
+                    key=lambda one: -before[one],
+                )
+            )
+        best = max(gains, key=lambda element: gains[element], default="")
+        if not best or gains[best] < _SIGNIFICANT**2:
+            self._latest = None
+            return False
+        best = self._simplest(best, gains)
+        self._gained, self._latest = gains, best
+        self.accepted[best] = ()
+        response = None if self.model is None else self.model.response
+        self.model = self._fit(tuple(self.accepted), response)
+        return True
+
+    def calibrate(self) -> None:
+        """Find calibration and effects of the detector with all elements that were accepted."""
+        first = not self.calibrated
+        self.calibrated = True
+        self.model = self._fit(tuple(self.accepted))
+        if first:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        """Take light elements for heavy ones that they explain as well, now that it is calibrated."""
+        for heavy in [one for one in self.accepted if not self._is_light(one)]:
+            mains = [line for line in self._lines(heavy) if line.weight >= _MAIN_SHARE]
+            for light in elements_between(*_ELEMENTS):
+                if light in self.accepted or heavy not in self.accepted or not self._near(light, mains):
+                    continue
+                elements = tuple(light if one == heavy else one for one in self.accepted)
+                swapped = self._fit(elements)
+                assert self.model is not None
+                allowed = _SIGNIFICANT**2 * max(1.0, self.model.misfit)
+                if self._chi_squared(swapped) < self._chi_squared(self.model) + allowed:
+                    self.accepted = {one: self.accepted.get(one, ()) for one in elements}
+                    self.model = swapped
+
+    def remove_needless(self) -> None:
+        """Give up the elements that the others can do without, but for those that are listed."""
+        while True:
+            needs = {
+                element: self.need_of(element) for element in self.accepted if element not in self.listed
+            }
+            weakest = min(needs, key=lambda element: needs[element], default="")
+            if not weakest or needs[weakest] >= _SIGNIFICANT:
+                return
+            del self.accepted[weakest]
+            self.model = self._fit(tuple(self.accepted))
+
+    def need_of(self, element: str) -> float:
+        """Return by how many standard deviations the fit is worse without an element.
+
+        For one that is not listed it is not more than those of the peak of its own which is left then.
+        """
+        others = tuple(one for one in self.accepted if one != element)
+        assert self.model is not None
+        without = self._fit(others, self.model.response)
+        misfit = max(1.0, self.model.misfit)
+        gain = self._chi_squared(without) - self._chi_squared(self.model)
+        need = float(np.sqrt(max(gain, 0.0) / misfit))
+        if element in self.listed or (self._is_light(element) and need >= _OBVIOUS):
+            return need
+        return min(need, self._own_peak(element, without))
+
+    def describe(self, element: str) -> Suggestion:
+        """Say what speaks for an element that was accepted, and what for caution."""
+        model = self.model
+        assert model is not None
+        own = model.part(element)
+        rest = model.total - own
+        lines_beside = rest - model.part("background")
+        best: tuple[float, XrayLine, float, float] | None = None
+        seen = []
+        for line in self._lines(element):
+            start, stop = self._window(line)
+            mine, others = own[start:stop].sum(), rest[start:stop].sum()
+            noise = np.sqrt(max(mine + others, 1.0) + (_LINE_ERROR * lines_beside[start:stop].sum()) ** 2)
+            significance = float(mine / noise)
+            if significance >= 3:
+                seen.append(f"{line.label} {line.energy_keV:.3f} keV")
+            # The inner shell is preferred even with fewer counts: its lines are further from others.
+            inner = best is not None and best[1].shell != line.shell and best[0] >= 2 * _SIGNIFICANT
+            if line.label.endswith("a") and not inner and (best is None or significance > best[0]):
+                best = (significance, line, float(mine), float(others))
+        listed = (element in self.listed) if self.listed else None
+        if best is None:
+            line = self._lines(element)[0]
+            return Suggestion(element, line.name, line.energy_keV, 0.0, 0.0, (), listed=listed)
+        significance, line, mine_counts, other_counts = best
+        significance = min(significance, self.need_of(element))
+        cautions = list(cautions_of(element, tuple(self.accepted)))
+        if self.accepted[element]:
+            cautions.append(f"{', '.join(self.accepted[element][:3])} would explain the same peaks as well")
+        crowd = self._neighbours(line)
+        if crowd:
+            cautions.append(f"overlaps with {', '.join(crowd)}: use the fit")
+        elif other_counts > 3 * mine_counts:
+            cautions.append("little over a high background")
+        reasons = ["the file lists it"] if listed else []
+        if seen:
+            reasons.append("explains " + ", ".join(seen))
+        return Suggestion(
+            element,
+            line.name,
+            line.energy_keV,
+            mine_counts,
+            significance,
+            tuple(reasons),
+            tuple(cautions),
+            listed=listed,
+        )
+
+    def _simplest(self, best: str, gains: dict[str, float]) -> str:
+        """Return an element whose K lines explain the peaks of the best one as well, or the best one.
+
+        Light elements are more frequent than the heavy ones whose outer lines have the same energy.
+        """
+        mains = [line for line in self._lines(best) if line.weight >= _MAIN_SHARE]
+        for element in sorted(gains, key=lambda one: -gains[one]):
+            if gains[element] >= _AS_WELL * gains[best] and self._near(element, mains):
+                return element
+        return best
+
+    def _near(self, light: str, mains: Sequence[XrayLine]) -> bool:
+        """Whether K alpha of an element is within a resolution of some lines."""
+        alphas = [line for line in self._lines(light) if line.label == "Ka"]
+        return any(
+            abs(alpha.energy_keV - line.energy_keV) < resolution_keV(line.energy_keV)
+            for alpha in alphas
+            for line in mains
+        )
+
+    def _fit(self, elements: Sequence[str], response: Response | None = None) -> SpectrumModel | None:
+        """Fit some elements; None for none."""
+        if not elements:
+            return None
+        return fit_spectrum(
+            self.counts,
+            self.energies,
+            elements,
+            at_manganese_eV=self.at_manganese_eV,
+            beam_energy_keV=self.beam,
+            response=response if response is not None or self.calibrated else self._nominal,
+            effects=self.calibrated,
+        )
+
+    @property
+    def _nominal(self) -> Response:
+        return Response(at_manganese_eV=self.at_manganese_eV)
+
+    def _explained(self, model: SpectrumModel | None) -> npt.NDArray[np.float64]:
+        """Return the shapes of a fit, or of the background alone, shape (component, energy)."""
+        return self.background if model is None else np.vstack([model.shapes, self.background])
+
+    def _weights(self) -> npt.NDArray[np.float64]:
+        if self.model is not None:
+            return self.model.weights
+        smooth = np.convolve(np.maximum(self.counts, 0), np.ones(7) / 7, "same")[self._used]
+        return poisson_weights(smooth, 0 * smooth)
+
+    @property
+    def _used(self) -> slice:
+        return slice(int(np.searchsorted(self.energies, LOWEST_KEV)), len(self.energies))
+
+    def _chi_squared(self, model: SpectrumModel | None) -> float:
+        """Return chi squared of a fit of other elements, with the weights of the present one."""
+        used, weights = self._used, self._weights()
+        total = self._background_alone() if model is None else model.total
+        return float(weights @ (self.counts - total)[used] ** 2)
+
+    def _background_alone(self) -> npt.NDArray[np.float64]:
+        used, weights = self._used, self._weights()
+        shapes = self.background[:, used]
+        amplitudes = non_negative((shapes * weights) @ shapes.T, (shapes * weights) @ self.counts[used])
+        found: npt.NDArray[np.float64] = amplitudes @ self.background
+        return found
+
+    def _gains(self) -> dict[str, float]:
+        """Return by how much every further element lowers chi squared, if it is a reasonable one.
+
+        It is divided by chi squared a channel, so that shapes that are not quite right do not call for
+        elements.
+        """
+        used, weights = self._used, self._weights()
+        base = self._explained(self.model)[:, used]
+        counts = self.counts[used]
+        normal, right = (base * weights) @ base.T, (base * weights) @ counts
+        amplitudes = non_negative(normal, right)
+        before = float(weights @ (counts - amplitudes @ base) ** 2)
+        scale = max(1.0, before / max(1, len(counts) - len(base)))
+        response = self._nominal if self.model is None else self.model.response
+        found = {}
+        for element in elements_between(*_ELEMENTS):
+            lines = self._lines(element)
+            peaks = self._own_peak(element, self.model) >= _SIGNIFICANT
+            if element in self.accepted or not (peaks or self._is_light(element)):
+                continue
+            shells = list(dict.fromkeys(line.shell for line in lines))
+            own = np.array(
+                [
+                    lines_shape([one[1:] for one in shell_members(element, shell)], self.energies, response)
+                    for shell in shells
+                ]
+            )[:, used]
+            if not peaks and not ((own * weights) @ (counts - amplitudes @ base) > 0).any():
+                continue  # what is not missing anywhere gains nothing
+            both = np.vstack([base, own])
+            cross = (own * weights) @ both.T
+            whole = np.block([[normal, cross[:, : len(base)].T], [cross]])
+            fitted = non_negative(whole, np.concatenate([right, (own * weights) @ counts]))
+            after = float(weights @ (counts - fitted @ both) ** 2)
+            mine = dict(zip(shells, fitted[len(base) :], strict=True))
+            gain = (before - after) / scale
+            if gain >= (_SIGNIFICANT if peaks else _OBVIOUS) ** 2 and self._has_inner_lines(element, mine):
+                found[element] = gain
+        return self._refined(found)
+
+    def _refined(self, gains: dict[str, float]) -> dict[str, float]:
+        """Fit those that gain most again, together with the proportions of all other lines."""
+        if self.model is None:
+            return gains
+        before = self._chi_squared(self.model)
+        for element in sorted(gains, key=lambda one: -gains[one])[:_REFINED]:
+            after = self._chi_squared(self._fit((*self.accepted, element), self.model.response))
+            gains[element] = (before - after) / max(1.0, self.model.misfit)
+        return gains
+
+    def _own_peak(self, element: str, model: SpectrumModel | None) -> float:
+        """Return the standard deviations of the clearest peak of an element in what a fit leaves."""
+        recorded = {line.name.partition("_")[2] for line in self._lines(element)}
+        members = [one for shell in "KLM" for one in shell_members(element, shell)]
+        return max(
+            (
+                self._peak(energy, model)
+                for label, energy, share in members
+                if share >= _MEMBER_SHARE and label in recorded
+            ),
+            default=0.0,
+        )
+
+    def _is_light(self, element: str) -> bool:
+        """Whether the K lines of an element are recorded: no others are as simple."""
+        lines = self._lines(element)
+        return bool(lines) and lines[0].shell == "K"
+
+    def _peak(self, energy_keV: float, model: SpectrumModel | None) -> float:
+        """Return the standard deviations of the peak of a line above its flanks, in what a fit leaves."""
+        if model is None:
+            total = lines = self._background_alone()
+            lines = np.zeros_like(total)
+            place, width = energy_keV, resolution_keV(energy_keV, self.at_manganese_eV)
+        else:
+            total = model.total
+            lines = total - model.part("background")
+            place = model.response.position_keV(energy_keV)
+            width = model.response.fwhm_keV(energy_keV)
+        distance = np.abs(self.energies - place) / width
+        core = distance <= _CORE
+        flanks = (distance >= _FLANKS[0]) & (distance <= _FLANKS[1]) & (self.energies >= LOWEST_KEV)
+        if not core.any() or not flanks.any():
+            return 0.0
+        left = self.counts - total
+        # On a slope of what is left there is no peak: the higher flank counts, as far as it is significant.
+        beside = 0.0
+        for side in (self.energies > place, self.energies < place):
+            flank = flanks & side
+            if flank.any():
+                noise = np.sqrt(self.counts[flank].sum()) / flank.sum()
+                beside = max(beside, float(left[flank].mean() - noise))
+        height = float(left[core].sum()) - beside * core.sum()
+        error = _LINE_ERROR * lines[core].sum()
+        return height / float(np.sqrt(max(self.counts[core].sum(), 1.0) + error**2))
+
+    def _lines(self, element: str) -> list[XrayLine]:
+        """Return the main lines of an element that are recorded."""
+        low, high = max(LOWEST_KEV, float(self.energies[0])), float(self.energies[-1])
+        return [
+            line
+            for line in lines_of(element)
+            if low < line.energy_keV - resolution_keV(line.energy_keV, self.at_manganese_eV) / 2
+            and line.energy_keV + resolution_keV(line.energy_keV, self.at_manganese_eV) / 2 < high
+        ]
+
+    def _is_known(self, element: str) -> bool:
+        try:
+            return bool(self._lines(element))
+        except ParameterError:
+            return False  # hydrogen, helium, or no element at all
+
+    def _window(self, line: XrayLine) -> tuple[int, int]:
+        window = line_window(line, at_manganese_eV=self.at_manganese_eV)
+        start, stop = np.searchsorted(self.energies, [window.low_keV, window.high_keV])
+        return int(start), int(stop)
+
+    def _neighbours(self, line: XrayLine) -> list[str]:
+        """Return the elements that have more than a fifth of the counts in the window of a line."""
+        assert self.model is not None
+        start, stop = self._window(line)
+        mine = self.model.part(line.element)[start:stop].sum()
+        others = [one for one in self.accepted if one != line.element]
+        return [one for one in others if self.model.part(one)[start:stop].sum() > _OVERLAPPED * mine]
+
+    def _has_inner_lines(self, element: str, photons: dict[str, float]) -> bool:
+        shells = list(photons)
+        alphas = {line.shell: line for line in lines_of(element) if line.label.endswith("a")}
+        for inner, outer in itertools.pairwise(shells):
+            line = alphas.get(inner)
+            if line is None or line.energy_keV > _INNER_KEV:
+                continue
+            start, stop = np.searchsorted(
+                self.energies, line.energy_keV + np.array([-0.5, 0.5]) * resolution_keV(line.energy_keV)
+            )
+            noise = np.sqrt(max(self.counts[start:stop].sum(), 1.0))
+            if photons[inner] + 4 * noise < _INNER_SHARE * photons[outer]:
+                return False
+            soft = outer == "L" and outer in alphas and alphas[outer].energy_keV < _SOFT_KEV
+            if soft and photons[inner] + 2 * noise < _SOFT_INNER_SHARE * photons[outer]:
+                return False
+        return True
