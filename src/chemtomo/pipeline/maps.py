@@ -137,7 +137,7 @@ def make_maps_job(
         if spectrum is None:
             spectrum = yield from sum_spectrum_job(series, should_stop=should_stop)
         mapped = {window.line.partition("_")[0] for window in windows}
-        found = [one for one in _suggestions(series, spectrum, parameters) if one.is_wanted]
+        found = [one for one in _suggestions(series, spectrum, parameters) if one.is_certain or one.listed]
         others = [one.element for one in found if one.element not in mapped]
     kind: MapMethod = "fit" if method == "fit" else "eels" if method == "eels" else "window"
     dataset = yield from element_maps_job(
