@@ -373,7 +373,7 @@ class LineSearch:
                 beside = max(beside, float(left[flank].mean() - noise))
         height = float(left[core].sum()) - beside * core.sum()
         error = _LINE_ERROR * lines[core].sum()
-        return height / float(np.sqrt(max(self.counts[core].sum(), 1.0) + error**2))
+        return float(height / np.sqrt(max(self.counts[core].sum(), 1.0) + error**2))
 
     def _lines(self, element: str) -> list[XrayLine]:
         """Return the main lines of an element that are recorded."""
