@@ -50,6 +50,34 @@ def counts(rate=0.5, margin=6):
     return stack
 
 
+@given(
+    down=st.floats(-6, 6) | st.integers(-6, 6),
+    right=st.floats(-6, 6),
+    angle=st.sampled_from([0.0, 3.0, -90.0]),
+)
+@settings(max_examples=40)
+def test_what_was_not_recorded_or_not_valid_is_not_valid(down, right, angle):
+    """Valid values are those of the recorded image, which is 1 where it is valid and else 7."""
+    recorded_valid = np.ones((3, *SHAPE), bool)
+    recorded_valid[1, 10:14, 20:22] = False
+    series = series_of(np.where(recorded_valid, 1.0, 7.0), valid=recorded_valid)
+    matrices = affine.compose(affine.translation(down, right), affine.tilt_axis(angle, 0.0, SHAPE))
+    alignment = alignment_of(np.tile(matrices, (3, 1, 1)))
+    for done in (apply(series, alignment, fill="zero"), aligned_view(series, alignment, fill="zero")):
+        data, valid = np.asarray(done.data), np.asarray(done.valid)
+        np.testing.assert_allclose(data[valid], 1, atol=7e-3)
+        np.testing.assert_array_equal(valid[0], valid[2])
+        assert valid.mean() > 0.4
+        assert valid[1].sum() < valid[0].sum()
+
+
+def test_rows_from_outside_are_not_valid_and_nothing_is_masked_without_need():
+    series = series_of(np.ones((3, *SHAPE)))
+    moved = apply(series, alignment_of(affine.translation(np.array([0.0, 2.0, -1.5]), 4.0)))
+    np.testing.assert_array_equal(moved.valid.all(axis=2).sum(axis=1), [40, 38, 38])
+    assert apply(series, alignment_of(affine.translation(np.zeros(3), 4.0))).valid is None
+
+
 def test_a_shift_along_the_detector_goes_into_the_geometry():
     """The axis of the projection t is at axis_position + shift_t: an object on the axis is seen there."""
     shift = np.array([3.25, 0.0, -4.5])

@@ -42,7 +42,7 @@ class Case:
     channels: int
     slices: int
     whole_model: bool = False
-    """With gains, a background, and channels without some of the projections."""
+    """With gains, a background, channels without some of the projections, and pixels that are not valid."""
 
     def __str__(self) -> str:
         coupling = "coupled" if self.coupled else "apart"
@@ -118,7 +118,8 @@ def problem_of(case: Case, **changes: Any) -> Problem:
         gains = generator.uniform(0.4, 2, (case.channels, GEOMETRY.tilts))
         gains[-1, [1, 4]] = 0
         background = generator.uniform(0.01, 0.4, projections.shape) * (gains > 0)[:, :, None, None]
-        model = {"tilt_weights": gains, "background": background.astype(np.float32)}
+        valid = generator.random(projections.shape) > 0.2
+        model = {"tilt_weights": gains, "background": background.astype(np.float32), "valid": valid}
         expected = expected * (gains > 0)[:, :, None, None] + background
     counts = np.random.default_rng(0).poisson(4 * expected)
     assert (counts == 0).any()
@@ -281,6 +282,45 @@ def test_apply_preconditioned_normal_for_other_sizes_of_the_grid(
     assert expected_field is not None
     assert_close(image, expected_image)
     assert_close(field, expected_field)
+
+
+@pytest.mark.parametrize("data_term", ["kl", "l2"])
+def test_values_at_invalid_pixels_have_no_influence(
+    backend_of: MakeBackend, data_term: Literal["kl", "l2"]
+) -> None:
+    """Whatever is there, to the last bit; what is valid has some."""
+    case = dataclasses.replace(SMALL, data_term=data_term, whole_model=True)
+    problem = problem_of(case)
+    assert problem.valid is not None
+    other = problem.data.copy()
+    other[~problem.valid] = np.random.default_rng(2).choice([-7, 1e30, np.nan, 3], (~problem.valid).sum())
+    changed = problem.data.copy()
+    changed[problem.valid] += 1
+    images, objectives = [], []
+    for data in (problem.data, other, changed):
+        backend = backend_of(problem_of(case, data=data))
+        iterate_in_metric(backend, metric_of(problem, steps_of(problem)[0]), 3, 1.8)
+        images.append(backend.volume())
+        objectives.append(backend.objective())
+    np.testing.assert_array_equal(images[1], images[0])
+    assert objectives[1] == objectives[0]
+    assert np.abs(images[2] - images[0]).max() > 1e-3
+
+
+def test_a_problem_without_the_invalid_pixels_is_the_same(backend_of: MakeBackend) -> None:
+    """Tilts that are invalid in every pixel are tilts that a channel has not got."""
+    problem = problem_of(SMALL)
+    left_out = [1, 4]
+    valid = np.ones(problem.data.shape, bool)
+    valid[-1, left_out] = False
+    weights = np.ones(problem.data.shape[:2])
+    weights[-1, left_out] = 0
+    masked = backend_of(problem_of(SMALL, valid=valid))
+    without = backend_of(problem_of(SMALL, tilt_weights=weights))
+    for backend in (masked, without):
+        iterate_in_metric(backend, metric_of(problem, steps_of(problem)[0]), 3, 1.8)
+    assert_close(masked.volume(), without.volume(), 1e-6)
+    assert_same_objective(masked.objective(), without.objective())
 
 
 def test_apply_preconditioned_normal_is_linear(backend_of: MakeBackend) -> None:

@@ -20,21 +20,40 @@ GEOMETRY = ParallelBeam(
 MakeSirt = Callable[[npt.NDArray[np.float32], bool], SirtBackend]
 
 
-@pytest.fixture(params=["numpy", "opencl, layout of a cpu", "opencl, layout of a gpu"])
+KINDS = ["numpy", "opencl, layout of a cpu", "opencl, layout of a gpu"]
+
+
+@pytest.fixture(params=[*KINDS, *(f"{kind}, masked" for kind in KINDS)])
 def sirt_of(request: pytest.FixtureRequest) -> MakeSirt:
     """SIRT of some data, non-negative or not, on a backend."""
+
+    masked = request.param.endswith("masked")
 
     def arguments(data: npt.NDArray[np.float32], nonnegative: bool) -> tuple[Any, ...]:
         weights = weights_of(len(data))
         return GEOMETRY, data, *inverse_sums(GEOMETRY, weights), weights, nonnegative
 
-    if request.param == "numpy":
-        return lambda data, nonnegative: NumpySirt(*arguments(data, nonnegative))
-    device = request.getfixturevalue("device")
-    request.getfixturevalue("lie_as_on")(request.param.split()[-1])
-    from chemtomo.opencl.sirt import OpenCLSirt
+    def mask(data: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_] | None:
+        return valid_of(data) if masked else None
 
-    return lambda data, nonnegative: OpenCLSirt(*arguments(data, nonnegative), device)
+    def of(data: npt.NDArray[np.float32], nonnegative: bool) -> SirtBackend:
+        if request.param.startswith("numpy"):
+            return NumpySirt(*arguments(data, nonnegative), mask(data))
+        device = request.getfixturevalue("device")
+        request.getfixturevalue("lie_as_on")(request.param.removesuffix(", masked").split()[-1])
+        from chemtomo.opencl.sirt import OpenCLSirt
+
+        return OpenCLSirt(*arguments(data, nonnegative), device, valid=mask(data))
+
+    of.masked = masked  # type: ignore[attr-defined]
+    return of
+
+
+def valid_of(data: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Some pixels that are not valid, and a row without any in some tilts."""
+    valid = np.random.default_rng(5).random(data.shape) > 0.1
+    valid[:, :2, 0] = False
+    return valid
 
 
 def weights_of(channels: int) -> npt.NDArray[np.float64]:
@@ -58,6 +77,8 @@ def test_iterations_by_their_formula(
     sirt = sirt_of(data, nonnegative)
     projector = Projector(GEOMETRY, channels, slices)
     weights = weights_of(channels)[:, :, None, None]
+    if sirt_of.masked:  # type: ignore[attr-defined]
+        weights = weights * valid_of(data)
     row_sums = projector.forward(np.ones(projector.domain_shape))
     inverse_row_sums = np.where(row_sums > 1e-3 * row_sums.max(), 1 / np.maximum(row_sums, 1e-9), 0)
     column_sums = projector.adjoint(weights * np.ones(projector.range_shape))
@@ -77,6 +98,20 @@ def test_iterations_by_their_formula(
     squares = 0.5 * (weights * (projector.forward(u) - data) ** 2).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(sirt.residuals(), squares, rtol=1e-5)
     np.testing.assert_array_equal(sirt.volume(), volume)
+
+
+@pytest.mark.parametrize("sirt_of", [f"{kind}, masked" for kind in KINDS], indirect=True)
+def test_values_at_invalid_pixels_have_no_influence(sirt_of: MakeSirt) -> None:
+    data = noisy_data(2, 9)
+    other = data.copy()
+    other[~valid_of(data)] = 1e20
+    volumes = []
+    for one in (data, other):
+        sirt = sirt_of(one, True)
+        sirt.advance()
+        sirt.advance()
+        volumes.append(sirt.volume())
+    np.testing.assert_array_equal(*volumes)
 
 
 def test_the_residual_falls(sirt_of: MakeSirt) -> None:

@@ -43,6 +43,8 @@ def full():
     background = np.broadcast_to(np.arange(5, dtype=np.float32)[:, None, None], data.shape).copy()
     data.setflags(write=False)
     background.setflags(write=False)
+    valid = rng.random(data.shape) > 0.1
+    valid.setflags(write=False)
     matrices = np.tile(np.eye(2, 3), (5, 1, 1))
     matrices[:, 0, 2] = np.arange(5)
     matrices[:, 1, 2] = -2.0 * np.arange(5)
@@ -56,6 +58,7 @@ def full():
         detector_shifts_px=np.arange(5) / 2,
         gains=1 + np.arange(5) / 10,
         background=background,
+        valid=valid,
         alignment=Alignment("HAADF", tilts, matrices, pixel_size_nm=2.0, shape=(12, 16)),
         notes=("a note",),
     )

@@ -48,6 +48,7 @@ def values(series):
     return {
         "data": series.values(),
         "background": None if series.background is None else np.asarray(series.background),
+        "valid": None if series.valid is None else np.asarray(series.valid),
         "tilts": series.tilts_deg,
         "gains": series.gains,
         "shifts": series.detector_shifts_px,

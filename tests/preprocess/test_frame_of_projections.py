@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ParameterError
 from chemtomo.geometry import affine
-from chemtomo.preprocess import bin_pixels, crop, drop_tilts, pad, sort_by_tilt
+from chemtomo.preprocess import bin_pixels, crop, drop_tilts, pad, select_tilts, sort_by_tilt
 
 
 @given(
@@ -43,6 +43,25 @@ def test_cropping_undoes_padding(x, y):
         assert back.axis_position == 2.5
         if not edges:
             assert padded.data.sum() == data.sum()
+
+
+@given(factor=st.integers(1, 4), seed=st.integers(0, 50), top=st.integers(0, 2), left=st.integers(0, 3))
+def test_the_mask_goes_with_its_pixels(factor, seed, top, left):
+    """A value that betrays an invalid pixel is in invalid pixels only, wherever it goes."""
+    rng = np.random.default_rng(seed)
+    valid = rng.random((3, 11, 13)) > 0.2
+    one = TiltSeries("A", np.where(valid, 0.0, 1.0), [0, 1, 2], valid=valid)
+    done = bin_pixels(crop(one, (left, 13), (top, 11)), factor)
+    np.testing.assert_array_equal(done.valid, done.data == 0)
+    chosen = select_tilts(one, [2, 0])
+    np.testing.assert_array_equal(chosen.valid, chosen.data == 0)
+
+
+def test_what_padding_adds_is_not_valid():
+    one = TiltSeries("A", np.ones((2, 3, 4)), [0, 1])
+    padded = pad(one, 2, 1)
+    np.testing.assert_array_equal(padded.valid, padded.data == 1)
+    assert pad(one, 0, 0).valid is None
 
 
 def place_in_sample(series, tilt, point):

@@ -83,6 +83,22 @@ def test_a_pedestal_that_is_known_does_no_harm(run: Run, method: dict[str, Any])
 
 
 @METHODS
+def test_rows_and_blemishes_that_are_masked_do_no_harm(run: Run, method: dict[str, Any]) -> None:
+    """Zeros where nothing was recorded are no measurement; nor is a saturated or a shadowed pixel."""
+    truth = specimen()
+    signal = 200 * projected(truth)[0]
+    valid = np.ones(signal.shape, bool)
+    valid[::4, :1] = False
+    valid[3] = np.random.default_rng(0).random(valid[3].shape) > 0.3
+    series = TiltSeries("A", np.where(valid, signal, 0).astype(np.float32), TILTS)
+    clean = error(run(Dataset((series.replace(data=signal.astype(np.float32)),)), **method), 200 * truth)
+    masked = error(run(Dataset((series.replace(valid=valid),)), **method), 200 * truth)
+    taken = error(run(Dataset((series,)), **method), 200 * truth)
+    assert masked < 1.4 * clean
+    assert taken > 2 * masked
+
+
+@METHODS
 def test_gains_that_are_known_do_no_harm(run: Run, method: dict[str, Any]) -> None:
     truth = specimen()
     gains = np.linspace(0.5, 1, TILTS.size) ** 2

@@ -13,7 +13,7 @@ from chemtomo.align.starting_point import current
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError
 from chemtomo.geometry import affine
-from chemtomo.geometry.resample import Fill, warp
+from chemtomo.geometry.resample import Fill, warp, warp_valid
 
 __all__ = ["aligned_view", "apply", "covered_rows"]
 
@@ -34,7 +34,9 @@ def apply(series: TiltSeries, alignment: Alignment | None = None, *, fill: Fill 
     unchanged. If the alignment rotates or scales, each recorded projection is warped once, linearly, with its
     complete matrix.
 
-    A background is treated as the data is. Gains are kept. What is lazy stays lazy.
+    A background is treated as the data is. Gains are kept. What is lazy stays lazy. Pixels to which something
+    contributes that was not measured, because it is outside of the recorded image or not valid there, are not
+    valid.
 
     Parameters
     ----------
@@ -44,8 +46,8 @@ def apply(series: TiltSeries, alignment: Alignment | None = None, *, fill: Fill 
         That of the series by default. A series without one is returned as it is. Position and shifts of
         the tilt axis that the series has are replaced by those of the alignment, which holds them.
     fill : {"zero", "nearest"}, optional
-        Values where nothing was recorded. By default zero for counts, and the nearest recorded value for
-        intensities, which often have a pedestal.
+        Values where nothing was recorded, which are not valid. By default zero for counts, and the nearest
+        recorded value for intensities, which often have a pedestal.
 
     Returns
     -------
@@ -67,18 +69,19 @@ def apply(series: TiltSeries, alignment: Alignment | None = None, *, fill: Fill 
         down, shifts = chosen.matrices[:, 0, 2], chosen.matrices[:, 1, 2]
         whole = bool(np.abs(down - np.round(down)).max() < _WHOLE_ROW_TOLERANCE_PX)
         if whole and not np.round(down).any():
-            data, background = series.data, series.background
+            data, background, valid = series.data, series.background, series.valid
         else:
             matrices = affine.translation(down, 0.0)
-            data, background = _warped(series, matrices, filling, keep_type=whole)
+            data, background, valid = _warped(series, matrices, filling, keep_type=whole)
     else:
-        data, background = _warped(series, chosen.matrices, filling)
+        data, background, valid = _warped(series, chosen.matrices, filling)
     given = series.alignment if alignment is None else alignment
     assert given is not None  # it is one of the two
     entry = {"step": "align", "fill": filling, "alignment": given.to_json()}
     return series.replace(
         data=data,
         background=background,
+        valid=valid,
         tilts_deg=chosen.tilts_deg,
         axis_position_px=None,
         axis_angle_deg=None,
@@ -116,11 +119,12 @@ def aligned_view(
         When the alignment is for other projections.
     """
     chosen = current(series, alignment)
-    data, background = _warped(series, chosen.matrices, _filling(series, fill), lazy=True)
+    data, background, valid = _warped(series, chosen.matrices, _filling(series, fill), lazy=True)
     entry = {"step": "aligned_view", "alignment": chosen.to_json()}
     return series.replace(
         data=data,
         background=background,
+        valid=valid,
         tilts_deg=chosen.tilts_deg,
         axis_position_px=None,
         axis_angle_deg=None,
@@ -133,7 +137,7 @@ def aligned_view(
 def covered_rows(alignment: Alignment, shape: tuple[int, int] | None = None) -> tuple[int, int]:
     """Return the rows of the aligned frame that were recorded at every tilt, start and stop.
 
-    Other rows hold values that `apply` filled in at some tilts, and that a reconstruction would use as data.
+    In other rows some tilts are missing: what `apply` fills in there is not valid.
 
     Parameters
     ----------
@@ -170,15 +174,36 @@ def _filling(series: TiltSeries, fill: Fill | None) -> Fill:
 
 def _warped(
     series: TiltSeries, matrices: _Matrix, fill: Fill, *, keep_type: bool = False, lazy: bool = False
-) -> tuple[Any, Any]:
-    """Return data and background with every projection warped; with `keep_type` in their own types."""
+) -> tuple[Any, Any, Any]:
+    """Return data, background and valid pixels with every projection warped.
+
+    With `keep_type` data and background keep their own types.
+    """
     function = functools.partial(warp, fill=fill, conserve=series.kind == "counts")
-    return tuple(
+    data, background = (
         None
         if stack is None
         else _map_projections(function, stack, matrices, stack.dtype if keep_type else np.float32, lazy)
         for stack in (series.data, series.background)
-    )  # type: ignore[return-value]
+    )
+    if series.valid is None and _all_inside(matrices, series.shape[1:]):
+        return data, background, None
+    known = series.valid
+    if known is not None:
+        valid = _map_projections(warp_valid, known, matrices, np.bool_, lazy)
+    else:
+        whole = functools.partial(warp_valid, np.ones(series.shape[1:], dtype=np.bool_))
+        valid = _map_projections(lambda _, matrix: whole(matrix), series.data, matrices, np.bool_, lazy)
+    return data, background, valid
+
+
+def _all_inside(matrices: _Matrix, shape: tuple[int, int]) -> bool:
+    """Tell whether every pixel of the result lies in the recorded image, at every tilt."""
+    last = np.array(shape, dtype=np.float64) - 1
+    corners = np.array([[0.0, 0.0], [0.0, last[1]], [last[0], 0.0], last])
+    seen = affine.apply(matrices, corners)
+    tolerance = _WHOLE_ROW_TOLERANCE_PX
+    return bool(((seen >= -tolerance) & (seen <= last + tolerance)).all())
 
 
 def _map_projections(

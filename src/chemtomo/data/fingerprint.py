@@ -16,7 +16,7 @@ __all__ = ["alignment_digest", "frame_digest", "series_digest"]
 
 
 def series_digest(series: TiltSeries) -> str:
-    """Return the SHA-256 of the values, the background, and all numbers that a reconstruction uses.
+    """Return the SHA-256 of the values, the background, the valid pixels, and all numbers that a reconstruction uses.
 
     The values are taken in float32, which is how they are reconstructed and how a viewer keeps them. Names,
     notes and the alignment do not count. Of a lazy series one projection is in memory at a time.
@@ -27,6 +27,9 @@ def series_digest(series: TiltSeries) -> str:
     if series.background is not None:
         for projection in series.backgrounds():
             digest.update(_bytes(projection))
+    if series.valid is not None:
+        for valid in series.valid_pixels():
+            digest.update(np.packbits(valid).tobytes())
     return digest.hexdigest()
 
 
@@ -42,6 +45,8 @@ def frame_digest(series: TiltSeries) -> str:
         "gains": None if series.gains is None else _texts(series.gains),
         "background": series.background is not None,
     }
+    if series.valid is not None:
+        frame["valid"] = True
     return hashlib.sha256(json.dumps(frame).encode()).hexdigest()
 
 

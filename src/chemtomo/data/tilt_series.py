@@ -52,6 +52,10 @@ class TiltSeries:
     background : numpy.ndarray or dask array, shape (tilt, y, x), optional
         Signal that does not come from what is to be reconstructed: the expected value of a pixel is
         that of the sample plus this. Counts stay counts while it is kept apart.
+    valid : numpy.ndarray or dask array of bool, shape (tilt, y, x), optional
+        Which pixels were measured, and rightly so: not those that an alignment brought in from outside of
+        the recorded image, not saturated, shadowed or dead ones. All by default. Reconstructions leave
+        the values of the others out.
     alignment : Alignment, optional
         Where the aligned projections are in these, which are then as recorded. It is applied once,
         before a reconstruction (`chemtomo.align.apply`).
@@ -91,6 +95,7 @@ class TiltSeries:
     first_pixel_nm: tuple[float, float] = (0.0, 0.0)
     recorded_numbers: tuple[int, ...] | None = None
     axis_angle_deg: float | None = None
+    valid: Any = None
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.strip():
@@ -124,6 +129,14 @@ class TiltSeries:
                     f"expected that of the data, {data.shape}"
                 )
             object.__setattr__(self, "background", background)
+        if self.valid is not None:
+            valid = as_stack(self.valid)
+            if valid.shape != data.shape or valid.dtype != np.bool_:
+                raise DataError(
+                    f"{where}: the valid pixels have shape {valid.shape} and type {valid.dtype}; "
+                    f"expected {data.shape}, as the data, and bool"
+                )
+            object.__setattr__(self, "valid", valid)
         if self.alignment is not None and len(self.alignment.matrices) != data.shape[0]:
             raise DataError(
                 f"{where}: found {len(self.alignment.matrices)} transforms for {data.shape[0]} projections; "
@@ -173,6 +186,14 @@ class TiltSeries:
                 yield np.zeros(self.data.shape[1:], dtype=np.float32)
             else:
                 yield np.asarray(self.background[tilt])
+
+    def valid_pixels(self) -> Iterator[npt.NDArray[np.bool_]]:
+        """Yield which pixels (y, x) of one projection after the other are valid."""
+        for tilt in range(self.data.shape[0]):
+            if self.valid is None:
+                yield np.ones(self.data.shape[1:], dtype=np.bool_)
+            else:
+                yield np.asarray(self.valid[tilt])
 
     @property
     def axis_position(self) -> float:

@@ -31,11 +31,15 @@ class DataTerm(abc.ABC):
         the channel has not got: its data do not matter, and its dual variable is 0.
     background : numpy.ndarray, shape (channel, tilt, y, detector), optional
         The expected value ``b`` without a sample, 0 by default.
+    valid : numpy.ndarray of bool, shape (channel, tilt, y, detector), optional
+        Which pixels were measured; all by default. The sum leaves the others out: their data do not
+        matter, whatever they are, and their dual variables are 0.
 
     Raises
     ------
     DataError
-        When the shapes do not fit together, a weight is not positive or a value not finite.
+        When the shapes do not fit together, a weight is not positive or the value of a valid pixel not
+        finite.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class DataTerm(abc.ABC):
         weight: npt.ArrayLike,
         tilt_weight: npt.ArrayLike | None = None,
         background: FloatArray | None = None,
+        valid: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         where = type(self).__name__
         weights = np.asarray(weight, dtype=np.float64)
@@ -58,6 +63,9 @@ class DataTerm(abc.ABC):
             )
         if not (np.isfinite(weights).all() and (weights > 0).all()):
             raise DataError(f"{where}: the weights are {weights.tolist()}; expected positive numbers")
+        if valid is not None:
+            require_shape(f"{where}, valid pixels", valid, data.shape)
+            data = np.where(valid, data, data.dtype.type(0))
         if not np.isfinite(data).all():
             raise DataError(f"{where}: the data holds NaN or infinite values; expected finite ones")
         if tilt_weight is None:
@@ -76,13 +84,22 @@ class DataTerm(abc.ABC):
             )
         if background is not None:
             require_shape(f"{where}, background", background, data.shape)
+            if valid is not None:
+                background = np.where(valid, background, background.dtype.type(0))
             if not np.isfinite(background).all():
                 raise DataError(f"{where}: the background holds NaN or infinite values; expected finite ones")
         self.data = data
         self.weight = weights
         self.tilt_weight = tilt_weights
         self.background = background
+        self.valid = valid
         self._product = (weights[:, np.newaxis] * tilt_weights)[:, :, np.newaxis, np.newaxis]
+
+    @property
+    def measured(self) -> npt.NDArray[np.bool_]:
+        """Which pixels count, shape (channel, tilt, y, detector)."""
+        recorded = np.broadcast_to(self._product > 0, self.data.shape)
+        return recorded if self.valid is None else recorded & self.valid
 
     def value(self, v: FloatArray) -> npt.NDArray[np.float64]:
         """``sum_t k_ct D(v_ct + b_ct, f_ct)`` of every channel, without its weight, shape (channel,)."""
@@ -94,6 +111,8 @@ class DataTerm(abc.ABC):
                 expected = expected + self.background[channel]
             has = weights > 0
             pixels = self._values(expected[has], f[has].astype(np.float64))
+            if self.valid is not None:
+                pixels = np.where(self.valid[channel, has], pixels, 0)
             values[channel] = weights[has] @ pixels.sum(axis=(1, 2))
         return values
 
@@ -101,10 +120,11 @@ class DataTerm(abc.ABC):
         """Evaluate the convex conjugate of the weighted sum over all channels: ``D* - <r, b>``."""
         require_shape(f"{type(self).__name__}.conjugate", r, self.data.shape)
         r64 = r.astype(np.float64)
-        if (r64[self.tilt_weight == 0] != 0).any():
+        has = self.measured
+        if (r64[~has] != 0).any():
             return float("inf")
-        has = self.tilt_weight > 0
-        total = self._conjugate(r64[has], self._product[has], self.data[has].astype(np.float64))
+        weight = np.broadcast_to(self._product, self.data.shape)
+        total = self._conjugate(r64[has], weight[has], self.data[has].astype(np.float64))
         return total if self.background is None else total - float((r64 * self.background).sum())
 
     def prox_conjugate(self, r: FloatArray, sigma: npt.ArrayLike) -> FloatArray:
@@ -117,16 +137,15 @@ class DataTerm(abc.ABC):
         step = steps.astype(r.dtype).reshape(-1, 1, 1, 1)
         if self.background is not None:
             r = r + step * self.background.astype(r.dtype)
-        has = self._product > 0
-        weight = np.where(has, self._product, 1).astype(r.dtype)
+        weight = np.where(self._product > 0, self._product, 1).astype(r.dtype)
         found = self._prox_conjugate(r, step, weight, self.data.astype(r.dtype))
-        return found if has.all() else np.where(has, found, r.dtype.type(0))
+        return np.where(self.measured, found, r.dtype.type(0))
 
     def project_domain(self, r: FloatArray) -> FloatArray:
         """Change ``r`` as little as needed to make the conjugate finite there, and well so."""
         require_shape(f"{type(self).__name__}.project_domain", r, self.data.shape)
         inside = self._project_domain(r, self._product.astype(r.dtype))
-        return np.where(self._product > 0, inside, r.dtype.type(0))
+        return np.where(self.measured, inside, r.dtype.type(0))
 
     @abc.abstractmethod
     def _values(self, v: FloatArray, f: FloatArray) -> FloatArray:
@@ -160,7 +179,7 @@ class KullbackLeibler(DataTerm):
     ----------
     data : numpy.ndarray, shape (channel, tilt, y, detector)
         The data ``f``, not negative.
-    weight, tilt_weight, background
+    weight, tilt_weight, background, valid
         See `DataTerm`; no background is negative.
 
     Raises
@@ -181,9 +200,10 @@ class KullbackLeibler(DataTerm):
         weight: npt.ArrayLike,
         tilt_weight: npt.ArrayLike | None = None,
         background: FloatArray | None = None,
+        valid: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        super().__init__(data, weight, tilt_weight, background)
-        for what, array in (("data", data), ("background", background)):
+        super().__init__(data, weight, tilt_weight, background, valid)
+        for what, array in (("data", self.data), ("background", self.background)):
             if array is not None and array.size and array.min() < 0:
                 raise DataError(
                     f"KullbackLeibler: the smallest value of the {what} is {array.min()}; "

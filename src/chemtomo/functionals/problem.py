@@ -60,6 +60,9 @@ class Problem:
         ``k``, float64, not negative; ones by default.
     background : numpy.ndarray, shape (channel, tilt, y, detector), optional
         ``b`` in the units of `data`, float32; not negative for the Kullback-Leibler divergence.
+    valid : numpy.ndarray of bool, shape (channel, tilt, y, detector), optional
+        Which pixels of the data were measured; ``None`` where all were. The sums leave the others out,
+        and `data` and `background` become 0 there.
 
     Raises
     ------
@@ -81,6 +84,7 @@ class Problem:
     operator_norm: float
     tilt_weights: npt.NDArray[np.float64] | None = None
     background: npt.NDArray[np.float32] | None = None
+    valid: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         data = np.asarray(self.data)
@@ -110,7 +114,11 @@ class Problem:
             number = getattr(self, name)
             if not (math.isfinite(number) and number > 0):
                 raise ParameterError(f"problem: {name} is {number}; expected a positive number")
-        self.discrepancy  # noqa: B018  checks the values of data and weights
+        if self.valid is not None and self.valid.all():
+            object.__setattr__(self, "valid", None)
+        discrepancy = self.discrepancy  # checks the values of data and weights
+        object.__setattr__(self, "data", discrepancy.data)
+        object.__setattr__(self, "background", discrepancy.background)
 
     @property
     def channels(self) -> int:
@@ -147,7 +155,7 @@ class Problem:
     def discrepancy(self) -> DataTerm:
         """The data term with its weights, of the projections ``A u``."""
         kind = KullbackLeibler if self.data_term == "kl" else SquaredL2
-        return kind(self.data, self.weights, self.tilt_weights, self.background)
+        return kind(self.data, self.weights, self.tilt_weights, self.background, self.valid)
 
     @property
     def recorded(self) -> npt.NDArray[np.bool_]:
@@ -163,6 +171,7 @@ class Problem:
             weights=self.weights[channels],
             tilt_weights=None if self.tilt_weights is None else self.tilt_weights[channels],
             background=None if self.background is None else self.background[channels, :, slices],
+            valid=None if self.valid is None else self.valid[channels, :, slices],
         )
 
     @functools.cached_property

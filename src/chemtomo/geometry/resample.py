@@ -7,12 +7,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Fill", "warp"]
+__all__ = ["Fill", "warp", "warp_valid"]
 
 Fill = Literal["zero", "nearest"]
 
 # Maps that differ from a whole-pixel shift by less than this, in pixels, anywhere, copy the values.
 _EXACT = 1e-6
+# A pixel of which so much comes from valid pixels is valid; the rest is rounding.
+_ALL_VALID = 1 - 1e-3
 
 
 def warp(
@@ -69,6 +71,22 @@ def warp(
     if conserve:
         warped *= np.float32(abs(np.linalg.det(matrix[:, :2])))
     return warped
+
+
+def warp_valid(
+    valid: npt.NDArray[np.bool_], matrix: npt.NDArray[np.float64], *, shape: tuple[int, int] | None = None
+) -> npt.NDArray[np.bool_]:
+    """Return which pixels of `warp` are made of valid pixels only, and of none outside of the image.
+
+    Parameters
+    ----------
+    valid : numpy.ndarray of bool, shape (y, x)
+        It is not modified.
+    matrix, shape
+        As for `warp`.
+    """
+    part: npt.NDArray[np.bool_] = warp(valid.astype(np.float32), matrix, shape=shape) > _ALL_VALID
+    return part
 
 
 def _whole_shift(matrix: npt.NDArray[np.float64], extent: int) -> tuple[int, int] | None:

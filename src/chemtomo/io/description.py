@@ -8,13 +8,16 @@ format are filled as well, for those who read no such object.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from chemtomo.data import Alignment, TiltSeries, Volume
 from chemtomo.errors import DataError, ReadError
@@ -53,7 +56,8 @@ def describe_dataset(series: Sequence[TiltSeries]) -> dict[str, Any]:
 def describe_series(series: TiltSeries) -> dict[str, Any]:
     """Return everything of a series but its values and its background, ready for JSON.
 
-    Numbers are written so that reading gives back exactly the same ones.
+    Numbers are written so that reading gives back exactly the same ones. The pixels that are not valid are
+    a compressed mask, in base64.
     """
     shifts, gains = series.detector_shifts_px, series.gains
     entry: dict[str, Any] = plain(
@@ -69,6 +73,7 @@ def describe_series(series: TiltSeries) -> dict[str, Any]:
             "gains": gains,
             "alignment": None if series.alignment is None else series.alignment.to_json(),
             "has_background": series.background is not None,
+            "invalid": None if series.valid is None else _packed_mask(series),
             "source": series.source,
             "notes": series.notes,
             "provenance": series.provenance,
@@ -112,6 +117,7 @@ def described(
         "detector_shifts_px": _numbers(entry.get("detector_shifts_px")),
         "gains": _numbers(entry.get("gains")),
         "background": background,
+        "valid": _unpacked_mask(entry.get("invalid"), data.shape, where),
         "alignment": None if alignment is None else Alignment.from_json(alignment, where),
         "provenance": tuple(dict(step) for step in entry.get("provenance", ())) or None,
     }
@@ -247,6 +253,27 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, str)):
         return value
     return str(value)
+
+
+def _packed_mask(series: TiltSeries) -> str:
+    bits = b"".join(np.packbits(~valid).tobytes() for valid in series.valid_pixels())
+    return base64.b64encode(zlib.compress(bits)).decode("ascii")
+
+
+def _unpacked_mask(text: Any, shape: tuple[int, ...], where: str) -> npt.NDArray[np.bool_] | None:
+    if text is None:
+        return None
+    count, pixels = shape[0], math.prod(shape[1:])
+    expected = count * -(-pixels // 8)
+    try:
+        bits = zlib.decompressobj().decompress(base64.b64decode(str(text), validate=True), expected + 1)
+    except (ValueError, zlib.error) as error:
+        raise ReadError(f"{where}: the mask of invalid pixels is damaged ({error})") from error
+    if len(bits) != expected:
+        raise ReadError(f"{where}: found no mask of {expected} bytes; expected one for {shape} pixels")
+    rows = np.frombuffer(bits, np.uint8).reshape(count, -1)
+    valid: npt.NDArray[np.bool_] = np.unpackbits(rows, axis=1, count=pixels).reshape(shape) == 0
+    return valid
 
 
 def _numbers(values: Any) -> Any:

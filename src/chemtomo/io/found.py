@@ -124,6 +124,7 @@ class Found:
             "detector_shifts_px",
             "gains",
             "background",
+            "valid",
             "alignment",
         )
         given = {name: getattr(series, name) for name in (*kept, "provenance", "source")}

@@ -68,10 +68,11 @@ def estimate_variational_memory(
 
 
 def estimate_sirt_memory(
-    geometry: ParallelBeam, channels: int, slices: int, *, device: DeviceInfo
+    geometry: ParallelBeam, channels: int, slices: int, *, device: DeviceInfo, masked: bool = False
 ) -> MemoryEstimate:
     """Memory of `chemtomo.opencl.sirt.OpenCLSirt`: two volumes and two sinograms.
 
+    Where pixels are masked the inverse sums are a third volume.
     And for every channel the inverse sums of a slice, and two numbers for every ray of a slice.
     """
     layout = Layout.for_device(channels, slices, device)
@@ -80,7 +81,9 @@ def estimate_sirt_memory(
     nz, nx = geometry.volume_shape
     tables = 4 * channels * (nz * nx + 2 * geometry.tilts * geometry.detector_pixels)
     return MemoryEstimate(
-        2 * volume + 2 * rays + tables + _SMALL_BUFFERS_BYTES, max(volume, rays), volume + rays
+        (3 if masked else 2) * volume + 2 * rays + tables + _SMALL_BUFFERS_BYTES,
+        max(volume, rays),
+        volume + rays,
     )
 
 

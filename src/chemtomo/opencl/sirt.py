@@ -12,7 +12,8 @@ from chemtomo.opencl.device import DeviceInfo
 from chemtomo.opencl.layout import Layout
 from chemtomo.opencl.projector import DeviceProjection
 from chemtomo.opencl.queue import Queue
-from chemtomo.opencl.upload import Upload
+from chemtomo.opencl.upload import Upload, marked
+from chemtomo.operators import inverse_of_sums
 
 __all__ = ["OpenCLSirt", "upload_ahead"]
 
@@ -36,6 +37,8 @@ class OpenCLSirt:
         Where.
     upload : Upload, optional
         The projections, if they were sent ahead: see `upload_ahead`.
+    valid : numpy.ndarray of bool, shape (channel, tilt, y, detector), optional
+        Which pixels were measured; all by default.
 
     Raises
     ------
@@ -53,9 +56,10 @@ class OpenCLSirt:
         nonnegative: bool,
         device: DeviceInfo,
         upload: Upload | None = None,
+        valid: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self._layout = Layout.for_device(data.shape[0], data.shape[2], device)
-        self._queue = Queue(device, self._layout.defines())
+        self._queue = Queue(device, self._layout.defines() | {"VALIDITY": int(valid is not None)})
         self._projection = DeviceProjection(self._queue, self._layout, geometry)
         self._volume_shape = self._layout.shape(*geometry.volume_shape)
         self._sinogram_shape = self._layout.shape(*geometry.sinogram_shape)
@@ -63,11 +67,11 @@ class OpenCLSirt:
         self._correction = self._queue.zeros(self._volume_shape)
         self._projected = self._queue.zeros(self._sinogram_shape)
         if upload is None:
-            self._data = self._queue.upload(self._layout.pack(data))
+            self._data = self._queue.upload(self._layout.pack(marked(data, valid)))
         else:
             (self._data,) = (self._queue.adopt(buffer) for buffer in upload.take())
         self._rows = self._queue.upload(rows)
-        self._columns = self._queue.upload(columns)
+        self._columns = self._queue.upload(columns if valid is None else self._sums_of(valid, weights))
         roots = np.broadcast_to(np.sqrt(weights)[:, :, np.newaxis], rows.shape)
         self._roots_of_weights = self._queue.upload(roots.astype(np.float32))
         self._chunks = np.int32(self._layout.chunks)
@@ -118,6 +122,16 @@ class OpenCLSirt:
         """Return the iterate, shape (channel, z, y, x)."""
         return self._layout.unpack(self._queue.read(self._volume, self._volume_shape))
 
+    def _sums_of(
+        self, valid: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float32]:
+        """Return the inverse sums of the columns over the valid pixels, as they lie on the device."""
+        seen = np.where(valid, weights[:, :, np.newaxis, np.newaxis], 0).astype(np.float32)
+        self._queue.write(self._projected, self._layout.pack(seen))
+        self._projection.adjoint(self._projected, self._correction)
+        sums = self._queue.read(self._correction, self._volume_shape)
+        return inverse_of_sums(sums).astype(np.float32)
+
     def _residual(self, rows: object) -> None:
         self._projection.forward(self._volume, self._projected)
         rays = self._sinogram_shape[1] * self._sinogram_shape[2]
@@ -139,7 +153,12 @@ class OpenCLSirt:
         return (items, count, layout.blocks), (items, max(1, layout.group // items), 1)
 
 
-def upload_ahead(data: npt.NDArray[np.float32], device: DeviceInfo, executor: Executor) -> Upload:
+def upload_ahead(
+    data: npt.NDArray[np.float32],
+    valid: npt.NDArray[np.bool_] | None,
+    device: DeviceInfo,
+    executor: Executor,
+) -> Upload:
     """Send projections (channel, tilt, y, detector) to the device while another computation runs there."""
     layout = Layout.for_device(data.shape[0], data.shape[2], device)
-    return Upload(executor, device, lambda: [layout.pack(data)])
+    return Upload(executor, device, lambda: [layout.pack(marked(data, valid))])

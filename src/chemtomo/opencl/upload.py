@@ -13,7 +13,17 @@ import pyopencl as cl
 from chemtomo.errors import DeviceMemoryError
 from chemtomo.opencl.device import DeviceInfo, context_of
 
-__all__ = ["Upload"]
+__all__ = ["Upload", "marked"]
+
+_NOT_VALID = np.finfo(np.float32).min  # see kernels/common.cl
+
+
+def marked(data: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.float32]:
+    """Return data with the value that the kernels take for a pixel that is not valid.
+
+    No datum has that value. So a mask takes neither memory nor time on a device.
+    """
+    return data if valid is None else np.where(valid, data, _NOT_VALID)
 
 
 class Upload:

@@ -18,7 +18,7 @@ from chemtomo.opencl.layout import Layout
 from chemtomo.opencl.metric import DeviceMetric
 from chemtomo.opencl.projector import DeviceProjection
 from chemtomo.opencl.queue import Queue
-from chemtomo.opencl.upload import Upload
+from chemtomo.opencl.upload import Upload, marked
 from chemtomo.solvers.backend import DualStepSizes, PrimalStepSizes
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric import FourierMetric
@@ -57,6 +57,7 @@ class OpenCLBackend:
             "SECOND_ORDER": int(problem.second_order),
             "KULLBACK_LEIBLER": int(problem.data_term == "kl"),
             "BACKGROUND": int(problem.background is not None),
+            "VALIDITY": int(problem.valid is not None),
         }
         self._queue = Queue(device, self._defines | {"POSITIVITY_DUAL": 0})
         self._size = (np.int32(nz), np.int32(slices), np.int32(nx), np.int32(self._layout.chunks))
@@ -227,6 +228,7 @@ class OpenCLBackend:
             *self._ray_range(),
             self._r,
             self._projected,
+            self._data,
             self._constants(self._per_projection(step_sizes.data)),
             *self._ray_size(),
         )
@@ -409,5 +411,5 @@ def upload_ahead(problem: Problem, device: DeviceInfo, executor: Executor) -> Up
 
 def _packed(problem: Problem, layout: Layout) -> list[npt.NDArray[np.float32]]:
     """Return the data, and the background where there is one, as the device has them."""
-    arrays = [problem.data] if problem.background is None else [problem.data, problem.background]
-    return [layout.pack(array) for array in arrays]
+    packed = [layout.pack(marked(problem.data, problem.valid))]
+    return packed if problem.background is None else [*packed, layout.pack(problem.background)]

@@ -3,7 +3,7 @@
 from chemtomo.operators.base import FloatArray, LinearOperator
 from chemtomo.operators.checks import as_matrix, dot_test
 from chemtomo.operators.derivatives import Gradient, SymmetrizedGradient
-from chemtomo.operators.projector import Projector
+from chemtomo.operators.projector import Projector, inverse_of_sums
 
 __all__ = [
     "FloatArray",
@@ -13,4 +13,5 @@ __all__ = [
     "SymmetrizedGradient",
     "as_matrix",
     "dot_test",
+    "inverse_of_sums",
 ]

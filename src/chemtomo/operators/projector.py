@@ -15,7 +15,7 @@ from chemtomo.operators.base import FloatArray, LinearOperator
 if TYPE_CHECKING:
     from scipy import sparse
 
-__all__ = ["Projector"]
+__all__ = ["Projector", "inverse_of_sums"]
 
 
 class Projector(LinearOperator):
@@ -129,6 +129,14 @@ class Projector(LinearOperator):
             f"norm of the projector: the estimate {estimate} still rises by {rise:.1e} after "
             f"{iterations} iterations; expected a relative error below {tolerance:.1e}"
         )
+
+
+def inverse_of_sums(sums: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the inverses of sums of rows or columns of a projector, 0 where a sum is next to 0."""
+    # A ray that grazes a corner has a tiny sum: its inverse would amplify noise without limit.
+    enough = sums > 1e-3 * sums.max(initial=0)
+    inverse: npt.NDArray[Any] = np.where(enough, 1 / np.where(enough, sums, 1), 0)
+    return inverse
 
 
 def _apply(matrix: Any, given: FloatArray, out: FloatArray) -> None:

@@ -93,7 +93,8 @@ def prepare_job(
                 background[tilt] = series.background[tilt]
             finished += 1
             yield TaskProgress(finished, total, series.name)
-        made.append(series.replace(data=data, background=background, origin=series.origin))
+        valid = None if series.valid is None else np.asarray(series.valid)
+        made.append(series.replace(data=data, background=background, valid=valid, origin=series.origin))
     return Dataset(tuple(made))
 
 

@@ -103,7 +103,8 @@ def _read(series: TiltSeries) -> TiltSeries:
     if not series.is_lazy:
         return series
     background = None if series.background is None else np.asarray(series.background)
-    return series.replace(data=series.values(), background=background)
+    valid = None if series.valid is None else np.asarray(series.valid)
+    return series.replace(data=series.values(), background=background, valid=valid)
 
 
 def make_report(parameters: ReconstructParameters, reconstructed: Reconstructed) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
-from chemtomo.geometry.resample import warp
+from chemtomo.geometry.resample import warp, warp_valid
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.stacks import each_projection, recorded
 
@@ -178,6 +178,9 @@ def correct_scan_drift(series: TiltSeries, drift: ScanDrift, *, keep_offset: boo
     return series.replace(
         data=undone(series.data),
         background=None if series.background is None else undone(series.background),
+        valid=None
+        if series.valid is None
+        else each_projection(series.valid, lambda valid, tilt: warp_valid(valid, matrices[tilt])),
         gains=gains,
         provenance=recorded(series, "correct_scan_drift", keep_offset=keep_offset, **drift.to_json()),
     )

@@ -30,9 +30,10 @@ def lazy(stack: Any) -> Any:
 
 
 def lazy_series(series: TiltSeries) -> TiltSeries:
-    """Return the series with data, and background if there is one, as dask arrays."""
+    """Return the series with data, and background and valid pixels if there are any, as dask arrays."""
     background = None if series.background is None else lazy(series.background)
-    return series.replace(data=lazy(series.data), background=background, origin=series.origin)
+    valid = None if series.valid is None else lazy(series.valid)
+    return series.replace(data=lazy(series.data), background=background, valid=valid, origin=series.origin)
 
 
 def each_projection(

@@ -154,6 +154,14 @@ class Frame:
             return None
         return self._spread([series.backgrounds() for series in self.dataset])
 
+    def valid(self) -> npt.NDArray[np.bool_] | None:
+        """Return which pixels were measured as (channel, tilt, y, detector), or None where all were."""
+        if all(series.valid is None for series in self.dataset):
+            return None
+        valid = self._spread([series.valid_pixels() for series in self.dataset]) > 0
+        recorded = self._spread([np.ones(series.shape, np.bool_) for series in self.dataset]) > 0
+        return None if valid[recorded].all() else valid
+
     @property
     def gains(self) -> npt.NDArray[np.float64]:
         """Gain of every projection, shape (channel, tilt); 0 where a signal has none."""

@@ -4,7 +4,7 @@
 of the columns of ``W T`` (Gregor and Benson 2008), kept at or above zero if asked: least squares of the
 projections without their background ``b`` and divided by their gains ``g``. The weights ``W`` are the
 gains, because what was recorded with less gain is noisier after the division, and 0 for tilts
-that a channel has not got.
+that a channel has not got and for pixels that are not valid.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from chemtomo.geometry import ParallelBeam
 from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.memory import MemoryEstimate, estimate_sirt_memory
-from chemtomo.operators import Projector
+from chemtomo.operators import Projector, inverse_of_sums
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.parameters import ReconstructParameters
 from chemtomo.solvers.loop import Objective
@@ -80,18 +80,23 @@ class SirtMethod:
             has = self._weights > 0
             gains = np.where(has, self._weights, 1).astype(np.float32)
             self._data *= (has / gains).astype(np.float32)[:, :, np.newaxis, np.newaxis]
+        self._valid = frame.valid()
+        if self._valid is not None:
+            self._data = np.where(self._valid, self._data, np.float32(0))
         self._rows, self._columns = inverse_sums(frame.geometry, self._weights)
         self._nonnegative = settings.nonnegative
 
     def estimate_memory(self, slices: int, device: DeviceInfo) -> MemoryEstimate:
         """Device memory for so many slices."""
-        return estimate_sirt_memory(self._geometry, len(self._data), slices, device=device)
+        return estimate_sirt_memory(
+            self._geometry, len(self._data), slices, device=device, masked=self._valid is not None
+        )
 
     def upload(self, first: int, last: int, device: DeviceInfo, executor: Executor) -> Upload:
         """Send the data of some slices ahead, for an `iteration` of the same slices."""
         from chemtomo.opencl.sirt import upload_ahead  # pyopencl is loaded when it is used
 
-        return upload_ahead(self._data[:, :, first:last], device, executor)
+        return upload_ahead(self._data[:, :, first:last], self._valid_of(first, last), device, executor)
 
     def iteration(
         self,
@@ -103,12 +108,16 @@ class SirtMethod:
     ) -> SirtIteration:
         """Return the iteration of the slices ``first <= y < last``, at its start."""
         data = self._data[:, :, first:last]
+        valid = self._valid_of(first, last)
         common = self._geometry, data, self._rows, self._columns, self._weights, self._nonnegative
         if device is None:
-            return SirtIteration(NumpySirt(*common))
+            return SirtIteration(NumpySirt(*common, valid))
         from chemtomo.opencl.sirt import OpenCLSirt  # pyopencl is loaded when it is used
 
-        return SirtIteration(OpenCLSirt(*common, device, upload))
+        return SirtIteration(OpenCLSirt(*common, device, upload, valid))
+
+    def _valid_of(self, first: int, last: int) -> npt.NDArray[np.bool_] | None:
+        return None if self._valid is None else self._valid[:, :, first:last]
 
 
 class SirtIteration:
@@ -173,20 +182,14 @@ def inverse_sums(
     """
     matrix = Projector(geometry, 1, 1).matrix
     sums = matrix @ np.ones(matrix.shape[1])
-    inverse_rows = _inverse(sums)
+    inverse_rows = inverse_of_sums(sums)
     rows = [np.repeat(own, geometry.detector_pixels) * inverse_rows for own in weights]
-    columns = [_inverse(matrix.T @ np.repeat(own, geometry.detector_pixels)) for own in weights]
+    columns = [inverse_of_sums(matrix.T @ np.repeat(own, geometry.detector_pixels)) for own in weights]
     shapes = (-1, *geometry.sinogram_shape), (-1, *geometry.volume_shape)
     return (
         np.stack(rows).astype(np.float32).reshape(shapes[0]),
         np.stack(columns).astype(np.float32).reshape(shapes[1]),
     )
-
-
-def _inverse(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # A ray that grazes a corner has a tiny sum: its inverse would amplify noise without limit.
-    enough = sums > 1e-3 * sums.max(initial=0)
-    return np.where(enough, 1 / np.where(enough, sums, 1), 0)
 
 
 class NumpySirt:
@@ -200,12 +203,18 @@ class NumpySirt:
         columns: npt.NDArray[np.float32],
         weights: npt.NDArray[np.float64],
         nonnegative: bool,
+        valid: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self._projector = Projector(geometry, data.shape[0], data.shape[2])
         self._data = data
         self._rows = rows[:, :, np.newaxis, :]
         self._columns = columns[:, :, np.newaxis, :]
         self._weights = weights[:, :, np.newaxis, np.newaxis]
+        if valid is not None:
+            self._rows = self._rows * valid
+            self._weights = self._weights * valid
+            seen = self._weights.astype(np.float32)
+            self._columns = inverse_of_sums(self._projector.adjoint(seen)).astype(np.float32)
         self._nonnegative = nonnegative
         self._volume = np.zeros(self._projector.domain_shape, dtype=np.float32)
 

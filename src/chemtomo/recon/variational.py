@@ -172,6 +172,9 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
         When a weight names no channel or is missing.
     """
     data = frame.sinograms()
+    valid = frame.valid()
+    if valid is not None:
+        data[~valid] = 0
     if settings.data_term == "kl":
         for name, f in zip(frame.dataset.names, data, strict=True):
             if f.min() < 0:
@@ -221,6 +224,7 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
         operator_norm=norm,
         tilt_weights=tilt_weights,
         background=background,
+        valid=valid,
     )
     return problem, weights
 

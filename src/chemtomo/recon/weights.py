@@ -110,7 +110,7 @@ def typical_value(series: TiltSeries) -> float:
     signal is that of the sample: what is above the background, divided by the gains. The moments of a
     difference from a known background are those of the counts, combined, so that its noise does not count
     as signal. A moment within three times of what this noise adds to it says nothing, and the one below it is
-    taken.
+    taken. Pixels that are not valid are left out.
 
     Raises
     ------
@@ -122,13 +122,15 @@ def typical_value(series: TiltSeries) -> float:
     total = squares = cubes = 0.0
     noise_of_squares = noise_of_cubes = 0.0  # variances
     backgrounds = series.backgrounds()
-    for projection, gain in zip(series.projections(), gains, strict=True):  # one at a time, to spare memory
-        data = projection.astype(np.float64)
+    pixels = 0
+    for projection, valid, gain in zip(series.projections(), series.valid_pixels(), gains, strict=True):
+        data = projection[valid].astype(np.float64)  # one at a time, to spare memory
+        pixels += data.size
         first = data
         second = data * (data - less)
         third = data * (data - less) * (data - 2 * less)
         if series.background is not None:
-            b = next(backgrounds).astype(np.float64)
+            b = next(backgrounds)[valid].astype(np.float64)
             third = third - 3 * b * second + 3 * b**2 * first - b**3
             second = second - 2 * b * first + b**2
             first = first - b
@@ -145,7 +147,7 @@ def typical_value(series: TiltSeries) -> float:
     if squares_tell and cubes > 3 * math.sqrt(noise_of_cubes):
         return cubes / squares
     # too few counts to have met thrice, or twice
-    return squares / total if squares_tell else total / math.prod(series.shape)
+    return squares / total if squares_tell else total / pixels
 
 
 def equivalent_counts(series: TiltSeries, scale: float) -> float:
@@ -164,12 +166,22 @@ def equivalent_counts(series: TiltSeries, scale: float) -> float:
     if not axes:
         return _MOST_EQUIVALENT_COUNTS
     total = squares = 0.0
-    for projection in series.projections():
-        difference = projection.astype(np.float64)
-        total += float(difference.mean())
+    for projection, valid in zip(series.projections(), series.valid_pixels(), strict=True):
+        difference = np.where(valid, projection, 0).astype(np.float64)
+        known = valid
+        if not valid.any():
+            continue
+        mean = float(difference[valid].mean())
         for axis in axes:
             difference = np.diff(difference, 2, axis=axis)
-        squares += float((difference**2).mean())
+            known = np.moveaxis(known, axis, 0)
+            known = np.moveaxis(known[:-2] & known[1:-1] & known[2:], 0, axis)
+        if not known.any():
+            continue
+        total += mean
+        squares += float((difference[known] ** 2).mean())
+    if total == 0:
+        return _MOST_EQUIVALENT_COUNTS
     # the squares of the weights 1, -2, 1 add up to 6
     variance_over_mean = squares / 6 ** len(axes) / total
     if not variance_over_mean > 0:

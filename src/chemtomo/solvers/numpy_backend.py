@@ -119,8 +119,8 @@ class NumpyBackend:
             np.float32
         )
         self._q = np.float32(step_sizes.second) * regulariser.symmetrized_gradient.forward(field)
-        recorded = self.problem.recorded[:, :, np.newaxis, np.newaxis]
-        self._r = (recorded * self._per_channel(step_sizes.data) * self._project(u)).astype(np.float32)
+        measured = self.problem.discrepancy.measured
+        self._r = (measured * self._per_channel(step_sizes.data) * self._project(u)).astype(np.float32)
         positivity = self._per_channel(step_sizes.positivity or (0.0,) * len(u))
         slope_u = self._slope_u() + positivity * u
         image, moved = metric.solve(slope_u, None if w is None else self._slope_w())

@@ -176,8 +176,12 @@ def _image_scale(problem: Problem) -> float:
         if problem.background is not None:
             f = f - problem.background[channel][:, slices]
         of_ray = np.repeat(has, problem.geometry.detector_pixels)
-        ones = matrix.T @ (of_ray * sums)
+        seen = (of_ray * sums)[:, np.newaxis]
+        if problem.valid is not None:
+            valid = problem.valid[channel][:, slices]
+            seen = seen * valid.transpose(0, 2, 1).reshape(-1, len(slices))
+        ones = matrix.T @ seen
         ones = np.maximum(ones, 1e-3 * ones.max()) / problem.operator_norm
         rays = f.transpose(0, 2, 1).reshape(-1, len(slices)).astype(np.float64) * of_ray[:, None]
-        largest = max(largest, float(((matrix.T @ rays) / ones[:, None]).max()))
+        largest = max(largest, float(((matrix.T @ rays) / ones).max()))
     return largest if largest > 0 else 1.0

@@ -51,6 +51,7 @@ def series(draw, name):
         axis_position_px=draw(st.none() | st.floats(-5, 5)),
         detector_shifts_px=draw(st.none() | numbers),
         gains=draw(st.none() | numbers),
+        valid=draw(st.none() | st.just(rng.random(shape) > 0.3)),
         provenance=draw(st.sampled_from([(), ({"step": "crop", "range": [0, 3]},)])),
     )
 
@@ -77,6 +78,8 @@ def assert_same(found: Dataset, expected: Dataset, *, rounded: bool) -> None:
             given_numbers, numbers = getattr(one, name), getattr(back, name)
             assert (given_numbers is None) == (numbers is None)
             assert given_numbers is None or np.array_equal(numbers, given_numbers)
+        assert (one.valid is None) == (back.valid is None)
+        assert one.valid is None or np.array_equal(back.valid, one.valid)
         assert back.provenance == one.provenance
 
 

@@ -46,6 +46,9 @@
 #ifndef BACKGROUND
 #define BACKGROUND 0 /* 1: an expected value without a sample is added to the projections */
 #endif
+#ifndef VALIDITY
+#define VALIDITY 0 /* 1: data may hold the lowest of all numbers, where a pixel was not measured */
+#endif
 #ifndef POSITIVITY_DUAL
 #define POSITIVITY_DUAL 1 /* u >= 0 by a dual variable instead of a projection */
 #endif
@@ -81,6 +84,13 @@ typedef CONCATENATE(int, WIDTH) lanes_t;
 /* aligned: CHUNK and BLOCK are multiples of WIDTH */
 #define LOAD(pointer, index) (*(__global const slices_t *)((pointer) + (index)))
 #define STORE(value, pointer, index) (*(__global slices_t *)((pointer) + (index)) = (value))
+
+/* The datum f, and the value of a pixel that has one; both 0 where a pixel was not measured. */
+#if VALIDITY
+#define IF_VALID(f, value) ((f) > -1e30f ? (value) : ZERO)
+#else
+#define IF_VALID(f, value) (value)
+#endif
 
 /* Where a work item is: its lanes are the slices y ... y + WIDTH - 1 of the voxel (z, x). Neighbours beyond
    the volume are replaced by the voxel itself (a step of 0) and their weight is 0, so that no kernel branches. */

@@ -34,7 +34,8 @@ __kernel void data_dual_update(
     if (!(weight > 0.0f))
         return;
     const slices_t old = LOAD(r, at);
-    const slices_t f = LOAD(data, at);
+    const slices_t recorded = LOAD(data, at);
+    const slices_t f = IF_VALID(recorded, recorded);
 #if BACKGROUND
     const slices_t expected = LOAD(projected, at) + LOAD(background, at);
 #else
@@ -51,12 +52,13 @@ __kernel void data_dual_update(
 #else
     const slices_t next = (argument - sigma * f) / (1.0f + sigma / weight);
 #endif
-    STORE(old + relaxation * (next - old), r, at);
+    STORE(IF_VALID(recorded, old + relaxation * (next - old)), r, at);
 }
 
-/* r <- sigma T u, the linear part. constants: sigma of every channel and tilt. */
+/* r <- sigma T u, the linear part. constants: sigma of every channel and tilt. The data are read with VALIDITY
+   only. */
 __kernel void scaled_projection(
-    __global float *r, __global const float *projected, __global const float *constants,
+    __global float *r, __global const float *projected, __global const float *data, __global const float *constants,
     const int tilts, const int detectors, const int chunks)
 {
     const int lane = get_global_id(0) * WIDTH;
@@ -66,7 +68,8 @@ __kernel void scaled_projection(
     if (detector >= detectors || lane >= BLOCK)
         return;
     const size_t at = ((size_t)get_global_id(2) * detectors + detector) * BLOCK + lane;
-    STORE(constants[channel_of(block, lane, chunks) * tilts + tilt] * LOAD(projected, at), r, at);
+    const slices_t scaled = constants[channel_of(block, lane, chunks) * tilts + tilt] * LOAD(projected, at);
+    STORE(IF_VALID(LOAD(data, at), scaled), r, at);
 }
 
 /* residual <- (data - projected) * inverse_row_sums of the channel.
@@ -82,10 +85,12 @@ __kernel void weighted_residual(
         return;
     const size_t at = (block * rays + ray) * BLOCK + lane;
     const float weight = inverse_row_sums[channel_of(block, lane, chunks) * (size_t)rays + ray];
-    STORE((LOAD(data, at) - LOAD(projected, at)) * weight, residual, at);
+    const slices_t recorded = LOAD(data, at);
+    STORE(IF_VALID(recorded, (recorded - LOAD(projected, at)) * weight), residual, at);
 }
 
-/* volume <- volume + inverse_column_sums of the channel * correction, kept at or above zero if asked. */
+/* volume <- volume + inverse_column_sums of the channel * correction, kept at or above zero if asked. With
+   VALIDITY the inverse sums differ from slice to slice: they are a volume, else a slice of every channel. */
 __kernel void weighted_correction(
     __global float *volume, __global const float *correction, __global const float *inverse_column_sums,
     const int pixels, const int chunks, const int nonnegative)
@@ -96,7 +101,11 @@ __kernel void weighted_correction(
     if (pixel >= pixels || lane >= BLOCK)
         return;
     const size_t at = (block * pixels + pixel) * BLOCK + lane;
+#if VALIDITY
+    const slices_t weight = LOAD(inverse_column_sums, at);
+#else
     const float weight = inverse_column_sums[channel_of(block, lane, chunks) * (size_t)pixels + pixel];
+#endif
     const slices_t moved = LOAD(volume, at) + weight * LOAD(correction, at);
     STORE(nonnegative ? (moved < 0.0f ? ZERO : moved) : moved, volume, at);
 }

@@ -177,7 +177,8 @@ __kernel void data_sums(
             STORE(ZERO, projected, at);
             continue;
         }
-        const slices_t f = LOAD(data, at);
+        const slices_t recorded = LOAD(data, at);
+        const slices_t f = IF_VALID(recorded, recorded);
         const slices_t own = LOAD(r, at);
 #if BACKGROUND
         const slices_t v = LOAD(projected, at) + LOAD(background, at);
@@ -187,15 +188,15 @@ __kernel void data_sums(
 #if KULLBACK_LEIBLER
         const slices_t seen = v < least_seen ? least_seen : v;
         const slices_t logarithm = f > 0.0f ? f * log((f > 0.0f ? f : (slices_t)(1.0f)) / seen) : ZERO;
-        primal += (f > 0.0f ? seen : v) - f + logarithm;
+        primal += IF_VALID(recorded, (f > 0.0f ? seen : v) - f + logarithm);
         /* what is left below the weight, on its own: the difference would be a few units in the last place */
         const slices_t least = f > 0.0f ? (slices_t)(1e-6f * weight) : ZERO;
         const slices_t left = weight - own < least ? least : weight - own;
-        const slices_t feasible = weight - own < least ? weight - least : own;
+        const slices_t feasible = IF_VALID(recorded, weight - own < least ? weight - least : own);
         dual += f > 0.0f ? weight * f * log(left / weight) : ZERO;
 #else
-        const slices_t feasible = own;
-        primal += 0.5f * (v - f) * (v - f);
+        const slices_t feasible = IF_VALID(recorded, own);
+        primal += IF_VALID(recorded, 0.5f * (v - f) * (v - f));
         dual -= feasible * f + feasible * feasible / (2.0f * weight);
 #endif
 #if BACKGROUND

@@ -21,7 +21,8 @@ def bin_pixels(series: TiltSeries, factor: int) -> TiltSeries:
     """Join ``factor x factor`` pixels of every projection: the sum of counts, the mean of an intensity.
 
     Rows and columns at the end that do not fill a bin are left out; a single row stays one. The
-    tilt axis stays where it is in the sample; background, detector shifts and alignment go along.
+    tilt axis stays where it is in the sample; background, detector shifts and alignment go along. A bin is
+    valid where all of its pixels are: with one missing, a number of counts would be another number.
 
     Parameters
     ----------
@@ -49,6 +50,7 @@ def bin_pixels(series: TiltSeries, factor: int) -> TiltSeries:
         axis_position_px=(series.axis_position - (factor - 1) / 2) / factor,
         detector_shifts_px=None if shifts is None else shifts / factor,
         background=None if series.background is None else _binned(series.background, rows, factor, counts),
+        valid=None if series.valid is None else _binned_valid(series.valid, rows, factor),
         alignment=_binned_alignment(series, rows, factor),
         first_pixel_nm=series.pixel_moved((rows - 1) / 2, (factor - 1) / 2),
         provenance=recorded(series, "bin_pixels", factor=factor),
@@ -70,6 +72,17 @@ def _binned(stack: Any, rows: int, columns: int, counts: bool) -> Any:
         return joined
 
     return each_projection(stack, join, dtype=dtype, shape=(high, wide))
+
+
+def _binned_valid(stack: Any, rows: int, columns: int) -> Any:
+    _, height, width = stack.shape
+    high, wide = height // rows, width // columns
+
+    def join(valid: npt.NDArray[Any], tilt: int) -> npt.NDArray[Any]:
+        bins = valid[: high * rows, : wide * columns].reshape(high, rows, wide, columns)
+        return np.asarray(bins.all(axis=(1, 3)))
+
+    return each_projection(stack, join, shape=(high, wide))
 
 
 def _binned_alignment(series: TiltSeries, rows: int, columns: int) -> Alignment | None:

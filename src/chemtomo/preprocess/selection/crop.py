@@ -108,6 +108,7 @@ def crop_detector(series: TiltSeries, start: int, stop: int) -> TiltSeries:
     return series.replace(
         data=series.data[:, :, start:stop],
         background=None if series.background is None else series.background[:, :, start:stop],
+        valid=None if series.valid is None else series.valid[:, :, start:stop],
         axis_position_px=_axis_moved(series, -start, stop - start),
         alignment=_alignment_moved(series, (series.shape[1], stop - start), 0, start),
         first_pixel_nm=series.pixel_moved(0, start),
@@ -128,6 +129,7 @@ def select_slices(series: TiltSeries, start: int, stop: int) -> TiltSeries:
     return series.replace(
         data=series.data[:, start:stop],
         background=None if series.background is None else series.background[:, start:stop],
+        valid=None if series.valid is None else series.valid[:, start:stop],
         alignment=_alignment_moved(series, (stop - start, series.shape[2]), start, 0),
         first_pixel_nm=series.pixel_moved(start, 0),
         provenance=recorded(series, "select_slices", start=start, stop=stop, of=rows),
@@ -137,8 +139,8 @@ def select_slices(series: TiltSeries, start: int, stop: int) -> TiltSeries:
 def pad(series: TiltSeries, x: int = 0, y: int = 0, *, edges: bool = False) -> TiltSeries:
     """Add columns at both sides, and rows at top and bottom, of every projection.
 
-    The tilt axis stays where it is in the sample. Give room in this way to a sample that leaves the
-    field of view, or to a series that is to have the size of another one.
+    The tilt axis stays where it is in the sample. Give a series in this way the size of another one. What is
+    added was not measured: it is not valid.
 
     Parameters
     ----------
@@ -175,11 +177,26 @@ def pad(series: TiltSeries, x: int = 0, y: int = 0, *, edges: bool = False) -> T
     return series.replace(
         data=enlarged(series.data),
         background=None if series.background is None else enlarged(series.background),
+        valid=_padded_valid(series, x, y),
         axis_position_px=_axis_moved(series, x, shape[1]),
         alignment=_alignment_moved(series, shape, -y, -x),
         first_pixel_nm=series.pixel_moved(-y, -x),
         provenance=recorded(series, "pad", x=x, y=y, edges=edges),
     )
+
+
+def _padded_valid(series: TiltSeries, x: int, y: int) -> Any:
+    if x == y == 0:
+        return series.valid
+    _, height, width = series.shape
+    shape = (height + 2 * y, width + 2 * x)
+    known = series.valid
+
+    def padded(projection: npt.NDArray[Any], tilt: int) -> npt.NDArray[np.bool_]:
+        own = np.ones((height, width), np.bool_) if known is None else np.asarray(known[tilt])
+        return np.pad(own, ((y, y), (x, x)))
+
+    return each_projection(series.data, padded, dtype=np.bool_, shape=shape)
 
 
 def _axis_moved(series: TiltSeries, by: int, width: int) -> float | None:

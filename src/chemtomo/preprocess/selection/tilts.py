@@ -54,6 +54,7 @@ def select_tilts(series: TiltSeries, kept: Sequence[int], step: str = "select_ti
         detector_shifts_px=take(series.detector_shifts_px, numbers),
         gains=take(series.gains, numbers),
         background=take(series.background, numbers),
+        valid=take(series.valid, numbers),
         alignment=aligned,
         recorded_numbers=tuple(series.number_recorded(one) for one in numbers),
         provenance=recorded(series, step, kept=numbers, of=series.shape[0]),
