@@ -16,7 +16,7 @@ __all__ = ["alignment_digest", "frame_digest", "series_digest"]
 
 
 def series_digest(series: TiltSeries) -> str:
-    """Return the SHA-256 of the values, the background, the valid pixels, and all numbers that a reconstruction uses.
+    """Return the SHA-256 of the values, background, valid pixels, and all numbers that a reconstruction uses.
 
     The values are taken in float32, which is how they are reconstructed and how a viewer keeps them. Names,
     notes and the alignment do not count. Of a lazy series one projection is in memory at a time.
