@@ -221,7 +221,7 @@ def reconstruction_job(
 
 def _device_key(wanted: str) -> str:
     """Return one text for all ways to name a device."""
-    from chemtomo.opencl.device import choose_device
+    from chemtomo.opencl import choose_device
 
     device = choose_device(wanted)
     return wanted if device is None else str(device.number)
@@ -391,6 +391,6 @@ def find_devices(on_found: Callable[[list[str]], None]) -> None:
 
 
 def _device_names() -> list[str]:
-    from chemtomo.opencl.device import list_devices
+    from chemtomo.opencl import list_devices
 
     return [one.name for one in list_devices()]

@@ -148,7 +148,16 @@ def test_devices_as_json_has_the_agreed_keys(run):
     status, out, _ = run("devices", "--json")
     assert status == 0
     for one in json.loads(out)["devices"]:
-        assert set(one) == {"name", "platform", "kind", "memory_bytes", "compute_units", "default"}
+        assert set(one) == {
+            "name",
+            "platform",
+            "kind",
+            "memory_bytes",
+            "compute_units",
+            "default",
+            "driver_version",
+            "trial",
+        }
 
 
 def test_without_a_device_it_is_said_what_to_install(run, monkeypatch):
@@ -383,3 +392,20 @@ def test_tilts_from_names_and_their_unit(tmp_path, run):
 def test_every_command_that_reads_tilts_knows_their_unit(run):
     for command in ("info", "convert", "maps", "prepare", "align", "reconstruct"):
         assert "--tilts-unit" in run(command, "--help")[1]
+
+
+def test_the_trials_of_several_drivers_are_listed(run, monkeypatch):
+    from chemtomo import opencl
+    from chemtomo.opencl.device import DeviceInfo, Trial
+
+    drivers = [
+        DeviceInfo(0, "CPU", "one", "cpu", 2**33, 2, default=True, trial=Trial(0.0123)),
+        DeviceInfo(1, "CPU", "two", "cpu", 2**33, 2, trial=Trial(None, "[ld] not found")),
+    ]
+    monkeypatch.setattr(opencl, "list_devices", lambda: drivers)
+    status, out, _ = run("devices")
+    assert status == 0
+    for words in ("0 *", "12.3", "1 failed in its trial: [ld] not found", "cpu-drivers.json"):
+        assert words in out
+    found = json.loads(run("devices", "--json")[1])["devices"]
+    assert [one["trial"]["seconds"] for one in found] == [0.0123, None]

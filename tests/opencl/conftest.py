@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.opencl.devices import CPU, GPU, DeviceList, DriverError
 
 from chemtomo.opencl import DeviceInfo, choose_device
+from chemtomo.opencl import device as device_module
+from chemtomo.opencl.choice import comparison
+from chemtomo.opencl.choice.choosing import ENVIRONMENT_VARIABLE
 from chemtomo.opencl.layout import Layout
 
 
@@ -33,3 +39,36 @@ def lie_as_on(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         monkeypatch.setattr(Layout, "for_device", for_device)
 
     return set_kind
+
+
+@pytest.fixture
+def computer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DeviceList]:
+    """Give this computer another list of devices, one platform each; a string is a driver that fails."""
+
+    def set_devices(*devices: SimpleNamespace | str, loader: bool = True) -> None:
+        def platform_of(found: SimpleNamespace | str) -> SimpleNamespace:
+            def get_devices() -> list[SimpleNamespace]:
+                if isinstance(found, str):
+                    raise DriverError(found)
+                return [found]
+
+            return SimpleNamespace(get_devices=get_devices)
+
+        def get_platforms() -> list[SimpleNamespace]:
+            if not loader:
+                raise DriverError("PLATFORM_NOT_FOUND_KHR")
+            return [platform_of(found) for found in devices]
+
+        opencl = SimpleNamespace(
+            Error=DriverError, get_platforms=get_platforms, device_type=SimpleNamespace(GPU=GPU, CPU=CPU)
+        )
+        monkeypatch.setattr(device_module, "_opencl", lambda: opencl)
+        device_module._found.cache_clear()
+
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.setattr(comparison, "kept_trials", lambda: tmp_path / "cache" / "trials.json")
+    device_module._found.cache_clear()
+    comparison._compare.cache_clear()
+    yield set_devices
+    device_module._found.cache_clear()
+    comparison._compare.cache_clear()

@@ -3,73 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.opencl.devices import ACCELERATOR, CPU, GPU, DeviceList, raw_device
 
 from chemtomo.errors import DeviceError
 from chemtomo.opencl import choose_device, list_devices
 from chemtomo.opencl import device as device_module
-
-GPU, CPU, ACCELERATOR = 4, 2, 8  # bits of CL_DEVICE_TYPE
-
-
-def raw_device(
-    name: str, kind: int, *, units: int = 8, shared: bool = False, available: bool = True
-) -> SimpleNamespace:
-    """What pyopencl tells of a device."""
-    return SimpleNamespace(
-        name=f" {name} ",
-        platform=SimpleNamespace(name="some platform "),
-        type=kind,
-        global_mem_size=2**33,
-        max_mem_alloc_size=2**31,
-        max_compute_units=units,
-        max_clock_frequency=1000,
-        host_unified_memory=shared,
-        available=available,
-        compiler_available=True,
-    )
-
-
-class DriverError(Exception):
-    """Stands for pyopencl.Error."""
-
-
-DeviceList = Callable[..., None]
-
-
-@pytest.fixture
-def computer(monkeypatch: pytest.MonkeyPatch) -> Iterator[DeviceList]:
-    """Give this computer another list of devices, one platform each; a string is a driver that fails."""
-
-    def set_devices(*devices: SimpleNamespace | str, loader: bool = True) -> None:
-        def platform_of(found: SimpleNamespace | str) -> SimpleNamespace:
-            def get_devices() -> list[SimpleNamespace]:
-                if isinstance(found, str):
-                    raise DriverError(found)
-                return [found]
-
-            return SimpleNamespace(get_devices=get_devices)
-
-        def get_platforms() -> list[SimpleNamespace]:
-            if not loader:
-                raise DriverError("PLATFORM_NOT_FOUND_KHR")
-            return [platform_of(found) for found in devices]
-
-        opencl = SimpleNamespace(
-            Error=DriverError, get_platforms=get_platforms, device_type=SimpleNamespace(GPU=GPU, CPU=CPU)
-        )
-        monkeypatch.setattr(device_module, "_opencl", lambda: opencl)
-        device_module._found.cache_clear()
-
-    monkeypatch.delenv(device_module.ENVIRONMENT_VARIABLE, raising=False)
-    device_module._found.cache_clear()
-    yield set_devices
-    device_module._found.cache_clear()
-
 
 SMALL_CPU = raw_device("Weaver 4", CPU, units=4)
 LARGE_CPU = raw_device("Weaver 64", CPU, units=64)

@@ -42,7 +42,7 @@ def test_a_missing_linker_is_an_error_that_says_what_to_install(tmp_path):
     }
     code = (
         "from chemtomo.errors import DeviceError\n"
-        "from chemtomo.opencl.device import choose_device, context_of\n"
+        "from chemtomo.opencl import choose_device; from chemtomo.opencl.device import context_of\n"
         "try:\n"
         "    context_of(choose_device('cpu'))\n"
         "except DeviceError as error:\n"

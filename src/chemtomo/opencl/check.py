@@ -15,11 +15,12 @@ import numpy as np
 
 from chemtomo.errors import ChemTomoError, DeviceError
 from chemtomo.geometry import ParallelBeam
-from chemtomo.opencl.device import DeviceInfo, choose_device
+from chemtomo.opencl.choice.choosing import choose_device
+from chemtomo.opencl.device import DeviceInfo
 from chemtomo.opencl.layout import Layout
 from chemtomo.operators import Projector, dot_test
 
-__all__ = ["check", "main"]
+__all__ = ["check", "main", "try_projector"]
 
 _RELATIVE_TOLERANCE = 1e-5
 _DOT_TEST_TOLERANCE = 1e-6
@@ -49,7 +50,7 @@ def check(wanted: str | None = None) -> Iterator[str]:
     Parameters
     ----------
     wanted : str, optional
-        See `chemtomo.opencl.device`.
+        See `chemtomo.opencl.choice.choosing`.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def check(wanted: str | None = None) -> Iterator[str]:
         for constants in variants:
             build(name, device, constants)
         yield f"{name}: compiled for {len(variants)} kinds of problems"
-    yield _try_projector(device)
+    yield try_projector(device)
 
 
 def problem_constants(device: DeviceInfo) -> list[dict[str, int]]:
@@ -87,7 +88,14 @@ def problem_constants(device: DeviceInfo) -> list[dict[str, int]]:
     ]
 
 
-def _try_projector(device: DeviceInfo) -> str:
+def try_projector(device: DeviceInfo) -> str:
+    """Compare a small projection on a device with the reference, and its adjoint with it; say how well.
+
+    Raises
+    ------
+    DeviceError
+        When they differ by more than rounding.
+    """
     from chemtomo.opencl.projector import OpenCLProjector  # loads pyopencl
 
     geometry = ParallelBeam([-61.5, 0, 20, 45, 90], 23, (14, 17))

@@ -1,14 +1,8 @@
-"""Which device computes: the one place where that is decided.
-
-A device is named by ``auto`` (the fastest GPU, else the CPU), ``gpu``, ``cpu``, its number in
-`list_devices`, or a part of its name. ``numpy`` is no OpenCL device: it chooses the slow reference,
-and only ever by name. When nothing fits there is an error, never another device instead.
-"""
+"""The OpenCL devices of this computer, and the one context of each."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from functools import cache
 from typing import Any
 
@@ -17,16 +11,30 @@ from chemtomo.opencl.drivers import intel
 from chemtomo.opencl.drivers.pocl_processor import name_unknown_processor
 from chemtomo.opencl.drivers.pocl_toolchain import POCL, require_linker
 
-__all__ = ["ENVIRONMENT_VARIABLE", "NUMPY", "DeviceInfo", "choose_device", "context_of", "list_devices"]
+__all__ = ["HOW_TO_INSTALL", "DeviceInfo", "Trial", "context_of", "found_devices", "rank_of"]
 
-ENVIRONMENT_VARIABLE = "CHEMTOMO_DEVICE"
-NUMPY = "numpy"
-
-_HOW_TO_INSTALL = (
-    "Install the driver of your GPU, which brings OpenCL, or a CPU device: on Linux (x86-64) "
-    "'pip install pocl-binary-distribution', elsewhere the OpenCL runtime of Intel or PoCL. "
+HOW_TO_INSTALL = (
+    "Install the driver of your GPU, which brings OpenCL, or a driver for the CPU: on Linux (x86-64) "
+    "'pip install pocl-binary-distribution', "
+    "there and under Windows 'pip install \"napari-chemtomo[intel]\"', elsewhere PoCL. "
     "'--device numpy' runs the slow reference without any"
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """What became of the trial of a driver: see `chemtomo.opencl.choice.comparison`.
+
+    Attributes
+    ----------
+    seconds : float or None
+        Of a small iteration; None where the driver failed.
+    error : str
+        Why it failed.
+    """
+
+    seconds: float | None
+    error: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +55,12 @@ class DeviceInfo:
         Parallel units that the driver reports.
     largest_buffer_bytes : int
         Largest single buffer that the driver allows.
+    driver_version : str
+        As the driver spells it.
     default : bool
         Whether ``auto`` chooses it.
+    trial : Trial, optional
+        Its trial, where it had one.
     """
 
     number: int
@@ -58,14 +70,16 @@ class DeviceInfo:
     memory_bytes: int
     compute_units: int
     largest_buffer_bytes: int = 2**63 - 1
-    default: bool = False
+    driver_version: str = ""
+    default: bool = dataclasses.field(default=False, compare=False)
+    trial: Trial | None = dataclasses.field(default=None, compare=False)
 
 
 def _opencl() -> Any:
     try:
         import pyopencl
     except (ImportError, OSError) as error:
-        raise DeviceError(f"OpenCL cannot be loaded ({error}). {_HOW_TO_INSTALL}") from error
+        raise DeviceError(f"OpenCL cannot be loaded ({error}). {HOW_TO_INSTALL}") from error
     return pyopencl
 
 
@@ -84,9 +98,6 @@ def _found() -> tuple[tuple[Any, DeviceInfo], ...]:
         except cl.Error:  # a driver without its hardware
             continue
         found += [device for device in devices if device.available and device.compiler_available]
-    kinds = [_kind(cl, device) for device in found]
-    order = sorted(range(len(found)), key=lambda at: _rank(found[at], kinds[at]), reverse=True)
-    best = order[0] if order and kinds[order[0]] != "other" else None
     return tuple(
         (
             device,
@@ -94,11 +105,11 @@ def _found() -> tuple[tuple[Any, DeviceInfo], ...]:
                 number,
                 device.name.strip(),
                 device.platform.name.strip(),
-                kinds[number],
+                _kind(cl, device),
                 int(device.global_mem_size),
                 int(device.max_compute_units),
                 int(device.max_mem_alloc_size),
-                number == best,
+                device.driver_version.strip(),
             ),
         )
         for number, device in enumerate(found)
@@ -111,15 +122,8 @@ def _kind(cl: Any, device: Any) -> str:
     return "cpu" if device.type & cl.device_type.CPU else "other"
 
 
-def _rank(device: Any, kind: str) -> tuple[int, int, int, int]:
-    """Sort key of ``auto``: GPUs first, those with memory of their own before others, then by speed."""
-    own_memory = kind == "gpu" and not device.host_unified_memory
-    speed = int(device.max_compute_units) * int(device.max_clock_frequency)
-    return {"gpu": 2, "cpu": 1}.get(kind, 0), int(own_memory), speed, int(device.global_mem_size)
-
-
-def list_devices() -> list[DeviceInfo]:
-    """Return the OpenCL devices of this computer; empty when there is none.
+def found_devices() -> list[DeviceInfo]:
+    """Return the OpenCL devices of this computer, without a default; empty when there is none.
 
     Raises
     ------
@@ -129,46 +133,12 @@ def list_devices() -> list[DeviceInfo]:
     return [info for _, info in _found()]
 
 
-def choose_device(wanted: str | None = None) -> DeviceInfo | None:
-    """Return the device that `wanted` means, or None for ``numpy``.
-
-    Parameters
-    ----------
-    wanted : str, optional
-        See the module. ``auto`` or nothing takes the environment variable ``CHEMTOMO_DEVICE``, and
-        without that the best device.
-
-    Raises
-    ------
-    DeviceError
-        When there is no such device: what is there, and what to install.
-    """
-    wanted = (wanted or "").strip()
-    if wanted.lower() in ("", "auto"):
-        wanted = os.environ.get(ENVIRONMENT_VARIABLE, "").strip() or "auto"
-    if wanted.lower() == NUMPY:
-        return None
-    devices = list_devices()
-    if not devices:
-        raise DeviceError(f"no OpenCL device was found; expected a GPU or a CPU. {_HOW_TO_INSTALL}")
-    fitting = [device for device in devices if _fits(device, wanted.lower())]
-    if fitting:
-        return max(
-            fitting, key=lambda device: (device.default, _rank(_found()[device.number][0], device.kind))
-        )
-    there = "; ".join(f"{device.number}: {device.name} ({device.kind})" for device in devices)
-    raise DeviceError(
-        f"no device fits {wanted!r}; expected auto, gpu, cpu, numpy, "
-        f"or a number or part of a name of: {there}"
-    )
-
-
-def _fits(device: DeviceInfo, wanted: str) -> bool:
-    if wanted == "auto":
-        return device.default
-    if wanted in ("gpu", "cpu"):
-        return device.kind == wanted
-    return wanted == str(device.number) or (not wanted.isdigit() and wanted in device.name.lower())
+def rank_of(device: DeviceInfo) -> tuple[int, int, int, int]:
+    """Sort key: GPUs above CPUs, those with memory of their own above others, then by speed."""
+    handle = _found()[device.number][0]
+    own_memory = device.kind == "gpu" and not handle.host_unified_memory
+    speed = device.compute_units * int(handle.max_clock_frequency)
+    return {"gpu": 2, "cpu": 1}.get(device.kind, 0), int(own_memory), speed, device.memory_bytes
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json
 from chemtomo.data import TiltSeries, Volume
+from chemtomo.opencl.device import Trial
 
 __all__ = ["devices", "info"]
 
@@ -164,17 +166,33 @@ def _extras(one: TiltSeries) -> list[str]:
 
 
 def devices(as_json: _JSON = False) -> None:
-    """List the compute devices; the one that is used by default is marked."""
-    from chemtomo.opencl.device import choose_device, list_devices
+    """List the compute devices; the one that is used by default is marked.
+
+    Where the CPU has several drivers, a short trial tells which of them is faster. That takes some seconds,
+    once for each version of the drivers.
+    """
+    from chemtomo.opencl import choose_device, list_devices
+    from chemtomo.opencl.choice.comparison import kept_trials
 
     found = list_devices()
     if as_json:
-        keys = ("name", "platform", "kind", "memory_bytes", "compute_units", "default")
-        print_json({"devices": [{key: getattr(one, key) for key in keys} for one in found]})
+        keys = ("name", "platform", "kind", "memory_bytes", "compute_units", "default", "driver_version")
+        print_json(
+            {
+                "devices": [
+                    {key: getattr(one, key) for key in keys}
+                    | {"trial": None if one.trial is None else dataclasses.asdict(one.trial)}
+                    for one in found
+                ]
+            }
+        )
         return
     if not found:
         choose_device("cpu")  # raises what to install
     table = Table("", "Name", "Kind", "Memory (GiB)", "Compute units", "Platform", box=None)
+    tried = [one for one in found if one.trial is not None]
+    if tried:
+        table.add_column("Trial (ms)")
     for one in found:
         table.add_row(
             f"{one.number}{' *' if one.default else ''}",
@@ -183,5 +201,24 @@ def devices(as_json: _JSON = False) -> None:
             f"{one.memory_bytes / 2**30:.1f}",
             str(one.compute_units),
             escape(one.platform),
+            _time_of(one.trial),
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for one in tried:
+        if one.trial is not None and one.trial.seconds is None:
+            console.print(f"{one.number} failed in its trial: {escape(one.trial.error)}", highlight=False)
+    if tried:
+        console.print(
+            f"An iteration of a small problem was timed with each driver of the CPU. The times are kept in "
+            f"{escape(str(kept_trials()))}",
+            style="dim",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _time_of(trial: Trial | None) -> str:
+    if trial is None:
+        return ""
+    return "failed" if trial.seconds is None else f"{1000 * trial.seconds:.1f}"
