@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from chemtomo.data import Dataset, SpectrumSeries, TiltSeries
 from chemtomo.data.records import recorded
-from chemtomo.errors import ParameterError
+from chemtomo.errors import DataError, ParameterError
 from chemtomo.progress import TaskProgress, finish
 from chemtomo.spectra import (
     Decomposition,
@@ -24,6 +24,7 @@ from chemtomo.spectra import (
     element_maps_job,
     line_windows,
     lines_of,
+    resolution_keV,
     suggest,
     sum_spectrum_job,
     unique_names,
@@ -44,6 +45,10 @@ __all__ = [
 ]
 
 ResolvedMethod = Literal["window", "fit", "eels", "nmf", "pca"]
+
+
+# Fewer counts above the noise of the detector say nothing of lines and background.
+_COUNTS_TO_FIT, _NOISE_KEV = 100, 0.17
 
 
 def map_method(series: SpectrumSeries, parameters: MapParameters) -> ResolvedMethod:
@@ -131,6 +136,11 @@ def make_maps_job(
                     "sum spectrum; expected one at least. Name the elements to map"
                 )
         windows = windows_of(series, names, parameters)
+    if parameters.method == "auto" and method == "window" and _needs_fit(series, windows, parameters):
+        if spectrum is None:
+            spectrum = yield from sum_spectrum_job(series, should_stop=should_stop)
+        if spectrum[series.energies_keV > _NOISE_KEV].sum() >= _COUNTS_TO_FIT:
+            method = "fit"
     others = list(parameters.others or ())
     if method == "fit" and parameters.others is None:
         # An element that is not fitted would end up in its neighbours.
@@ -153,7 +163,49 @@ def make_maps_job(
     )
     if dataset is None:
         return None
+    dataset = _believable(series, dataset)
     return _recorded(series, parameters, dataset.map(net_series) if parameters.subtract else dataset)
+
+
+def _needs_fit(series: SpectrumSeries, windows: Sequence[EnergyWindow], parameters: MapParameters) -> bool:
+    """Whether a window has no background on both sides, or lines of other elements in it."""
+    if any(len(window.background) < 2 for window in windows):
+        return True
+    mapped = [window.line.partition("_")[0] for window in windows]
+    known = dict.fromkeys((*mapped, *(parameters.others or ()), *series.elements))
+    for window in windows:
+        for element in known:
+            if element == window.line.partition("_")[0] or element in ("H", "He"):
+                continue
+            for line in lines_of(element):
+                reach = resolution_keV(line.energy_keV, parameters.resolution) / 2
+                if window.low_keV - reach < line.energy_keV < window.high_keV + reach:
+                    return True
+    return False
+
+
+def _believable(series: SpectrumSeries, dataset: Dataset) -> Dataset:
+    """Leave out maps with more background than counts, and say so in the notes of the others.
+
+    Raises
+    ------
+    DataError
+        When no map is left.
+    """
+    kept, refused = [], []
+    for one in dataset:
+        counts = float(one.data.sum(dtype=np.float64))
+        behind = 0.0 if one.background is None else float(one.background.sum(dtype=np.float64))
+        if behind > counts and one.kind == "counts":
+            refused.append(f"{one.name}: found {counts:.0f} counts and a background of {behind:.0f}")
+        else:
+            kept.append(one)
+    if not refused:
+        return dataset
+    words = "; ".join(refused) + "; expected more counts than background"
+    if not kept:
+        raise DataError(f"{series.source or series.name}: {words}")
+    return Dataset(tuple(one.replace(notes=(*one.notes, f"left out: {words}")) for one in kept))
 
 
 def _recorded(series: SpectrumSeries, parameters: MapParameters, dataset: Dataset) -> Dataset:

@@ -33,7 +33,8 @@ class MapParameters(Parameters):
         title="Method",
         description="window: counts of X-rays in a window, with a straight background between its sides. "
         "fit: overlapping lines are told apart by a fit of the whole spectrum. eels: counts behind an edge, "
-        "with a power law before it. nmf, pca: components without lines. auto: window for X-rays, eels for "
+        "with a power law before it. nmf, pca: components without lines. auto: fit where windows "
+        "of X-rays overlap or have background on one side only, else window; eels for "
         "energy losses.",
     )
     elements: Annotated[tuple[str, ...], only_for(method=_LINES)] = Field(
