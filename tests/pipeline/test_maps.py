@@ -114,3 +114,23 @@ def test_an_empty_map_says_so(specimen):
     assert any("Fe: no counts in its window" in note for note in maps(series, elements=("Fe",))["Fe"].notes)
     full = maps(specimen.series, elements=("Fe",))["Fe"].notes
     assert not any("no counts" in note for note in full)
+
+
+def test_auto_fits_where_lines_overlap_and_keeps_the_net_counts():
+    made = make_specimen({"Fe_K": 150.0, "Co_K": 12.0}, 100.0, shape=(2, 16, 16), seed=8)
+    for one in make_maps(made.series, MapParameters(elements=("Fe", "Co"))):
+        told = next(entry for entry in reversed(one.provenance) if "line" in str(entry))
+        assert "fit" in str(told)
+        assert one.background.min() >= 0
+        assert one.background.sum(dtype=float) < one.data.sum()
+
+
+def test_a_map_with_more_background_than_counts_is_left_out_and_said():
+    made = make_specimen({"Fe_K": 400.0, "O_K": 30.0}, 100.0, shape=(2, 16, 16), seed=3)
+    found = make_maps(made.series, MapParameters(elements=("Fe", "Ni", "Mn", "Zn"), method="fit"))
+    assert "Fe" in found.names
+    for one in found:
+        assert one.background.sum(dtype=float) <= one.data.sum()
+    missing = {"Fe", "Ni", "Mn", "Zn"} - set(found.names)
+    assert missing
+    assert all(any(name in note for note in found["Fe"].notes) for name in missing)
