@@ -14,7 +14,7 @@ from tests.pipeline.running import execute, run
 import chemtomo
 from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.data.fingerprint import series_digest
-from chemtomo.errors import ParameterError
+from chemtomo.errors import DataError, ParameterError
 from chemtomo.pipeline import Recipe
 from chemtomo.pipeline.reconstruct import Result
 from chemtomo.preprocess.values.intensity import PublishedScaling
@@ -328,3 +328,25 @@ def test_the_recipe_of_a_lazy_series_with_everything(dataset: Dataset) -> None:
     (given,) = result.volume.provenance["inputs"]
     assert given["signals"] == [{"name": "Al", "sha256": series_digest(whole)}]
     assert max(seen) == series.data[0].nbytes
+
+
+@pytest.mark.parametrize("method", ["sirt", "tgv"])
+def test_signed_intensities_are_reconstructed_from_vacuum(dataset: Dataset, method: str) -> None:
+    """An offset of the detector, which drifts, and a signed type: the same volume, with a note."""
+    haadf = dataset.select(["HAADF"]).series[0]
+    rows = np.repeat(haadf.data, 8, axis=1)  # the level is found in tiles of a few pixels
+    wide = np.pad(rows, ((0, 0), (0, 0), (16, 16))).astype(np.float64)
+    noise = np.random.default_rng(0).normal(0, 0.002 * wide.max(), wide.shape)
+    signal = haadf.replace(data=(wide + noise + 0.1 * wide.max()).astype(np.float32))
+    drift = np.linspace(-0.01, 0.01, haadf.shape[0])[:, None, None] * wide.max() - 0.5 * wide.max()
+    signed = signal.replace(data=(signal.data + drift).astype(np.float32))
+    common = few(method=method, iterations=10)
+    expected, found = execute(Dataset((signal,)), common), execute(Dataset((signed,)), common)
+    assert found.volume.data.min() >= 0
+    away = np.linalg.norm(found.volume.data - expected.volume.data)
+    assert away < 0.02 * np.linalg.norm(expected.volume.data)
+    assert any("vacuum" in note for note in found.report["memory"]["notes"])
+    as_it_is = common.model_copy(update={"vacuum": "zero"})
+    if method == "tgv":
+        with pytest.raises(DataError, match="negative"):
+            execute(Dataset((signed,)), as_it_is)

@@ -11,6 +11,7 @@ import numpy as np
 from chemtomo.align import apply
 from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.pipeline.preview import in_full_resolution_units, preview_of
+from chemtomo.preprocess import from_vacuum, without_saturated
 from chemtomo.recon.parameters import ReconstructParameters
 from chemtomo.recon.reconstruction import Reconstructed
 from chemtomo.recon.reconstruction import reconstruct as reconstruct_dataset
@@ -73,7 +74,7 @@ def reconstruct_job(
     ChemTomoError
         When data, parameters or device do not fit together, or an iterate is not finite.
     """
-    prepared = dataset.map(apply)
+    prepared, notes = _measured(dataset, parameters)
     settings = parameters
     binned = prepared
     if parameters.preview:
@@ -85,10 +86,25 @@ def reconstruct_job(
     if parameters.preview and limits.tolerance is not None:
         limits = dataclasses.replace(limits, tolerance=10 * limits.tolerance, change_tolerance=0.1)
     reconstructed = yield from reconstruct_dataset(binned, settings, limits, should_stop)
+    reconstructed = dataclasses.replace(reconstructed, notes=(*notes, *reconstructed.notes))
     volume = reconstructed.volume
     if parameters.preview:
         volume = in_full_resolution_units(volume, prepared)
     return Result(volume, make_report(settings, reconstructed))
+
+
+def _measured(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dataset, list[str]]:
+    """Align, leave out what is no measurement, begin intensities at vacuum; return notes on it too."""
+    prepared, notes = [], []
+    for series in dataset:
+        one, note = without_saturated(series)
+        notes.append(note)
+        one = apply(one)
+        if parameters.vacuum == "auto" and parameters.normalisation != "paper":
+            one, note = from_vacuum(one)
+            notes.append(note)
+        prepared.append(one)
+    return Dataset(tuple(prepared)), [note for note in notes if note is not None]
 
 
 def repeated_by(parameters: ReconstructParameters, report: dict[str, Any]) -> ReconstructParameters:

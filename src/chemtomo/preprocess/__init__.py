@@ -26,10 +26,12 @@ from chemtomo.preprocess.values.intensity import (
     scale_percentiles,
     threshold,
 )
+from chemtomo.preprocess.values.vacuum import Vacuum, find_vacuum, from_vacuum, without_saturated
 
 __all__ = [
     "ProjectionScores",
     "ScanDrift",
+    "Vacuum",
     "band_pass",
     "bin_pixels",
     "clip_negative",
@@ -44,6 +46,8 @@ __all__ = [
     "estimate_gains",
     "estimate_scan_drift",
     "find_outlying_pixels",
+    "find_vacuum",
+    "from_vacuum",
     "gaussian_filter",
     "mask_background",
     "median_filter",
@@ -61,4 +65,5 @@ __all__ = [
     "threshold",
     "with_dose",
     "with_estimated_gains",
+    "without_saturated",
 ]

@@ -26,6 +26,13 @@ class ReconstructParameters(Parameters):
         title="Data term",
         description="kl: Kullback-Leibler, for counts (Poisson noise). l2: squares, for Gaussian noise.",
     )
+    vacuum: Literal["auto", "zero"] = Field(
+        "auto",
+        title="Vacuum",
+        description="auto: find the level of vacuum in every projection of an intensity, which may be "
+        "negative, and reconstruct what is above it. zero: take intensities as they are. Counts, and the "
+        "paper's normalisation, always begin at zero.",
+    )
     coupling: Annotated[Literal["none", "frobenius"], _JOINT] = Field(
         "frobenius",
         title="Coupling",
