@@ -15,6 +15,7 @@ from chemtomo.align.tilt_axis.com_path import com_path
 from chemtomo.align.tilt_axis.max_image import max_image
 from chemtomo.align.tilt_axis.sharpness import axis_from_sharpness, sum_minimum
 from chemtomo.align.tracks.estimator import patch_tracks
+from chemtomo.align.verdict import warnings_of
 
 __all__ = [
     "AlignParameters",
@@ -43,4 +44,5 @@ __all__ = [
     "stackreg",
     "sum_minimum",
     "sum_of_channels",
+    "warnings_of",
 ]

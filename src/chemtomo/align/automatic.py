@@ -7,207 +7,158 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from chemtomo.align.matching.projection_matching import disagreement, projection_matching_job
-from chemtomo.align.registration.center_of_mass import center_of_mass, com_common_line
-from chemtomo.align.registration.phase_correlation import phase_correlation
+from chemtomo.align.isolated import isolated_job
+from chemtomo.align.matching.projection_matching import require_enough
+from chemtomo.align.specimen_kind import KINDS, axis_direction, kind_of, starting_along
 from chemtomo.align.starting_point import current
-from chemtomo.align.tilt_axis.com_path import com_path
+from chemtomo.align.tracks.estimator import patch_tracks_job
 from chemtomo.data import Alignment, TiltSeries
-from chemtomo.errors import ChemTomoError, DataError
-from chemtomo.geometry import affine
+from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.progress import TaskProgress, blocking
 
 __all__ = ["auto", "auto_job"]
 
-# Where all of the sample is in the field, the path of the centre of mass is the most accurate method, and it
-# does not depend on the starting point. It is used unless projections then predict each other worse than this
-# factor.
-_ACCEPTED_SCORE_RATIO = 1.25
+_LIMIT_DEG = 14.0  # from where a search began: it may have ended at its limit
+_LAMELLA = 0.12  # of the field, that a layer is thicker than a film
 
-# Projection matching refines by less than this. If it moves further it has followed matter that enters and
-# leaves the field.
-_LARGEST_REFINEMENT_PX = 1.0
-
-_SECOND_REGISTRATION = " com_path center_of_mass"
-
-_REGISTRATIONS: dict[str, Callable[[TiltSeries, Alignment], Alignment]] = {
-    "center_of_mass": center_of_mass,
-    "com_common_line": com_common_line,
-    "phase_correlation": phase_correlation,
-}
+_Notes = dict[str, Any]
+_Job = Generator[TaskProgress, None, Alignment]
+_Stop = Callable[[], bool] | None
 
 
 def auto_job(
     series: TiltSeries,
     alignment: Alignment | None = None,
     *,
+    specimen: str = "auto",
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts, angle and offset of the tilt axis without being told anything.
 
-    Several coarse registrations are tried, and the recording as it is. The tilt axis is found from the paths
-    of the centres of mass, and the centres of mass are then found again about that axis. If projections
-    aligned in this way predict each other worse (`disagreement`) than with another registration, the axis is
-    found from that registration instead. The result is refined by projection matching, and whichever has the
-    smaller residual, before or after refinement, is returned. An estimator that fails is left out; the
-    provenance holds the scores and the reasons.
+    The tilt axis is looked for near ``y`` or ``x``, whichever the common line says, unless `alignment` or the
+    series say where it is. The kind of the specimen decides on the estimators:
+
+    - film or lamella, wider than the field: patches are followed through the tilts (`patch_tracks`);
+    - isolated or needle: the best of the ways by centres of mass and projection matching
+      (`chemtomo.align.isolated`), by one score for all of them, on held-out projections.
+
+    An estimator that fails is left out; where all for one kind of specimen fail, those for the other are
+    tried. The provenance holds the kind, scores, failures, and what the projections do not determine.
 
     Parameters
     ----------
     series : TiltSeries
-        Recorded projections. It is not modified.
+        Recorded projections, in any order. It is not modified.
     alignment : Alignment, optional
-        The alignment so far, with which the search begins; that of the series is not looked at. A tilt axis
-        that is far from ``y`` is found from one that is near it only.
+        The alignment so far, with which the search begins; that of the series is not looked at. Its tilt axis
+        has to be right within some 15 degrees.
+    specimen : {"auto", "isolated", "needle", "film", "lamella"}
+        What the specimen is, if that is known.
     should_stop : callable, optional
         Asked after every step; when it returns true, the best so far is the result.
 
     Yields
     ------
     TaskProgress
-        After every estimator, and every round of projection matching.
+        After every estimator, every tilt through which patches are followed, and every round of projection
+        matching.
 
     Returns
     -------
     Alignment
-        As of `projection_matching`, with ``method="auto"``.
+        With ``method="auto"``. ``residual_px`` are standard errors.
 
     Raises
     ------
     DataError
         When the series cannot be aligned: values that are not finite, too few projections, tilts or
         pixels, or nothing but constant projections.
+    ParameterError
+        When there is no such kind of specimen.
     """
+    if specimen not in ("auto", *KINDS):
+        raise ParameterError(f"auto: found the specimen {specimen!r}; expected auto, {', '.join(KINDS)}")
     recorded = series.replace(alignment=None)
-    recorded.require_finite()
-    as_it_is = current(recorded, alignment).replace(method="as recorded")
-    coarse, best, lowest = (
-        as_it_is.method,
-        as_it_is,
-        disagreement(recorded, as_it_is),
-    )  # raises when there is nothing to align
-    scores: dict[str, Any] = {as_it_is.method: lowest}
-    candidates = {as_it_is.method: as_it_is}
-    steps = len(_REGISTRATIONS) + 2
-    yield TaskProgress(1, 2 * steps, "as recorded")
-    for number, (name, estimate) in enumerate(_REGISTRATIONS.items()):
-        if should_stop is not None and should_stop():
-            return _named(best, scores, coarse)
-        try:
-            found = estimate(recorded, as_it_is)
-            score = disagreement(recorded, found)
-        except (ChemTomoError, ArithmeticError, ValueError) as error:
-            scores[name] = f"failed: {error}"
-        else:
-            scores[name] = score
-            candidates[name] = found
-            if score < lowest:
-                coarse, best, lowest = name, found, score
-        yield TaskProgress(number + 2, 2 * steps, name)
-    ways: list[_Way] = []
-    for name in dict.fromkeys(("center_of_mass", coarse)):
-        if should_stop is not None and should_stop():
-            break
-        ways += _about_the_axis(recorded, candidates.get(name, as_it_is), name, scores)
-        yield TaskProgress(steps - 1, 2 * steps, f"{name}, com_path")
-        if any(way.score <= _ACCEPTED_SCORE_RATIO * lowest for way in ways):
-            break
-    begin = min((*ways, _Way(coarse, best, _ACCEPTED_SCORE_RATIO * lowest)), key=lambda way: way.score)
-    lowest = min(lowest, begin.score)
-    best, coarse = begin.alignment, begin.name
-    yield TaskProgress(steps, 2 * steps, coarse)
-    refinement = projection_matching_job(recorded, best, should_stop=should_stop)
-    while True:
-        try:
-            progress = next(refinement)
-        except StopIteration as end:
-            refined: Alignment = end.value
-            break
-        yield TaskProgress(progress.total + progress.done, 2 * progress.total, progress.message)
-    scores["projection_matching"] = matched = disagreement(recorded, refined)
-    finished = [
-        way
-        for way in ways
-        if way.name.endswith(_SECOND_REGISTRATION) and way.score <= _ACCEPTED_SCORE_RATIO * lowest
-    ]
-    # Without an axis from the mass paths there was nothing but a coarse alignment to begin with.
-    near = begin not in ways or _apart(refined, begin.alignment) <= _LARGEST_REFINEMENT_PX
-    if near and _is_sound(refined, series) and matched <= _ACCEPTED_SCORE_RATIO * lowest:
-        finished.append(_Way("projection_matching", refined, matched))
-    if not finished and begin in ways:
-        finished.append(begin)
-    if not finished:
-        raise DataError(
-            f"tilt series {series.name!r}: projection matching moved projections out of the field; expected "
-            "a sample that stays in it. Align with another method, or crop the series first"
+    require_enough(recorded)
+    order = np.argsort(recorded.tilts_deg, kind="stable")
+    if not np.array_equal(order, np.arange(order.size)):
+        given = None if alignment is None else _in_order(alignment, order)
+        found = yield from auto_job(
+            _series_in_order(recorded, order), given, specimen=specimen, should_stop=should_stop
         )
-    final = min(finished, key=lambda way: _residual(way.alignment))
-    return _named(final.alignment, scores, coarse, final.name)
+        return _in_order(found, np.argsort(order, kind="stable"))
+    notes: _Notes = {}
+    if alignment is not None:
+        start = current(recorded, alignment)
+    elif recorded.axis_angle_deg is not None:
+        start = starting_along(recorded, recorded.axis_angle_deg)
+    else:
+        direction = axis_direction(recorded)
+        notes["axis direction"] = dataclasses.asdict(direction)
+        start = starting_along(recorded, direction.angle_deg)
+    start = start.replace(method="as recorded")
+    kind = kind_of(recorded, start) if specimen == "auto" else specimen
+    notes |= {"specimen": kind, "specimen from": "projections" if specimen == "auto" else "parameter"}
+    estimators = {"patch_tracks": _film_job, "isolated": _isolated_job}
+    names = list(estimators) if kind in ("film", "lamella") else list(estimators)[::-1]
+    failures: list[Exception] = []
+    for name in names:
+        try:
+            found = yield from estimators[name](recorded, start, notes, should_stop)
+        except (ChemTomoError, ArithmeticError, ValueError) as error:
+            failures.append(error)
+            notes[name] = f"failed: {error}"
+        else:
+            entry = {"step": "auto", "coarse": name, "final": name} | notes
+            return found.replace(method="auto", provenance=(*found.provenance, entry))
+    raise failures[0]
 
 
 auto = blocking(auto_job)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Way:
-    """A way to an alignment, and how badly projections predict each other at its end."""
-
-    name: str
-    alignment: Alignment
-    score: float
-
-
-def _about_the_axis(
-    series: TiltSeries, registered: Alignment, name: str, scores: dict[str, Any]
-) -> list[_Way]:
-    """Find the tilt axis of a registration, and then the mass centres about that axis."""
-    ways: list[_Way] = []
-    found = registered
-    for title, estimate in (
-        (f"{name} com_path", com_path),
-        (f"{name}{_SECOND_REGISTRATION}", center_of_mass),
-    ):
-        try:
-            found = estimate(series, found)
-            ways.append(_Way(title, found, disagreement(series, found)))
-        except (ChemTomoError, ArithmeticError, ValueError) as error:
-            scores[title] = f"failed: {error}"
-            break
-        scores[title] = ways[-1].score
-    return ways
+def _film_job(series: TiltSeries, start: Alignment, notes: _Notes, should_stop: _Stop) -> _Job:
+    """Follow patches, and once more from there where the axis is far from where the search began."""
+    found = yield from patch_tracks_job(series, start, should_stop=should_stop)
+    if _at_limit(found, start):
+        found = yield from patch_tracks_job(series, found, should_stop=should_stop)
+    thickness = float(found.provenance[-1]["thickness_px"])
+    if notes["specimen from"] == "projections":
+        notes["specimen"] = "lamella" if thickness > _LAMELLA * min(series.shape[1:]) else "film"
+    notes["thickness_px"] = thickness
+    return found
 
 
-def _apart(one: Alignment, other: Alignment) -> float:
-    """Root mean square distance of two alignments in pixels, wherever they place the sample.
-
-    The sample may be anywhere: in the aligned projections that is one shift along ``y``, and along ``x``
-    one that goes with the cosine and the sine of the tilt.
-    """
-    assert one.shape is not None
-    middle = affine.centre(one.shape)
-    seen = affine.apply(affine.compose(affine.inverse(other.matrices), one.matrices), [middle])[:, 0] - middle
-    angles = np.deg2rad(one.tilts_deg)
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    place, *_ = np.linalg.lstsq(circle, seen[:, 1], rcond=None)
-    rest = np.stack([seen[:, 0] - seen[:, 0].mean(), seen[:, 1] - circle @ place])
-    return float(np.sqrt((rest**2).sum(axis=0).mean()))
+def _isolated_job(series: TiltSeries, start: Alignment, notes: _Notes, should_stop: _Stop) -> _Job:
+    """Follow the mass; an angle at the limit of its search is no result, but where to look next."""
+    found = yield from isolated_job(series, start, notes, should_stop=should_stop)
+    if _at_limit(found, start):
+        again = starting_along(series, found.axis_angle_deg).replace(method="as recorded")
+        found = yield from isolated_job(series, again, notes, should_stop=should_stop)
+        if _at_limit(found, again):
+            notes.setdefault("not determined", []).append("the angle of the tilt axis")
+    return found
 
 
-def _residual(alignment: Alignment) -> float:
-    if alignment.residual_px is None or not np.isfinite(alignment.residual_px).any():
-        return float("inf")
-    return float(np.nanmedian(alignment.residual_px))
+def _at_limit(found: Alignment, start: Alignment) -> bool:
+    return abs(found.axis_angle_deg - start.axis_angle_deg) > _LIMIT_DEG
 
 
-def _is_sound(found: Alignment, series: TiltSeries) -> bool:
-    """Whether the middle of every aligned projection was recorded."""
-    height, width = series.shape[1:]
-    middle = np.array(affine.centre((height, width)))
-    seen = affine.apply(found.matrices, middle[np.newaxis])[:, 0]
-    return bool(((seen > -middle) & (seen < np.array([height, width]) + middle)).all())
+def _series_in_order(series: TiltSeries, order: npt.NDArray[np.intp]) -> TiltSeries:
+    """Return the series in another order: whatever has one value, or one image, a tilt."""
+    values = {field.name: getattr(series, field.name) for field in dataclasses.fields(series)}
+    one_each = {
+        name: value[order]
+        for name, value in values.items()
+        if getattr(value, "ndim", 0) > 0 and value.shape[0] == order.size
+    }
+    return series.replace(**one_each)
 
 
-def _named(found: Alignment, scores: dict[str, Any], coarse: str, final: str | None = None) -> Alignment:
-    entry = {"step": "auto", "coarse": coarse, "final": final or coarse, "noise over signal": scores}
-    return found.replace(method="auto", provenance=(*found.provenance, entry))
+def _in_order(found: Alignment, order: npt.NDArray[np.intp]) -> Alignment:
+    residual = None if found.residual_px is None else found.residual_px[order]
+    return found.replace(
+        tilts_deg=found.tilts_deg[order], matrices=found.matrices[order], residual_px=residual
+    )

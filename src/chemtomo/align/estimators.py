@@ -37,7 +37,8 @@ class Estimator(Protocol):
 
 
 def _auto(series: TiltSeries, start: Alignment | None, parameters: _Parameters, should_stop: _Stop) -> _Job:
-    return auto_job(series, start, should_stop=should_stop)
+    specimen = parameters.specimen if isinstance(parameters, AlignParameters) else "auto"
+    return auto_job(series, start, specimen=specimen, should_stop=should_stop)
 
 
 def _patch_tracks(

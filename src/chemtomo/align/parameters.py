@@ -56,17 +56,26 @@ class AlignParameters(LinkParameters):
     ] = Field(
         "auto",
         title="Method",
-        description="auto: coarse registration, tilt axis and projection matching, the best of several. "
+        description="auto: what suits the specimen; several estimators, the best by held-out projections. "
         "patch-tracks: follow patches, for films, lamellae and grains that fill the field. "
         "projection-matching: refine what the series has, or else a phase correlation. The others do one "
         "thing. none: keep what the series has, for the tilt axis alone.",
+    )
+    specimen: Annotated[
+        Literal["auto", "isolated", "needle", "film", "lamella"], only_for(method=("auto",))
+    ] = Field(
+        "auto",
+        title="Specimen",
+        description="What the specimen looks like. isolated: it ends inside of the field. needle: it crosses "
+        "the field along the tilt axis only. film, lamella: wider than the field, grains included. auto: as "
+        "the projections look.",
     )
     axis: Annotated[Literal["com-path", "max-image", "sum-minimum", "none"], only_for(method=_COARSE)] = (
         Field(
             "com-path",
             title="Tilt axis",
-            description="How the tilt axis is found after a registration; auto and projection-matching find "
-            "it themselves. none: leave it.",
+            description="How the tilt axis is found after a registration; auto, patch-tracks and "
+            "projection-matching find it themselves. none: leave it.",
         )
     )
     axis_near: float | None = Field(
@@ -75,8 +84,8 @@ class AlignParameters(LinkParameters):
         le=180,
         title="Tilt axis near",
         description="About where the tilt axis is, in degrees from y towards x, to within 15: 90 where it "
-        "runs along x. If not given: what the file of the reference says, else along y. A series that "
-        "has an alignment begins with the axis of that.",
+        "runs along x. If not given: what the file of the reference says, else along y; auto tries both "
+        "y and x then. A series that has an alignment begins with the axis of that.",
     )
     reference_tilt: Annotated[
         float | None, only_for(method=("phase-correlation", "stackreg", "projection-matching"))

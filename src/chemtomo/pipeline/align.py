@@ -105,7 +105,7 @@ def run_alignment(
     reference = reference_series(dataset, parameters.reference)
     alignment = reference.alignment
     near = reference.axis_angle_deg if parameters.axis_near is None else parameters.axis_near
-    if alignment is None and near:
+    if alignment is None and near is not None:
         from chemtomo.align import current, set_axis
 
         alignment = set_axis(current(reference), near, 0.0)
@@ -297,7 +297,7 @@ def _linked(
 
 
 def _report(alignment: Alignment, aligned: Sequence[TiltSeries]) -> dict[str, Any]:
-    from chemtomo.align import covered_rows
+    from chemtomo.align import covered_rows, warnings_of
 
     try:
         rows = list(covered_rows(alignment))
@@ -305,6 +305,8 @@ def _report(alignment: Alignment, aligned: Sequence[TiltSeries]) -> dict[str, An
         rows = None
     residual = alignment.residual_px
     known = None if residual is None else residual[np.isfinite(residual)]
+    entries = [one for one in alignment.provenance if one.get("step") in ("auto", "patch_tracks")]
+    said: dict[str, Any] = {name: value for entry in entries for name, value in entry.items()}
     return {
         "reference": alignment.reference,
         "method": alignment.method,
@@ -313,6 +315,10 @@ def _report(alignment: Alignment, aligned: Sequence[TiltSeries]) -> dict[str, An
         "residual_px": None
         if known is None or not known.size
         else {"median": float(np.median(known)), "largest": float(known.max())},
+        "specimen": said.get("specimen"),
+        "disagreement_px": said.get("disagreement, px"),
+        "not_determined": said.get("not determined", []),
+        "warnings": warnings_of(alignment),
         "rows_at_every_tilt": rows,
         "channels": [one.name for one in aligned],
         "provenance": list(alignment.provenance),

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from chemtomo.align.parameters import AlignParameters
+from chemtomo.align.verdict import warnings_of
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline.align import run_alignment, save_alignment
@@ -147,7 +148,7 @@ class RegisterWidget(QWidget):
         self.before.setChecked(False)
         self.reference.choose(aligned)
         self._layer_changed()
-        return summary(alignment)
+        return "\n".join([summary(alignment), *warnings_of(alignment)])
 
     def _aligned(self) -> Any:
         layer = self.reference.layer()

@@ -153,6 +153,23 @@ class Consistency:
         misfit /= max(misfit.mean(), 1e-300)
         return Newton(gradient, hessian, misfit, float(np.exp(logarithm.mean())))
 
+    def held_out(self, values: _Images) -> _Real:
+        """Return the squared error of every projection, predicted from all others, over its square."""
+        split = self._split(values)
+        weights = _row_weights(values.shape[1])
+        projected = np.swapaxes(self._vectors, -1, -2) @ split
+        _, logarithm = self._spectra(projected)
+        error, power = np.zeros(self.tilts), np.zeros(self.tilts)
+        for k in range(len(self.frequencies)):
+            for part in range(2):
+                vectors = self._vectors[part, k]
+                inverse = 1 / (self._values[part, k][:, np.newaxis] + np.exp(logarithm[k]))
+                missed = (vectors @ (projected[part, k] * inverse)) / ((vectors**2) @ inverse)
+                error += (np.abs(missed) ** 2) @ weights
+                power += (np.abs(split[part, k]) ** 2) @ weights
+        relative: _Real = error / np.maximum(power, 1e-300)
+        return relative
+
     def _split(self, images: _Images) -> _Complex:
         """Real and imaginary parts about the axis, transformed along y: (2, frequency, tilt, ky)."""
         from scipy import fft

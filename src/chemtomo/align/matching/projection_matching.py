@@ -18,13 +18,21 @@ from chemtomo.align.matching.aligned_images import (
 )
 from chemtomo.align.matching.consistency import Consistency, Newton
 from chemtomo.align.matching.mass_path import mass_path
+from chemtomo.align.matching.own_start import own_start
 from chemtomo.align.matching.threads import on_one_thread
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import affine
 from chemtomo.progress import TaskProgress, blocking
 
-__all__ = ["disagreement", "projection_matching", "projection_matching_job"]
+__all__ = [
+    "FIRST_ZERO_OF_J1",
+    "disagreement",
+    "projection_matching",
+    "projection_matching_job",
+    "require_enough",
+    "seen_radius",
+]
 
 _Real = npt.NDArray[np.float64]
 
@@ -33,7 +41,8 @@ _FEWEST_PROJECTIONS = 5
 _SMALLEST_EDGE_PX = 24
 _SETTLED_CHANGE_PX = 0.25  # in binned pixels: below it, rows are compared with each other
 _DISTRUSTED_MISFIT_RATIO = 4.0  # misfit of a row over the typical one, at which it counts half
-_FIRST_ZERO_OF_J1 = 3.83
+FIRST_ZERO_OF_J1 = 3.83
+_TYPICAL_PLACE = 0.7  # of the radius, away from the middle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +75,7 @@ def projection_matching_job(
     rounds: int = 8,
     tolerance_px: float = 0.01,
     refine_angle: bool = True,
+    refine_along: bool = True,
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[TaskProgress, None, Alignment]:
     """Refine shifts, angle and offset of the tilt axis together, until they stay.
@@ -81,7 +91,8 @@ def projection_matching_job(
     series : TiltSeries
         Recorded projections, at least five at three different tilts.
     start : Alignment, optional
-        Where to begin: within some pixels, and ten degrees of the axis. The series as it is, by default.
+        Where to begin: within some pixels, and ten degrees of the axis. By default the registration of
+        which the projections predict each other best (`own_start`).
     rounds : int
         Rounds at each resolution, at most.
     tolerance_px : float
@@ -89,6 +100,8 @@ def projection_matching_job(
         pixels of that resolution, or by less than the median standard error.
     refine_angle : bool
         Whether the angle of the tilt axis is to be found; otherwise that of `start` is kept.
+    refine_along : bool
+        Whether shifts along the tilt axis are to be found; otherwise those of `start` are kept.
     should_stop : callable, optional
         Asked after every round; when it returns true, what has been reached is the result.
 
@@ -118,11 +131,12 @@ def projection_matching_job(
             f"projection matching: found {rounds} rounds to within {tolerance_px} px; "
             "expected at least 1 round, and a positive tolerance"
         )
-    start_matrices = _start(series, start)
     images = _images(series)
     usable = np.array([bool(np.ptp(image) > 0) for image in images])
     tilts_deg = series.tilts_deg[usable]
     _require_enough(series, tilts_deg)
+    start = own_start(series, disagreement) if start is None else start
+    start_matrices = _start(series, start)
     state = _State(
         start_matrices[usable],
         float(np.median(affine.angles_deg(start_matrices))),
@@ -135,7 +149,7 @@ def projection_matching_job(
     for level in levels:
         raw = bin_images(images[usable], max(1, level.binning // 2))
         for number in range(level.rounds):
-            noise = _advance(state, raw, tilts_deg, level, refine_angle)
+            noise = _advance(state, raw, tilts_deg, level, refine_angle, refine_along)
             history.append({"binning": level.binning, "change_px": state.change_px, "noise": noise})
             message = f"binning {level.binning}, round {number + 1}: moved {state.change_px:.3f} px"
             yield TaskProgress(done + number + 1, total, message)
@@ -178,6 +192,13 @@ def disagreement(series: TiltSeries, alignment: Alignment) -> float:
     level = _levels(series.tilts_deg[usable], images[usable], state.matrices, 1, 1.0)[0]
     raw = bin_images(images[usable], max(1, level.binning // 2))
     return _advance(state, raw, series.tilts_deg[usable], level, True)
+
+
+def require_enough(series: TiltSeries) -> None:
+    """Raise `DataError` unless there are enough finite projections, tilts and pixels to be matched."""
+    series.require_finite()
+    usable = np.array([bool(np.ptp(np.asarray(one)) > 0) for one in series.projections()])
+    _require_enough(series, series.tilts_deg[usable])
 
 
 def _start(series: TiltSeries, start: Alignment | None) -> _Real:
@@ -241,8 +262,8 @@ def _levels(
     shape = images.shape[1:]
     step = np.deg2rad(float(np.median(np.diff(np.unique(tilts_deg)))))
     some = slice(None, None, max(1, len(images) // 12))
-    radius = _radius(warp_all(images[some], matrices[some], 1))
-    common = _FIRST_ZERO_OF_J1 / (2 * np.pi * radius * step)
+    radius = seen_radius(warp_all(images[some], matrices[some], 1))
+    common = FIRST_ZERO_OF_J1 / (2 * np.pi * radius * step)
     levels: list[_Level] = []
     for binning in (4, 2, 1):
         if min(shape) < 32 * binning and binning > 1:
@@ -257,7 +278,7 @@ def _levels(
     return levels
 
 
-def _radius(images: npt.NDArray[np.float32]) -> float:
+def seen_radius(images: npt.NDArray[np.float32]) -> float:
     """How far from the axis the sample is seen above the noise, at most tilts, in pixels.
 
     What is apart from the sample does not belong to it.
@@ -283,7 +304,12 @@ def _radius(images: npt.NDArray[np.float32]) -> float:
 
 @on_one_thread
 def _advance(
-    state: _State, raw: npt.NDArray[np.float32], tilts_deg: _Real, level: _Level, refine_angle: bool
+    state: _State,
+    raw: npt.NDArray[np.float32],
+    tilts_deg: _Real,
+    level: _Level,
+    refine_angle: bool,
+    refine_along: bool = True,
 ) -> float:
     """One round: warp, compare, move. Returns noise over signal."""
     warped_binning = max(1, level.binning // 2)
@@ -291,7 +317,7 @@ def _advance(
     images = warp_all(raw, affine.rescale(state.matrices, 1.0, warped_binning), factor)
     shape = images.shape[1], images.shape[2]
     matrices = affine.rescale(state.matrices, 1.0, level.binning)
-    radius = _radius(images)
+    radius = seen_radius(images)
     rows, columns = window(shape, 1.05 * radius, matrices, shape)
     trust = np.interp(np.linspace(0, 1, shape[0]), np.linspace(0, 1, state.trust.size), state.trust)
     full = rows > 0.99
@@ -307,7 +333,7 @@ def _advance(
     )
     newton.gradient[: tilts.size] -= mass.gradient
     newton.hessian[: tilts.size, : tilts.size] += mass.rest
-    step, errors = _solve(newton, tilts, radius, refine_angle)
+    step, errors = _solve(newton, tilts, radius, refine_angle, refine_along)
     limit = 0.15 / (level.highest * level.binning)
     dx, dy = (np.clip(part, -limit, limit) for part in (step[: tilts.size], step[tilts.size : -1]))
     turn = float(np.clip(np.rad2deg(step[-1]), -1.5, 1.5)) if refine_angle else 0.0
@@ -346,7 +372,9 @@ def _trust_in_rows(
     return np.asarray(ndimage.gaussian_filter1d(np.clip(trust, 0.02, 1), 1.5))
 
 
-def _solve(newton: Newton, tilts: _Real, radius: float, refine_angle: bool) -> tuple[_Real, _Real]:
+def _solve(
+    newton: Newton, tilts: _Real, radius: float, refine_angle: bool, refine_along: bool
+) -> tuple[_Real, _Real]:
     """Newton's step without what only moves the sample, and the standard errors of the shifts."""
     count = tilts.size
     unit = np.ones(2 * count + 1)
@@ -356,6 +384,9 @@ def _solve(newton: Newton, tilts: _Real, radius: float, refine_angle: bool) -> t
     if not refine_angle:
         gradient[-1] = hessian[-1] = hessian[:, -1] = 0
         hessian[-1, -1] = 1
+    if not refine_along:
+        gradient[count:-1] = hessian[count:-1] = hessian[:, count:-1] = 0
+        hessian[count:-1, count:-1] = 1e6 * np.eye(count) * float(np.abs(np.diag(hessian)).max())
     places = np.zeros((2 * count + 1, 3))
     places[:count, 0], places[:count, 1], places[count:-1, 2] = np.cos(tilts), np.sin(tilts), 1
     places = np.linalg.qr(places)[0]
@@ -366,7 +397,9 @@ def _solve(newton: Newton, tilts: _Real, radius: float, refine_angle: bool) -> t
     step = -directions @ ((directions.T @ gradient) / curvatures)
     step -= places @ (places.T @ step)
     variances = ((directions**2) / curvatures).sum(axis=1)
-    return step * unit, np.sqrt(variances[:count] + variances[count:-1])
+    # What a wrong angle does to a particle somewhere in the sample belongs to its error.
+    turned = variances[-1] * (unit[-1] * _TYPICAL_PLACE * radius) ** 2 if refine_angle else 0.0
+    return step * unit, np.sqrt(variances[:count] + variances[count:-1] + turned)
 
 
 def _result(series: TiltSeries, start: Alignment | None, state: _State, entry: dict[str, Any]) -> Alignment:

@@ -109,9 +109,21 @@ def _print(report: dict[str, object]) -> None:
     )
     residual = report["residual_px"]
     if isinstance(residual, dict):
+        known = report["method"] in ("auto", "patch-tracks", "projection_matching")
+        what = "Standard error" if known else "Residual"
         typer.echo(
-            f"Residual: {residual['median']:.3f} pixels (median), {residual['largest']:.3f} at the worst tilt"
+            f"{what}: {residual['median']:.3f} pixels (median), {residual['largest']:.3f} at the worst tilt"
         )
+    halves = report["disagreement_px"]
+    if isinstance(halves, dict):
+        told = ", ".join(f"{name} {value:.2f}" for name, value in halves.items() if value is not None)
+        typer.echo(f"Disagreement of halves, pixels: {told}")
+    if report["specimen"]:
+        typer.echo(f"Specimen taken for: {report['specimen']} (--specimen tells another)")
+    warnings = report["warnings"]
+    if isinstance(warnings, list):
+        for warning in warnings:
+            typer.echo(f"Warning: {warning}", err=True)
     rows = report["rows_at_every_tilt"]
     if isinstance(rows, list):
         typer.echo(f"Rows recorded at every tilt: {rows[0]}:{rows[1]} (for 'reconstruct --slices')")
