@@ -10,6 +10,7 @@ from chemtomo.cli import progress
 from chemtomo.data import Dataset, EnergyAxis, TiltSeries, Volume
 from chemtomo.io import read, read_volume, write, write_dataset
 from chemtomo.io.formats import registry as formats
+from chemtomo.io.formats.file_format import FileFormat
 from chemtomo.io.found import Found
 from chemtomo.samples import phantom
 
@@ -79,9 +80,7 @@ def test_info_shows_spectrum_images_and_what_series_have(run, tmp_path, monkeypa
     energy = EnergyAxis(-0.1, 0.01)
     spectra = Found("EDX", np.ones((2, 3, 8)), "spectrum image", 5.0, 1.5, energy=energy, notes=("noted",))
     series = TiltSeries("Fe", np.ones((2, 3, 4)), [0, 1], gains=[1, 2], background=np.zeros((2, 3, 4)))
-    fake = formats.TiltSeriesFormat(
-        "fake", (".fake",), lambda head: False, lambda path: [spectra, Found.of_series(series)]
-    )
+    fake = FileFormat("fake", (".fake",), lambda head: False, lambda path: [spectra, Found.of_series(series)])
     monkeypatch.setattr(formats, "FORMATS", (fake,))
     path = tmp_path / "a.fake"
     path.touch()

@@ -3,18 +3,20 @@
 from chemtomo.io.assembly.source_files import may_hold_tilt_series
 from chemtomo.io.assembly.spectra import assemble_spectra, describe_spectra, read_spectra
 from chemtomo.io.assembly.tilt_series import Contents, contents, read
-from chemtomo.io.formats.registry import FORMATS, TiltSeriesFormat, readable_suffixes
+from chemtomo.io.formats.file_format import FileFormat, OutputFormat
+from chemtomo.io.formats.registry import FORMATS, readable_suffixes
+from chemtomo.io.formats.target import Written
 from chemtomo.io.inputs import check_targets, files_of_output, input_files
-from chemtomo.io.outputs import OUTPUT_FORMATS, Written, check_output
-from chemtomo.io.read_volumes import is_volume, read_volume
-from chemtomo.io.volumes import write
-from chemtomo.io.write_series import write_dataset
+from chemtomo.io.outputs import OUTPUT_FORMATS, check_output
+from chemtomo.io.volumes import is_volume, read_volume
+from chemtomo.io.writing import write, write_dataset
 
 __all__ = [
     "FORMATS",
     "OUTPUT_FORMATS",
     "Contents",
-    "TiltSeriesFormat",
+    "FileFormat",
+    "OutputFormat",
     "Written",
     "assemble_spectra",
     "check_output",

@@ -12,7 +12,7 @@ import base64
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from chemtomo.errors import DataError, ReadError
 from chemtomo.io.found import Found
 
 __all__ = [
+    "DESCRIPTION_SUFFIX",
     "KEY",
     "TILT_SERIES",
     "VOLUME",
@@ -32,15 +33,21 @@ __all__ = [
     "describe_series",
     "describe_volume",
     "described",
+    "entry_index",
+    "entry_shape",
     "from_text",
     "load",
     "plain",
+    "restore_series",
     "restore_volume",
     "series_entries",
     "to_text",
 ]
 
 KEY = "chemtomo"
+DESCRIPTION_SUFFIX = ".chemtomo.json"
+"""Ending of the file beside MRC files with what their header has no place for."""
+
 TILT_SERIES = "tilt series"
 VOLUME = "volume"
 _VERSION = 1
@@ -135,6 +142,64 @@ def described(
         )
     except (DataError, TypeError, ValueError) as error:
         raise ReadError(f"{where}: {error}") from error
+
+
+def restore_series(
+    found: Mapping[str, Any] | None,
+    where: str,
+    stack: Callable[[Mapping[str, Any], int], Any],
+    background: Callable[[Mapping[str, Any]], Any],
+) -> list[Found] | None:
+    """Return the series that `describe_dataset` described.
+
+    Parameters
+    ----------
+    found : mapping or None
+        The description in the file.
+    where : str
+        The file, for messages.
+    stack : callable
+        Returns the values ``(tilt, y, x)`` of a series, given its description and its number; None where the
+        file has none.
+    background : callable
+        Returns the background of a series, given its description, where that names one.
+
+    Returns
+    -------
+    list of Found or None
+        None for a file of another program, and for one that another program changed: where shapes are no
+        longer those of the description, what the format itself says counts.
+
+    Raises
+    ------
+    ReadError
+        When the description is damaged.
+    """
+    if found is None or found.get("kind") != TILT_SERIES:
+        return None
+    restored = []
+    for index, entry in enumerate(series_entries(found, where)):
+        data = stack(entry, index)
+        if data is None or tuple(data.shape) != entry_shape(entry, where):
+            return None
+        behind = None if entry.get("background") is None else background(entry)
+        restored.append(described(entry, data, where, background=behind))
+    return restored
+
+
+def entry_index(value: Any, count: int, what: str, where: str) -> int:
+    """Return a number in a description; `ReadError` unless it is one of `count`."""
+    if not isinstance(value, int) or not 0 <= value < count:
+        raise ReadError(f"{where}: found {what} {value!r}; expected one of {count}")
+    return value
+
+
+def entry_shape(entry: Mapping[str, Any], where: str) -> tuple[int, int, int]:
+    """Return the shape in the description of a series; `ReadError` unless it is three sizes."""
+    shape = entry.get("shape")
+    if not isinstance(shape, list) or len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
+        raise ReadError(f"{where}: found the shape {shape!r}; expected three sizes")
+    return shape[0], shape[1], shape[2]
 
 
 def describe_volume(volume: Volume) -> dict[str, Any]:

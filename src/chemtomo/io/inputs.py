@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import tempfile
 from collections.abc import Iterable, Sequence
 from os import PathLike
@@ -11,17 +10,13 @@ from pathlib import Path
 
 from chemtomo.errors import ReadError, WriteError
 from chemtomo.io.assembly.source_files import expand
-from chemtomo.io.description import load
-from chemtomo.io.formats.registry import MDOC_SUFFIX, format_of
-from chemtomo.io.outputs import DESCRIPTION_SUFFIX, output_format
-from chemtomo.io.read_volumes import is_volume
-from chemtomo.io.storage.names import distinct, file_name
+from chemtomo.io.description import DESCRIPTION_SUFFIX, load
+from chemtomo.io.formats.registry import MDOC_SUFFIX, format_of, owned_files
+from chemtomo.io.outputs import output_format, target_of
 from chemtomo.io.tilts.sources import companions
+from chemtomo.io.volumes import is_volume
 
 __all__ = ["check_targets", "files_of_output", "input_files"]
-
-# Files that the library reads with the one that it is given, in the same folder.
-_READ_WITH = {".rpl": ("{stem}.raw",), ".emi": ("{stem}_*.ser",), ".asw": ("*.img", "*.pts")}
 
 
 def input_files(paths: Iterable[str | PathLike[str] | None]) -> list[Path]:
@@ -48,7 +43,7 @@ def input_files(paths: Iterable[str | PathLike[str] | None]) -> list[Path]:
 
 
 def _beside(path: Path) -> list[Path]:
-    stem = (output_format(path) or ("", path.stem))[1]
+    stem = (output_format(path) or (None, path.stem))[1]
     described = path.with_name(stem + DESCRIPTION_SUFFIX)
     if path.name.endswith(DESCRIPTION_SUFFIX):
         described = path
@@ -57,32 +52,18 @@ def _beside(path: Path) -> list[Path]:
         found.append(described)
         with contextlib.suppress(ReadError, TypeError, AttributeError):
             found += [described.with_name(str(name)) for name in load(described).get("files", [])]
-    for pattern in _READ_WITH.get(path.suffix.lower(), ()):
-        wanted = pattern.format(stem=path.stem).lower()
-        found += [one for one in path.parent.iterdir() if fnmatch.fnmatchcase(one.name.lower(), wanted)]
+    if path.is_file():
+        found += sorted(owned_files(path, path.parent.iterdir()))
     return [one for one in found if one.exists()]
 
 
 def files_of_output(path: Path, names: Sequence[str], *, volume: bool) -> list[Path]:
     """List what may be written when channels of these `names` are written to `path`."""
-    form = output_format(path)
-    if not volume and (form is None or (path.is_dir() and form[0] != "OME-Zarr")):
-        stems = distinct(names, file_name)
-        return [path / f"{one}{end}" for one in stems for end in (".mrc", ".rawtlt", DESCRIPTION_SUFFIX)]
-    if form is None:
+    found = target_of(path, dataset=not volume)
+    if found is None:
         return [path]
-    name, stem = form
-    suffix = path.name[len(stem) :]
-    each = [f"{stem}_{one}" for one in distinct(names, file_name)] if len(names) > 1 else [stem]
-    if name == "MRC":
-        ends = (suffix,) if volume else (suffix, ".rawtlt", DESCRIPTION_SUFFIX)
-        files = [path.with_name(f"{one}{end}") for one in each for end in ends]
-        return [*files, path.with_name(stem + DESCRIPTION_SUFFIX)] if volume else files
-    if name == "OME-TIFF" and not volume:
-        return [path, path.with_name(f"{stem}.rawtlt")]
-    if name == "EMD" and not volume:
-        return [path, *(path.with_name(f"{one}{suffix}") for one in each)]
-    return [path]
+    form, target = found
+    return form.files(target, names, volume=volume)
 
 
 def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Which format a name asks for, and whether something may be written there."""
+"""Which format a file name asks for, and whether something may be written there."""
 
 from __future__ import annotations
 
@@ -7,49 +7,21 @@ from os import PathLike
 from pathlib import Path
 
 from chemtomo.errors import WriteError
+from chemtomo.io.formats.file_format import OutputFormat
+from chemtomo.io.formats.registry import FORMATS
+from chemtomo.io.formats.target import Target, check_free
 
-__all__ = [
-    "DESCRIPTION_SUFFIX",
-    "OUTPUT_FORMATS",
-    "Written",
-    "check_free",
-    "check_output",
-    "endings",
-    "is_zarr",
-    "output_format",
-]
+__all__ = ["OUTPUT_FORMATS", "check_output", "endings", "folder_format", "output_format", "target_of"]
 
-OUTPUT_FORMATS: dict[str, tuple[str, ...]] = {
-    "OME-Zarr": (".zarr",),
-    "OME-TIFF": (".ome.tif", ".ome.tiff", ".tif", ".tiff"),
-    "MRC": (".mrc", ".rec", ".st", ".ali", ".mrcs"),
-    "EMD": (".emd",),
-    "HSPY": (".hspy",),
-    "NPZ": (".npz",),
-}
-"""Endings of names, in lower case, by the format that is written."""
+_WRITABLE = {one.name: one.output for one in FORMATS if one.output is not None}
 
-DESCRIPTION_SUFFIX = ".chemtomo.json"
-"""Ending of the file beside MRC files with what their header has no place for."""
+OUTPUT_FORMATS: dict[str, tuple[str, ...]] = {name: one.suffixes for name, one in _WRITABLE.items()}
+"""Endings of file names, in lower case, by the format that is written."""
 
 _LOOKS_LIKE_A_FORMAT = re.compile(r"\.[a-z][a-z0-9]{1,5}", re.IGNORECASE)
 
 
-class Written(list[Path]):
-    """The files that were written.
-
-    Attributes
-    ----------
-    notes : tuple of str
-        What the format had no place for, and so was lost.
-    """
-
-    def __init__(self, paths: list[Path], notes: list[str] | None = None) -> None:
-        super().__init__(paths)
-        self.notes: tuple[str, ...] = tuple(notes or ())
-
-
-def output_format(path: Path) -> tuple[str, str] | None:
+def output_format(path: Path) -> tuple[OutputFormat, str] | None:
     """Return the format that a name asks for, and the name without its ending; None for no format."""
     found = [
         (len(suffix), name)
@@ -60,11 +32,38 @@ def output_format(path: Path) -> tuple[str, str] | None:
     if not found:
         return None
     length, name = max(found)
-    return name, path.name[:-length]
+    return _WRITABLE[name], path.name[:-length]
+
+
+def folder_format() -> OutputFormat:
+    """Return the format of the files in a folder to which a dataset is written."""
+    return next(one for one in _WRITABLE.values() if one.folder_of_files)
+
+
+def target_of(path: Path, *, dataset: bool, overwrite: bool = False) -> tuple[OutputFormat, Target] | None:
+    """Return the format and the target that a path asks for; None where its ending is of no format.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where to write.
+    dataset : bool
+        Whether tilt series are written, for which a path without an ending of a format is a folder of files.
+    overwrite : bool
+        Whether existing files may be replaced.
+    """
+    found = output_format(path)
+    if dataset and (found is None or (path.is_dir() and not found[0].folder)):
+        form = folder_format()
+        return form, Target(path, None, form.suffixes[0], overwrite)
+    if found is None:
+        return None
+    form, stem = found
+    return form, Target(path.parent, stem, path.name[len(stem) :], overwrite)
 
 
 def endings() -> str:
-    """Return the first ending of every format, for messages."""
+    """Return the usual ending of every format, for messages."""
     return ", ".join(suffixes[0] for suffixes in OUTPUT_FORMATS.values())
 
 
@@ -90,7 +89,7 @@ def check_output(path: str | PathLike[str], *, overwrite: bool = True, folders: 
     found = output_format(path)
     if folders and found is None and (path.is_dir() or not _LOOKS_LIKE_A_FORMAT.fullmatch(path.suffix)):
         return path
-    if folders and found is not None and found[0] != "OME-Zarr" and path.is_dir():
+    if folders and found is not None and not found[0].folder and path.is_dir():
         return path
     if found is None:
         what = path.suffix or "no ending"
@@ -98,22 +97,5 @@ def check_output(path: str | PathLike[str], *, overwrite: bool = True, folders: 
         raise WriteError(f"{path}: found {what}; expected {also}a name that ends with {endings()}")
     if not path.parent.is_dir():
         raise WriteError(f"{path}: there is no folder {path.parent}; expected one to write to")
-    check_free(path, zarr=found[0] == "OME-Zarr", overwrite=overwrite)
+    check_free(path, zarr=found[0].folder, overwrite=overwrite)
     return path
-
-
-def check_free(path: Path, *, zarr: bool, overwrite: bool) -> None:
-    """Raise `WriteError` when something is at `path` that may not be replaced."""
-    if not path.exists():
-        return
-    if zarr and not is_zarr(path):
-        raise WriteError(f"{path}: exists and is not a Zarr image; expected another name")
-    if not zarr and path.is_dir():
-        raise WriteError(f"{path}: found a folder; expected a file to write")
-    if not overwrite:
-        raise WriteError(f"{path}: exists already; expected another name, or to be told to overwrite it")
-
-
-def is_zarr(path: Path) -> bool:
-    """Tell whether a folder is a Zarr group or array."""
-    return any((path / name).is_file() for name in (".zgroup", ".zarray", "zarr.json"))

@@ -1,85 +1,102 @@
-"""One `write` for volumes; see `chemtomo.io.read_volumes` for the way back."""
+"""Volumes back from files, and which files are volumes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
+from pathlib import Path
+from typing import Any
 
 from chemtomo.data import Volume
-from chemtomo.errors import WriteError
-from chemtomo.io.atomic import replacing
-from chemtomo.io.formats.emd import write as emd
-from chemtomo.io.formats.hyperspy import write as hspy
-from chemtomo.io.formats.mrc import write as mrc
-from chemtomo.io.formats.numpy import write as npz
-from chemtomo.io.formats.ome_zarr import write as ome_zarr
-from chemtomo.io.formats.tiff import write as ome_tiff
-from chemtomo.io.outputs import (
-    DESCRIPTION_SUFFIX,
-    Written,
-    check_free,
-    check_output,
-    endings,
-    output_format,
-)
-from chemtomo.io.storage.names import distinct, file_name
+from chemtomo.errors import ChemTomoError, ReadError
+from chemtomo.io.description import VOLUME
+from chemtomo.io.formats.file_format import OutputFormat
+from chemtomo.io.formats.registry import FORMATS
+from chemtomo.io.outputs import OUTPUT_FORMATS, output_format
+from chemtomo.io.storage.library import collect_warnings
 
-__all__ = ["write"]
-
-_ONE_FILE = {
-    "OME-TIFF": ome_tiff.write_volume,
-    "EMD": emd.write_volume,
-    "HSPY": hspy.write_volume,
-    "NPZ": npz.write_volume,
-}
+__all__ = ["is_volume", "read_volume"]
 
 
-def write(volume: Volume, path: str | PathLike[str], *, overwrite: bool = False) -> Written:
-    """Write a volume; what was there before is replaced when all has been written.
-
-    `chemtomo.io.read_volume` gives back the same volume from every format.
+def read_volume(path: str | PathLike[str]) -> Volume:
+    """Read a volume.
 
     Parameters
     ----------
-    volume : Volume
-        What to write.
     path : path
-        The ending says how: ``.zarr`` one multiscale image in OME-Zarr; ``.ome.tif`` or ``.tif``
-        OME-TIFF; ``.emd`` EMD as tomviz opens it; ``.hspy`` a file for HyperSpy; ``.npz`` arrays of
-        NumPy; ``.mrc`` or ``.rec`` MRC, one file a channel, ``NAME_CHANNEL.mrc`` (``NAME.mrc`` where
-        there is one channel), with the recipe in ``NAME.chemtomo.json``.
-    overwrite : bool
-        Whether an existing file may be replaced.
-
-    Returns
-    -------
-    Written
-        The files, a list of paths, with the notes on what the format had no place for.
+        A file, or an OME-Zarr folder, written by `chemtomo.io.write` or by another program: OME-Zarr with the
+        axes (c, z, y, x) or (z, y, x), OME-TIFF, MRC, EMD of tomviz. For MRC with one file per channel: the
+        name that was given to `write`, its ``.chemtomo.json``, or one channel.
 
     Raises
     ------
-    WriteError
-        When it cannot be written there, or is there already and must not be replaced.
+    ReadError
+        When there is no volume; the message names the file, what was found and what was expected.
     """
-    path = check_output(path, overwrite=overwrite)
+    path = Path(path)
+    form = _format_of_volume(path)
+    try:
+        return collect_warnings(lambda: form.read_volume(path))[0]
+    except ChemTomoError:
+        raise
+    except FileNotFoundError as error:
+        raise ReadError(f"{path}: no such file") from error
+    except MemoryError as error:
+        raise ReadError(f"{path}: found a volume larger than the memory; expected a smaller one") from error
+    except Exception as error:
+        # Libraries raise nearly anything for a broken file.
+        raise ReadError(f"{path}: cannot be read as a volume ({type(error).__name__}: {error})") from error
+
+
+def is_volume(path: str | PathLike[str], *, ours: bool = False) -> bool:
+    """Tell whether a file is a volume rather than a tilt series, by what it says of itself.
+
+    A file that says nothing, or that cannot be read, is none.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    ours : bool
+        Whether it has to be one that `chemtomo.io.write` wrote.
+    """
+    path = Path(path)
+    try:
+        described, _ = collect_warnings(lambda: _description(path))
+        if ours:
+            return described is not None and described.get("kind") == VOLUME and "names" in described
+        if described is not None:
+            return described.get("kind") == VOLUME
+        return path.suffix.lower() == ".rec"
+    except Exception:  # noqa: BLE001 - reading it will say what is wrong with it
+        return False
+
+
+def _description(path: Path) -> Mapping[str, Any] | None:
+    form = _by_name(path)
+    return None if form is None else form.description(path)
+
+
+def _by_name(path: Path) -> OutputFormat | None:
     found = output_format(path)
-    if found is None:  # check_output has refused it
-        raise WriteError(f"{path}: expected a name that ends with {endings()}")
-    name, stem = found
-    if name == "OME-Zarr":
-        with replacing([path]) as (temporary,):
-            ome_zarr.write_volume(volume, temporary, name=stem)
-        return Written([path])
-    if name != "MRC":
-        with replacing([path]) as (temporary,):
-            notes = _ONE_FILE[name](volume, temporary)
-        return Written([path], notes)
-    suffix = path.name[len(stem) :]
-    files = [path]
-    if len(volume.names) > 1:
-        files = [path.with_name(f"{stem}_{one}{suffix}") for one in distinct(volume.names, file_name)]
-    description = path.with_name(stem + DESCRIPTION_SUFFIX)
-    for one in (*files, description):
-        check_free(one, zarr=False, overwrite=overwrite)
-    with replacing([*files, description]) as temporaries:
-        notes = mrc.write_volume(volume, temporaries[:-1], temporaries[-1], names=[one.name for one in files])
-    return Written([*files, description], notes)
+    if found is not None:
+        return found[0]
+    name = path.name.lower()
+    return next((one for one in _outputs() if name.endswith(one.read_volume_suffixes or ("\0",))), None)
+
+
+def _outputs() -> list[OutputFormat]:
+    return [one.output for one in FORMATS if one.output is not None]
+
+
+def _format_of_volume(path: Path) -> OutputFormat:
+    form = _by_name(path)
+    if form is not None:
+        return form
+    if not path.exists():
+        raise ReadError(f"{path}: no such file")
+    if path.is_dir():
+        # A Zarr image may have any name.
+        return next(one for one in _outputs() if one.folder)
+    *names, last = OUTPUT_FORMATS
+    raise ReadError(f"{path}: not a format of volumes; expected {', '.join(names)} or {last} by its ending")

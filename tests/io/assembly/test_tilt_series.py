@@ -12,6 +12,7 @@ from chemtomo.io import contents, read, write_dataset
 from chemtomo.io.assembly import tilt_series as assemble
 from chemtomo.io.assembly.dose_frames import average_frames, frame_runs, mean_of_registered
 from chemtomo.io.formats import registry as formats
+from chemtomo.io.formats.file_format import FileFormat
 from chemtomo.io.found import Found
 
 TILTS = (-60.0, -20.0, 0.0, 30.0)
@@ -122,7 +123,7 @@ def test_signals_in_the_same_files_become_one_series_each(tmp_path, monkeypatch)
             for name, stack in data.items()
         ]
 
-    fake = formats.TiltSeriesFormat("fake", (".fake",), lambda head: False, find)
+    fake = FileFormat("fake", (".fake",), lambda head: False, find)
     monkeypatch.setattr(formats, "FORMATS", (fake,))
     for index in range(4):
         (tmp_path / f"{index}.fake").touch()
@@ -143,7 +144,7 @@ def test_an_overview_of_the_same_name_in_every_file_is_a_set_of_its_own(tmp_path
             for stack in (small, large)
         ]
 
-    fake = formats.TiltSeriesFormat("fake", (".fake",), lambda head: False, find)
+    fake = FileFormat("fake", (".fake",), lambda head: False, find)
     monkeypatch.setattr(formats, "FORMATS", (fake,))
     for index in range(4):
         (tmp_path / f"{index}.fake").touch()
@@ -204,9 +205,7 @@ def test_a_file_that_is_given_twice_is_read_once(tmp_path):
 
 def test_a_written_series_in_a_described_file_keeps_what_it_has(tmp_path, monkeypatch):
     given = TiltSeries("Al", images(), TILTS, 2.0, "intensity", axis_position_px=2.5, gains=[1, 2, 3, 4])
-    fake = formats.TiltSeriesFormat(
-        "f", (".fake",), lambda head: False, lambda path: [Found.of_series(given)]
-    )
+    fake = FileFormat("f", (".fake",), lambda head: False, lambda path: [Found.of_series(given)])
     monkeypatch.setattr(formats, "FORMATS", (fake,))
     (tmp_path / "a.fake").touch()
     (series,) = read(tmp_path / "a.fake")
@@ -217,7 +216,7 @@ def test_a_written_series_in_a_described_file_keeps_what_it_has(tmp_path, monkey
 
 def test_negative_counts_are_refused(tmp_path, monkeypatch):
     found = Found("Al", images(), "stack", tilts_deg=np.array(TILTS), signal="counts")
-    fake = formats.TiltSeriesFormat("f", (".fake",), lambda head: False, lambda path: [found])
+    fake = FileFormat("f", (".fake",), lambda head: False, lambda path: [found])
     monkeypatch.setattr(formats, "FORMATS", (fake,))
     (tmp_path / "a.fake").touch()
     assert "a.fake: found -" in message(tmp_path / "a.fake")
@@ -227,7 +226,7 @@ def test_whatever_a_library_raises_names_the_file(tmp_path, monkeypatch):
     def find(path):
         raise RecursionError("deep\ninside")
 
-    fake = formats.TiltSeriesFormat("fake", (".fake",), lambda head: False, find)
+    fake = FileFormat("fake", (".fake",), lambda head: False, find)
     monkeypatch.setattr(formats, "FORMATS", (fake,))
     path = tmp_path / "a.fake"
     path.touch()

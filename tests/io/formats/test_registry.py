@@ -33,7 +33,7 @@ def test_two_files_of_one_stem_are_told_apart_by_their_paths(file, tmp_path):
 def test_what_is_not_there_or_no_file(tmp_path):
     with pytest.raises(ReadError, match="no such file"):
         read(tmp_path / "nothing.mrc")
-    with pytest.raises(ReadError, match=r"found no file in the folder that can be read; expected \.mrc"):
+    with pytest.raises(ReadError, match=r"found no file in the folder that can be read; expected \.zarr"):
         read(tmp_path)
     with pytest.raises(ReadError, match="found no file"):
         read([])

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from chemtomo.io.formats import registry as formats
+from chemtomo.io.formats.file_format import FileFormat
 from chemtomo.io.found import Found
-from chemtomo.io.storage.library import LIBRARIES, quietly
+from chemtomo.io.storage.library import LIBRARIES, collect_warnings
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -34,7 +35,7 @@ def test_nobody_else_hears_a_message(capfd, library, child):
     logger.addHandler(handler)
     logger.propagate = False
     try:
-        assert quietly(reading) == (3, (f"{library}: a strange value",))
+        assert collect_warnings(reading) == (3, (f"{library}: a strange value",))
     finally:
         logger.removeHandler(handler)
         logger.removeHandler(printer)
@@ -51,7 +52,7 @@ def test_afterwards_handlers_hear_again():
     logger.addHandler(handler)
     try:
         with pytest.raises(ValueError, match="broken"):
-            quietly(lambda: (_ for _ in ()).throw(ValueError("broken")).__next__())
+            collect_warnings(lambda: (_ for _ in ()).throw(ValueError("broken")).__next__())
         logger.warning("heard")
     finally:
         logger.removeHandler(handler)
@@ -59,12 +60,12 @@ def test_afterwards_handlers_hear_again():
 
 
 def test_messages_of_others_are_left_alone(caplog):
-    quietly(lambda: logging.getLogger("another.program").warning("hello"))
+    collect_warnings(lambda: logging.getLogger("another.program").warning("hello"))
     assert [one.getMessage() for one in caplog.records] == ["hello"]
 
 
 def test_printed_lines_do_not_reach_standard_output(capsys):
-    quietly(lambda: sys.stdout.write("chatter\n"))
+    collect_warnings(lambda: sys.stdout.write("chatter\n"))
     assert capsys.readouterr().out == ""
 
 
@@ -73,15 +74,15 @@ def test_values_that_another_thread_waits_for_are_read():
 
     def reading():
         with ThreadPoolExecutor(1) as pool:
-            return pool.submit(quietly, lambda: 3, wait=False).result(timeout=30)
+            return pool.submit(collect_warnings, lambda: 3, wait=False).result(timeout=30)
 
-    assert quietly(reading) == ((3, ()), ())
+    assert collect_warnings(reading) == ((3, ()), ())
 
 
 def test_a_warning_that_we_cause_is_passed_on():
     ours = compile("import warnings; warnings.warn('ours', stacklevel=1)", "/x/chemtomo/io/some.py", "exec")
     with pytest.warns(UserWarning, match="ours"):
-        assert quietly(lambda: exec(ours)) == (None, ())
+        assert collect_warnings(lambda: exec(ours)) == (None, ())
 
 
 def test_every_reader_keeps_messages_and_warnings_as_notes(tmp_path, monkeypatch, capfd):
@@ -92,7 +93,7 @@ def test_every_reader_keeps_messages_and_warnings_as_notes(tmp_path, monkeypatch
         logging.getLogger("h5py.somewhere").error("a bad block")
         return [Found("A", np.zeros((2, 3)), "image")]
 
-    one = formats.TiltSeriesFormat("Odd", (".odd",), lambda head: True, find)
+    one = FileFormat("Odd", (".odd",), lambda head: True, find)
     monkeypatch.setattr(formats, "FORMATS", (one,))
     (tmp_path / "a.odd").write_bytes(b"x")
     (found,) = formats.find(tmp_path / "a.odd")

@@ -9,10 +9,11 @@ from os import PathLike
 from pathlib import Path
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
-from chemtomo.io.formats.ome_zarr.read import holds_tilt_series, holds_zarr
-from chemtomo.io.formats.registry import MDOC_SUFFIX, format_of, readable_suffixes
-from chemtomo.io.formats.rosetta import read as rosetta
+from chemtomo.io.description import TILT_SERIES
+from chemtomo.io.formats.file_format import OutputFormat
+from chemtomo.io.formats.registry import MDOC_SUFFIX, format_of, owned_files, readable_suffixes
 from chemtomo.io.storage.archive import ARCHIVE_SUFFIX, unpacked
+from chemtomo.io.storage.library import collect_warnings
 from chemtomo.io.tilts.file_names import natural_order
 from chemtomo.io.tilts.mdoc import Mdoc, read_mdoc
 from chemtomo.io.tilts.sources import companions
@@ -92,11 +93,20 @@ def may_hold_tilt_series(path: str | PathLike[str]) -> bool:
     path = Path(path)
     if not path.is_dir():
         return True
-    if path.suffix.lower() == ".zarr" or holds_zarr(path):
-        return holds_tilt_series(path) or bool(companions(path))
+    form = format_of(path)
+    if form is not None:
+        return form.output is None or bool(companions(path)) or _says_tilt_series(form.output, path)
     try:
         return any(one.suffix.lower() in readable_suffixes() for one in path.iterdir())
     except OSError:
+        return False
+
+
+def _says_tilt_series(form: OutputFormat, path: Path) -> bool:
+    try:
+        described, _ = collect_warnings(lambda: form.description(path))
+        return described is not None and described.get("kind") == TILT_SERIES
+    except Exception:  # noqa: BLE001 - reading it will say what is wrong with it
         return False
 
 
@@ -109,7 +119,7 @@ def _in_folder(folder: Path, *, archives: bool = True) -> list[Source]:
     candidates = [
         one for one in inside if one.suffix.lower() in known and (one.is_file() or format_of(one) is not None)
     ]
-    owned = rosetta.owned_files(candidates)
+    owned = {other for one in candidates for other in owned_files(one, candidates)}
     candidates = [one for one in candidates if one not in owned]
     sources: dict[Path, Source] = {}
     for path in candidates:
@@ -161,7 +171,8 @@ def _in_archive(path: Path) -> list[Source]:
         raise NoTiltSeriesError(
             f"{path}: found no file in the archive that can be read; expected {', '.join(known)}"
         )
-    owned = rosetta.owned_files([one.path for one in sources])
+    paths = [one.path for one in sources]
+    owned = {other for one in paths for other in owned_files(one, paths)}
     return [one for one in sources if one.path not in owned]
 
 

@@ -1,18 +1,15 @@
-"""HDF5 files: which of the programs that use this format wrote one."""
+"""HDF5 files: which of the formats that are HDF5 inside one is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
-from chemtomo.io.formats.emd import read as emd
-from chemtomo.io.formats.hyperspy import read as hyperspy_files
-from chemtomo.io.formats.velox import read as velox
-from chemtomo.io.found import Found
+from chemtomo.io.formats.file_format import FileFormat
 from chemtomo.io.storage.hdf5_heaps import check_heaps
-from chemtomo.io.storage.lazy import loaded
 
-__all__ = ["find", "recognises"]
+__all__ = ["format_inside", "recognises"]
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -22,13 +19,13 @@ def recognises(head: bytes) -> bool:
     return head.startswith(_MAGIC)
 
 
-def find(path: Path) -> list[Found]:
-    """Return the images, stacks and spectrum images in a file of Velox, HyperSpy, the NCEM or tomviz.
+def format_inside(path: Path, formats: Sequence[FileFormat]) -> FileFormat:
+    """Return which of some formats an HDF5 file is of, by its groups: programs share the endings.
 
     Raises
     ------
     ReadError
-        When it is no HDF5 file, damaged, or of none of these.
+        When it is no HDF5 file, damaged, or of none of them.
     """
     import h5py
 
@@ -38,15 +35,11 @@ def find(path: Path) -> list[Found]:
         raise ReadError(f"{path}: found {head!r} at its beginning; expected an HDF5 file")
     check_heaps(path)
     with h5py.File(path, "r") as root:
-        if velox.is_velox(root):
-            reader = velox.find
-        elif hyperspy_files.is_hyperspy(root):
-            reader = hyperspy_files.find
-        elif emd.is_emd(root):
-            reader = emd.find
-        else:
-            raise NoTiltSeriesError(
-                f"{path}: found an HDF5 file with {', '.join(list(root)[:8]) or 'nothing'}; "
-                "expected one of Velox, HyperSpy, tomviz or EMD of the NCEM"
-            )
-    return loaded(reader(path))
+        for one in formats:
+            if one.inside_hdf5 is not None and one.inside_hdf5(root):
+                return one
+        names = ", ".join(one.name for one in formats if one.inside_hdf5 is not None)
+        raise NoTiltSeriesError(
+            f"{path}: found an HDF5 file with {', '.join(list(root)[:8]) or 'nothing'}; "
+            f"expected one of {names}"
+        )

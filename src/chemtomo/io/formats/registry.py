@@ -1,84 +1,155 @@
-"""The formats that can be read.
+"""The registry of file formats: one row per format.
 
-To add one, write a module with a function that recognises the first bytes of a file and one that finds
-the signals in it (`chemtomo.io.found.Found`), and add an entry to `FORMATS`. What these functions do
-not have to care for: `chemtomo.io.assembly.tilt_series` chooses the tilts, guesses what values are, looks for
-NaN, and puts the signals of several files together.
+To add a format, write a folder beside this module with a function that finds the signals in a file
+(`chemtomo.io.found.Found`) and, where it is written too, functions for that; then add a row to `FORMATS`.
+The command line, napari's reader and the tests of round trips take it from there. What formats need not care
+for: `chemtomo.io.assembly` chooses the tilts, guesses what values are, looks for NaN, and combines files.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 from chemtomo.errors import ReadError
+from chemtomo.io.description import DESCRIPTION_SUFFIX
 from chemtomo.io.formats import hdf5
-from chemtomo.io.formats.hyperspy import read as hyperspy_files
+from chemtomo.io.formats.emd import read as emd
+from chemtomo.io.formats.emd import write as emd_write
+from chemtomo.io.formats.file_format import FileFormat, OutputFormat, never
+from chemtomo.io.formats.hyperspy import read as hyperspy
+from chemtomo.io.formats.hyperspy import write as hyperspy_write
 from chemtomo.io.formats.mrc import read as mrc
+from chemtomo.io.formats.mrc import write as mrc_write
 from chemtomo.io.formats.numpy import read as numpy_files
-from chemtomo.io.formats.ome_zarr import read as ome_zarr_series
+from chemtomo.io.formats.numpy import write as numpy_write
+from chemtomo.io.formats.ome_zarr import read as ome_zarr
+from chemtomo.io.formats.ome_zarr import write as ome_zarr_write
 from chemtomo.io.formats.rosetta import read as rosetta
 from chemtomo.io.formats.tiff import read as tiff
+from chemtomo.io.formats.tiff import write as tiff_write
+from chemtomo.io.formats.velox import read as velox
 from chemtomo.io.found import Found
 from chemtomo.io.storage.archive import ARCHIVE_SUFFIX
-from chemtomo.io.storage.library import quietly
+from chemtomo.io.storage.library import collect_warnings
 
-__all__ = ["FORMATS", "TiltSeriesFormat", "find", "format_name", "format_of", "readable_suffixes"]
+__all__ = [
+    "FORMATS",
+    "MDOC_SUFFIX",
+    "find",
+    "format_name",
+    "format_of",
+    "owned_files",
+    "readable_suffixes",
+]
 
 _HEAD_BYTES = 1024
-# Of what a library says, which may say it of every page.
-_MOST_WARNINGS = 5
+# Libraries may warn of every page of a file; a reader gets the first few warnings.
+_MAX_WARNINGS = 5
 MDOC_SUFFIX = ".mdoc"
 
 
-@dataclasses.dataclass(frozen=True)
-class TiltSeriesFormat:
-    """A family of files that hold tilt series, or images of them.
-
-    Attributes
-    ----------
-    name : str
-        What people call it.
-    suffixes : tuple of str
-        Endings of its file names, in lower case with the dot.
-    recognises : callable
-        Tells from the first 1024 bytes whether a file is of this format.
-    find : callable
-        Finds the signals in a file. It raises `chemtomo.errors.ReadError`; anything else that
-        libraries raise becomes one in `find` of this module.
-    folders : bool or None
-        Whether its files are folders (Zarr), in which `recognises` gets nothing to look at. None where they
-        are either.
-    bottom_row_first : bool
-        Whether the first row of an array is the lowest of the image, for angles that others measure in it.
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    recognises: Callable[[bytes], bool]
-    find: Callable[[Path], list[Found]]
-    folders: bool | None = False
-    bottom_row_first: bool = False
-
-
-FORMATS: tuple[TiltSeriesFormat, ...] = (
-    TiltSeriesFormat(
+FORMATS: tuple[FileFormat, ...] = (
+    FileFormat(
+        "OME-Zarr",
+        (".zarr",),
+        never,
+        ome_zarr.find,
+        folders=True,
+        output=OutputFormat(
+            (".zarr",),
+            ome_zarr_write.write_series,
+            ome_zarr_write.write_volume,
+            ome_zarr.read_volume,
+            ome_zarr.description,
+            folder=True,
+        ),
+    ),
+    FileFormat(
+        "TIFF",
+        (".tif", ".tiff", ".btf", ".tf8"),
+        tiff.recognises,
+        tiff.find,
+        output=OutputFormat(
+            (".ome.tif", ".ome.tiff", ".tif", ".tiff"),
+            tiff_write.write_series,
+            tiff_write.write_volume,
+            tiff.read_volume,
+            tiff.description,
+            files=tiff_write.files,
+        ),
+    ),
+    FileFormat(
         "MRC",
         (".mrc", ".mrcs", ".st", ".ali", ".preali", ".rec"),
         mrc.recognises,
         mrc.find,
         bottom_row_first=True,
+        output=OutputFormat(
+            (".mrc", ".rec", ".st", ".ali", ".mrcs"),
+            mrc_write.write_series,
+            mrc_write.write_volume,
+            mrc.read_volume,
+            mrc.description,
+            files=mrc_write.files,
+            folder_of_files=True,
+            read_volume_suffixes=(DESCRIPTION_SUFFIX,),
+        ),
     ),
-    TiltSeriesFormat("TIFF", (".tif", ".tiff", ".btf", ".tf8"), tiff.recognises, tiff.find),
-    TiltSeriesFormat("NPY", (".npy",), numpy_files.recognises_npy, numpy_files.find_npy),
-    TiltSeriesFormat("NPZ", (".npz",), numpy_files.recognises_npz, numpy_files.find_npz),
-    TiltSeriesFormat("OME-Zarr", (".zarr",), ome_zarr_series.recognises, ome_zarr_series.find, folders=True),
-    TiltSeriesFormat("EMD or HSPY", (".emd", ".hspy", ".h5", ".hdf5"), hdf5.recognises, hdf5.find),
-    TiltSeriesFormat("ZSPY", (".zspy",), hyperspy_files.recognises, hyperspy_files.find, folders=None),
+    FileFormat("Velox EMD", (), never, velox.find, inside_hdf5=velox.is_velox),
+    FileFormat(
+        "HSPY",
+        (".hspy",),
+        never,
+        hyperspy.find,
+        inside_hdf5=hyperspy.is_hyperspy,
+        output=OutputFormat(
+            (".hspy",),
+            hyperspy_write.write_series,
+            hyperspy_write.write_volume,
+            hyperspy.read_volume,
+            hyperspy.description,
+        ),
+    ),
+    FileFormat("ZSPY", (".zspy",), never, hyperspy.find, folders=None),
+    FileFormat(
+        "EMD",
+        (".emd", ".h5", ".hdf5"),
+        hdf5.recognises,
+        emd.find,
+        inside_hdf5=emd.is_emd,
+        output=OutputFormat(
+            (".emd",),
+            emd_write.write_series,
+            emd_write.write_volume,
+            emd.read_volume,
+            emd.description,
+            files=emd_write.files,
+        ),
+    ),
+    FileFormat("NPY", (".npy",), numpy_files.recognises_npy, numpy_files.find_npy),
+    FileFormat(
+        "NPZ",
+        (".npz",),
+        numpy_files.recognises_npz,
+        numpy_files.find_npz,
+        output=OutputFormat(
+            (".npz",),
+            numpy_write.write_series,
+            numpy_write.write_volume,
+            numpy_files.read_volume,
+            numpy_files.description,
+        ),
+    ),
     *(
-        TiltSeriesFormat(one.name, one.suffixes, one.recognises, partial(rosetta.find, how=one))
+        FileFormat(
+            one.name,
+            one.suffixes,
+            one.recognises,
+            partial(rosetta.find, how=one),
+            owned_files=one.owned_files,
+        )
         for one in rosetta.LIBRARY_FORMATS
     ),
 )
@@ -91,7 +162,7 @@ def readable_suffixes() -> tuple[str, ...]:
     )
 
 
-def format_of(path: Path) -> TiltSeriesFormat | None:
+def format_of(path: Path) -> FileFormat | None:
     """Return the format of a file: by the ending of its name, else by its first bytes.
 
     Raises
@@ -140,13 +211,27 @@ def find(path: Path) -> list[Found]:
     return _guarded(one, path)
 
 
-def _guarded(one: TiltSeriesFormat, path: Path) -> list[Found]:
+def owned_files(path: Path, others: Iterable[Path]) -> set[Path]:
+    """Return those of some files that are read together with the file `path`, by its format."""
+    for one in FORMATS:
+        if one.owned_files is not None and path.suffix.lower() in one.suffixes:
+            return one.owned_files(path, [other for other in others if other != path])
+    return set()
+
+
+def _find(one: FileFormat, path: Path) -> list[Found]:
+    if one.inside_hdf5 is not None:
+        one = hdf5.format_inside(path, FORMATS)
+    return one.find(path)
+
+
+def _guarded(one: FileFormat, path: Path) -> list[Found]:
     """Turn whatever goes wrong in a reader, or in the library that it uses, into a `ReadError`.
 
     The one place for it: a damaged file makes libraries raise nearly anything.
     """
     try:
-        found, notes = quietly(lambda: one.find(path))
+        found, notes = collect_warnings(lambda: _find(one, path))
     except ReadError as error:
         if str(path) in str(error):
             raise
@@ -164,4 +249,4 @@ def _guarded(one: TiltSeriesFormat, path: Path) -> list[Found]:
         ) from error
     if not found:
         raise ReadError(f"{path}: found no image in it; expected a tilt series, as {one.name}")
-    return [each.replace(notes=(*each.notes, *notes[:_MOST_WARNINGS])) for each in found] if notes else found
+    return [each.replace(notes=(*each.notes, *notes[:_MAX_WARNINGS])) for each in found] if notes else found

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from chemtomo.errors import ReadError
 from chemtomo.io.found import Found
-from chemtomo.io.storage.library import quietly
+from chemtomo.io.storage.library import collect_warnings
 
 __all__ = ["HDF5Values", "LibraryValues", "lazy_array", "lazy_hdf5", "lazy_mapped", "loaded"]
 
@@ -106,7 +106,7 @@ class LibraryValues:
 
     def __getitem__(self, index: Any) -> npt.NDArray[Any]:
         try:
-            return quietly(lambda: np.asarray(self.data[index]), wait=False)[0]
+            return collect_warnings(lambda: np.asarray(self.data[index]), wait=False)[0]
         except ReadError:
             raise
         except Exception as error:

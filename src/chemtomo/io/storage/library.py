@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import TypeVar
 
-__all__ = ["LIBRARIES", "quietly"]
+__all__ = ["LIBRARIES", "collect_warnings"]
 
 LIBRARIES = ("dask", "h5py", "hyperspy", "mrcfile", "numba", "numcodecs", "rsciio", "tifffile", "zarr")
 """The packages that read files for us; their loggers have these names, and those below."""
@@ -23,7 +23,7 @@ _OURS = ("chemtomo", "napari_chemtomo")
 _ALONE = threading.RLock()
 
 
-def quietly(
+def collect_warnings(
     function: Callable[[], _Result], library: str = "", *, wait: bool = True
 ) -> tuple[_Result, tuple[str, ...]]:
     """Call `function`, and return its result with what libraries warned of meanwhile.

@@ -8,9 +8,8 @@ import zarr
 
 from chemtomo.data import Volume
 from chemtomo.errors import NoTiltSeriesError, ReadError
-from chemtomo.io import read, write
+from chemtomo.io import may_hold_tilt_series, read, write
 from chemtomo.io.formats.ome_zarr import read as ome_zarr_series
-from chemtomo.io.formats.ome_zarr.read import holds_tilt_series
 
 TILTS = "-10:5:5"
 
@@ -134,7 +133,7 @@ def test_a_volume_is_no_tilt_series(tmp_path):
     write(Volume(np.ones((1, 5, 6, 7), np.float32), ("Al",), 1.0), path)
     with pytest.raises(NoTiltSeriesError, match="found a volume"):
         read(path, tilts=TILTS)
-    assert not holds_tilt_series(path)
+    assert not may_hold_tilt_series(path)
 
 
 def drop(key):

@@ -11,26 +11,32 @@ parallel to ``x``. Here it is parallel to ``y``: rows and columns are exchanged.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chemtomo.errors import NoTiltSeriesError
-from chemtomo.io.formats import restore
+from chemtomo.data import Volume
+from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io.description import KEY, TILT_SERIES, VOLUME, from_text, restore_series, restore_volume
+from chemtomo.io.formats.volume_parts import require_fits_file, voxel_size_nm
 from chemtomo.io.found import Found
+from chemtomo.io.interpret.pixel_size import plain_unit
 from chemtomo.io.labelled import Axis, Labelled, to_found
-from chemtomo.io.storage.lazy import lazy_hdf5
+from chemtomo.io.storage.hdf5_heaps import check_heaps
+from chemtomo.io.storage.lazy import lazy_hdf5, loaded
 from chemtomo.io.tilts.axis import axis_in_text, from_imod, wrapped
 
-__all__ = ["find", "is_emd"]
+__all__ = ["GROUP", "SCALARS", "description", "find", "is_emd", "read_volume"]
 
-_TOMVIZ = "data/tomography"
-_SCALARS = "tomviz_scalars"
+GROUP = "data/tomography"
+"""The group of tomviz."""
+SCALARS = "tomviz_scalars"
+"""The group of its further channels."""
 _ARRAYS = ("data", "datacube", "counted_datacube", "realslice")
 _LONGEST_AXIS = 1 << 20
+_ANGLES = ("deg", "rad")
 # Groups of the NCEM with what the microscope recorded.
 _METADATA = ("microscope", "acquisition", "comments")
 _AXES = {"y": 0.0, "x": 90.0}
@@ -58,9 +64,9 @@ def find(path: Path) -> list[Found]:
     found, shapes = [], []
     with h5py.File(path, "r") as file:
         for group in _groups(file):
-            restored = restore.from_emd(group, partial(lazy_hdf5, path), str(path))
+            restored = _restored(group, path)
             if restored is not None:
-                return restored
+                return loaded(restored)
             for labelled in _arrays(path, group):
                 named = ", ".join(repr(one.name) for one in labelled.axes)
                 shapes.append(f"{tuple(labelled.data.shape)} with the axes {named}")
@@ -74,7 +80,83 @@ def find(path: Path) -> list[Found]:
         raise NoTiltSeriesError(
             f"{path}: found {what}; expected a tilt series, an image or a spectrum image with its axes"
         )
-    return found
+    return loaded(found)
+
+
+def read_volume(path: Path) -> Volume:
+    """Read the volume of an EMD file of tomviz, whose axes are ``(x, y, z)``.
+
+    Raises
+    ------
+    ReadError
+        When it holds none.
+    """
+    import h5py
+
+    check_heaps(path)
+    with h5py.File(path, "r") as file:
+        group = file.get(GROUP)
+        if not isinstance(group, h5py.Group) or not isinstance(group.get("data"), h5py.Dataset):
+            raise ReadError(f"{path}: found no group {GROUP} with data; expected an EMD file of tomviz")
+        arrays = list(_arrays(path, group))
+        shapes = {one.data.shape for one in arrays}
+        if len(shapes) != 1 or arrays[0].data.ndim != 3:
+            raise ReadError(f"{path}: found arrays of shapes {shapes}; expected one of three axes")
+        axis = arrays[0].axes[0]
+        if plain_unit(axis.units) in _ANGLES:
+            raise ReadError(f"{path}: found a tilt series; expected a volume")
+        said = _said(group, path)
+    x, y, z = arrays[0].data.shape
+    require_fits_file(path, (len(arrays), x, y, z), arrays[0].data.dtype)
+    data = np.empty((len(arrays), z, y, x), np.float32)
+    for channel, one in zip(data, arrays, strict=True):
+        channel[...] = np.asarray(one.data, np.float32).transpose(2, 1, 0)
+    if said is None:
+        size = voxel_size_nm(axis.scale, axis.units or "nm") if axis.size > 1 else 1.0
+        said = {"names": [one.name for one in arrays], "voxel_size_nm": size}
+    return restore_volume(said, data, str(path))
+
+
+def description(path: Path) -> Mapping[str, Any] | None:
+    """Return the description in an EMD file; of one of tomviz, whether it is a volume."""
+    import h5py
+
+    check_heaps(path)
+    with h5py.File(path, "r") as file:
+        group = file.get(GROUP)
+        if group is None:
+            return None
+        said = _said(group, path)
+        if said is not None:
+            return said
+        unit = _text(group["dim1"].attrs.get("units"))
+        return {"kind": TILT_SERIES if plain_unit(unit) in _ANGLES else VOLUME}
+
+
+def _said(group: Any, path: Path) -> dict[str, Any] | None:
+    import h5py
+
+    text = group.get(KEY)
+    return from_text(text[()], str(path)) if isinstance(text, h5py.Dataset) and text.shape == () else None
+
+
+def _restored(group: Any, path: Path) -> list[Found] | None:
+    """Return the series that this program wrote to a group."""
+
+    def array(place: str) -> Any:
+        import h5py
+
+        item = group.get(place)
+        if not isinstance(item, h5py.Dataset) or item.ndim != 3:
+            raise ReadError(f"{path}: found no stack {place!r}; expected one, as its description says")
+        return lazy_hdf5(path, item).transpose(0, 2, 1)
+
+    return restore_series(
+        _said(group, path),
+        str(path),
+        lambda entry, index: array(f"{SCALARS}/{entry.get('scalars')}" if index else "data"),
+        lambda entry: array(str(entry["background"])),
+    )
 
 
 def _groups(file: Any) -> Iterator[Any]:
@@ -88,8 +170,8 @@ def _groups(file: Any) -> Iterator[Any]:
             paths.append(name)
 
     file.visititems(look)
-    if not paths and _TOMVIZ in file and _array_name(file[_TOMVIZ]):
-        paths.append(_TOMVIZ)
+    if not paths and GROUP in file and _array_name(file[GROUP]):
+        paths.append(GROUP)
     for name in paths:
         yield file[name]
 
@@ -101,7 +183,7 @@ def _array_name(group: Any) -> str | None:
 
 
 def _is_tomviz(group: Any) -> bool:
-    return bool(group.name.strip("/") == _TOMVIZ or _SCALARS in group)
+    return bool(group.name.strip("/") == GROUP or SCALARS in group)
 
 
 def _arrays(path: Path, group: Any) -> Iterator[Labelled]:
@@ -125,7 +207,7 @@ def _arrays(path: Path, group: Any) -> Iterator[Labelled]:
         axis_angle_deg=_axis_angle(group, dataset),
     )
     yield first
-    scalars = group.get(_SCALARS)
+    scalars = group.get(SCALARS)
     for key in scalars if scalars is not None else ():
         if isinstance(scalars.get(key, getlink=True), h5py.SoftLink):
             continue  # to the array above

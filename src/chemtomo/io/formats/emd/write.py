@@ -22,13 +22,14 @@ import numpy.typing as npt
 
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.io.description import KEY, describe_dataset, describe_volume, to_text
+from chemtomo.io.formats.emd.read import GROUP, SCALARS
+from chemtomo.io.formats.grouping import alike
+from chemtomo.io.formats.target import Target, Written
 from chemtomo.io.storage.hdf5_writing import hdf5_target
 from chemtomo.io.storage.names import distinct, link_name
 
-__all__ = ["GROUP", "SCALARS", "SERIES_AXES", "write_series", "write_volume"]
+__all__ = ["SERIES_AXES", "files", "write_series", "write_volume"]
 
-GROUP = "data/tomography"
-SCALARS = "tomviz_scalars"
 SERIES_AXES = "tilt, x, y"
 """What the attribute ``axes`` of the group says of a tilt series."""
 
@@ -36,41 +37,51 @@ _LENGTH = "[n_m]"
 _ANGLE = "[deg]"
 
 
-def write_volume(volume: Volume, path: Path) -> list[str]:
-    """Write a volume, all channels in one file.
+def files(target: Target, names: Sequence[str], *, volume: bool) -> list[Path]:
+    """List the files that may be written: series that are not alike go to files of their own."""
+    return [target.path] if volume else [target.path, *(target.beside(one) for one in target.stems(names))]
 
-    Returns
-    -------
-    list of str
-        What the format had no place for.
-    """
+
+def write_volume(volume: Volume, target: Target) -> Written:
+    """Write a volume, all channels in one file."""
     z, y, x = volume.shape
     size = volume.voxel_size_nm
     fills: list[Callable[[Any], None]] = [_fill_volume(channel) for channel in volume.data]
-    _write(
-        path,
-        names=volume.names,
-        shape=(x, y, z),
-        dtypes=[np.dtype(np.float32)] * len(fills),
-        fills=fills,
-        dims=[(name, _LENGTH, np.arange(n) * size) for name, n in zip("xyz", (x, y, z), strict=True)],
-        description=describe_volume(volume),
-        axes="x, y, z",
-        backgrounds={},
-    )
-    return []
+    with target.writing([target.path]) as (path,):
+        _write(
+            path,
+            names=volume.names,
+            shape=(x, y, z),
+            dtypes=[np.dtype(np.float32)] * len(fills),
+            fills=fills,
+            dims=[(name, _LENGTH, np.arange(n) * size) for name, n in zip("xyz", (x, y, z), strict=True)],
+            description=describe_volume(volume),
+            axes="x, y, z",
+            backgrounds={},
+        )
+    return Written([target.path])
 
 
-def write_series(series: Sequence[TiltSeries], path: Path) -> list[str]:
-    """Write tilt series of the same shape, tilts and pixel size in one file.
+def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
+    """Write tilt series; those of another shape, tilts or pixel size go to files of their own.
 
     Backgrounds are in a group beside the data, which tomviz does not look at.
-
-    Returns
-    -------
-    list of str
-        What the format had no place for.
     """
+    groups = alike(series, same_type=False)
+    paths, notes = [target.path], []
+    if len(groups) > 1:
+        paths = [target.beside(one) for one in target.stems([group[0].name for group in groups])]
+        notes.append(
+            "the series differ in shape, tilts or pixel size; tomviz opens one group per file: there are "
+            + ", ".join(one.name for one in paths)
+        )
+    with target.writing(paths) as temporaries:
+        for group, temporary in zip(groups, temporaries, strict=True):
+            _write_group(group, temporary)
+    return Written(paths, notes)
+
+
+def _write_group(series: Sequence[TiltSeries], path: Path) -> None:
     tilts, rows, columns = series[0].shape
     size = series[0].pixel_size_nm
     dtypes = [np.dtype(one.data.dtype).newbyteorder("=") for one in series]
@@ -90,7 +101,6 @@ def write_series(series: Sequence[TiltSeries], path: Path) -> list[str]:
         axes=SERIES_AXES,
         backgrounds={index: one.background for index, one in enumerate(series) if one.background is not None},
     )
-    return []
 
 
 def _write(

@@ -8,6 +8,7 @@ matter here are read directly.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +18,24 @@ from zipfile import is_zipfile
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.data import Volume
 from chemtomo.errors import NoTiltSeriesError, ReadError
-from chemtomo.io.description import KEY, VOLUME, from_text
-from chemtomo.io.formats import restore
+from chemtomo.io.description import (
+    KEY,
+    TILT_SERIES,
+    VOLUME,
+    entry_index,
+    from_text,
+    restore_series,
+    restore_volume,
+)
+from chemtomo.io.formats.volume_parts import require_fits_file
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
+from chemtomo.io.storage.hdf5_heaps import check_heaps
 from chemtomo.io.storage.lazy import lazy_array, lazy_hdf5, loaded
 
-__all__ = ["find", "is_hyperspy", "recognises"]
+__all__ = ["description", "find", "is_hyperspy", "read_volume"]
 
 _EXPERIMENTS = "Experiments"
 # Small arrays of metadata, for example the tilts; larger ones are no metadata.
@@ -44,11 +55,6 @@ _TILTS = (
 )
 
 
-def recognises(head: bytes) -> bool:
-    """Tell that no other file than one called so is taken for ZSPY: it is a Zip file, or a folder."""
-    return False
-
-
 def is_hyperspy(root: Any) -> bool:
     """Tell whether an open HDF5 file, or group of Zarr, holds signals of HyperSpy."""
     return _EXPERIMENTS in root
@@ -65,48 +71,109 @@ def find(path: Path) -> list[Found]:
     ReadError
         When it is no such file, or holds none of these.
     """
-    zarr = path.is_dir() or path.suffix.lower() == ".zspy"
-    found, shapes, described = [], [], []
-    with _opened(path, zarr) as root:
-        if not is_hyperspy(root):
-            raise ReadError(f"{path}: found no group {_EXPERIMENTS!r}; expected a file of HyperSpy")
-        experiments = root[_EXPERIMENTS]
-        for name in experiments:
-            group = experiments[name]
-            if not hasattr(group, "keys") or "data" not in group:
-                continue
-            shapes.append(tuple(group["data"].shape))
-            labelled = _labelled(path, name, group, zarr)
-            scale = labelled.axes[-1].scale if labelled.axes else 0.0
-            described.append((labelled.data, scale, _description(group)))
-            one = to_found(labelled)
-            if one is not None:
-                found.append(one)
-    restored = restore.from_hspy(described, str(path)) if described else None
+    signals = _signals(path)
+    restored = _restored(signals, str(path))
     if restored is not None:
         return loaded(restored)
-    if any(_is_volume(text, str(path)) for _, _, text in described):
+    if any(one.said is not None and one.said.get("kind") == VOLUME for one in signals):
         raise NoTiltSeriesError(f"{path}: found a volume; expected a tilt series")
+    found = [one for signal in signals if (one := to_found(signal.labelled)) is not None]
     if not found:
-        what = ", ".join(str(shape) for shape in shapes) or "no signal"
+        what = ", ".join(str(tuple(one.labelled.data.shape)) for one in signals) or "no signal"
         raise NoTiltSeriesError(
             f"{path}: found {what}; expected an image, a stack of images or a spectrum image"
         )
     return loaded(found)
 
 
-def _is_volume(text: str | None, where: str) -> bool:
-    """Tell whether a description is that of a reconstructed volume."""
-    return text is not None and from_text(text, where).get("kind") == VOLUME
+def read_volume(path: Path) -> Volume:
+    """Read a volume that this program wrote, one signal per channel.
+
+    Raises
+    ------
+    ReadError
+        When there is another signal in the file.
+    """
+    channels = []
+    for one in _signals(path):
+        if one.said is None or one.said.get("kind") != VOLUME:
+            raise ReadError(f"{path}: found signals that are no channels of a volume; expected all to be")
+        channels.append((int(one.said["channel"]), one.labelled.data, one.said))
+    if not channels:
+        raise ReadError(f"{path}: found no signal; expected at least one")
+    channels.sort(key=lambda one: one[0])
+    _, first, said = channels[0]
+    require_fits_file(path, (len(channels), *first.shape), first.dtype)
+    return restore_volume(said, np.stack([np.asarray(data) for _, data, _ in channels]), str(path))
 
 
-def _description(group: Any) -> str | None:
-    """Return the text that `chemtomo.io.write_dataset` left in the metadata; it is a list of one."""
+def description(path: Path) -> Mapping[str, Any] | None:
+    """Return the description of the first signal in a file; None for a file of another program."""
+    return next((one.said for one in _signals(path)), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Signal:
+    """A signal of a file, with the description that this program left in its metadata."""
+
+    labelled: Labelled
+    said: dict[str, Any] | None
+
+
+def _signals(path: Path) -> list[_Signal]:
+    """Return the signals of a file; their values are read when they are needed."""
+    zarr = path.is_dir() or path.suffix.lower() == ".zspy"
+    if not zarr:
+        check_heaps(path)
+    with _opened(path, zarr) as root:
+        if not is_hyperspy(root):
+            raise ReadError(f"{path}: found no group {_EXPERIMENTS!r}; expected a file of HyperSpy")
+        groups = {name: root[_EXPERIMENTS][name] for name in root[_EXPERIMENTS]}
+        return [
+            _Signal(_labelled(path, name, group, zarr), _said(group, str(path)))
+            for name, group in groups.items()
+            if hasattr(group, "keys") and "data" in group
+        ]
+
+
+def _said(group: Any, where: str) -> dict[str, Any] | None:
+    """Return the description in the metadata of a signal; it is a list of one text."""
     place = f"metadata/{KEY}/_list_description"
     if place not in group:
         return None
     (text,) = group[place][:1]
-    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    return from_text(text, where)
+
+
+def _restored(signals: list[_Signal], where: str) -> list[Found] | None:
+    """Return the series that this program wrote; a background is a signal of its own."""
+    series = [one for one in signals if one.said is not None and one.said.get("kind") == TILT_SERIES]
+    backgrounds = {
+        str(one.said["of"]): one.labelled.data for one in signals if one.said is not None and "of" in one.said
+    }
+    if not series or len(series) + len(backgrounds) != len(signals):
+        return None
+    restored: list[Found] = []
+    for one in series:
+        data, scale = one.labelled.data, one.labelled.axes[-1].scale
+
+        def stack(entry: Mapping[str, Any], _: int, data: Any = data, scale: float = scale) -> Any:
+            size = float(entry.get("pixel_size_nm", 0))
+            return data if math.isclose(scale, size, rel_tol=1e-6) else None
+
+        found = restore_series(one.said, where, stack, lambda entry: None)
+        if found is None:
+            return None
+        restored += found
+    order = [entry_index((one.said or {}).get("index"), 1 << 20, "place", where) for one in series]
+    with_backgrounds = [_with_background(one, backgrounds.get(one.name)) for one in restored]
+    return [with_backgrounds[index] for index in np.argsort(order, kind="stable")]
+
+
+def _with_background(found: Found, background: Any) -> Found:
+    if background is None:
+        return found
+    return found.replace(attributes={**found.attributes, "background": background})
 
 
 class ZarrValues:

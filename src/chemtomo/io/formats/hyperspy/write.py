@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.io.description import KEY, describe_series, describe_volume, to_text
+from chemtomo.io.formats.target import Target, Written
 from chemtomo.io.storage.hdf5_writing import hdf5_target
 from chemtomo.io.storage.names import distinct, link_name
 from chemtomo.version import VERSION
@@ -22,14 +23,8 @@ _EXPERIMENTS = "Experiments"
 _BACKGROUND = "background"
 
 
-def write_volume(volume: Volume, path: Path) -> list[str]:
-    """Write a volume as one signal a channel, with the axes ``(z, y, x)``.
-
-    Returns
-    -------
-    list of str
-        What the format had no place for.
-    """
+def write_volume(volume: Volume, target: Target) -> Written:
+    """Write a volume as one signal a channel, with the axes ``(z, y, x)``."""
     size = volume.voxel_size_nm
     axes = [
         _length_axis(name, count, size, start * size, navigate=name == "z")
@@ -42,21 +37,17 @@ def write_volume(volume: Volume, path: Path) -> list[str]:
             zip(distinct(volume.names, link_name), volume.data, strict=True)
         )
     ]
-    _write(path, signals)
-    return []
+    with target.writing([target.path]) as (path,):
+        _write(path, signals)
+    return Written([target.path])
 
 
-def write_series(series: Sequence[TiltSeries], path: Path) -> list[str]:
+def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
     """Write every tilt series as a signal with the axes ``(tilt, y, x)``, navigated along the tilts.
 
     The axis of the tilts is a uniform one where they are evenly spaced, one with a value a projection where
     they only rise or only fall, and counts the projections otherwise, since HyperSpy wants an axis
     in order. The tilts in degrees are in the metadata in any case. A background is a signal of its own.
-
-    Returns
-    -------
-    list of str
-        What the format had no place for.
     """
     signals = []
     given = [one.name for one in series]
@@ -75,8 +66,9 @@ def write_series(series: Sequence[TiltSeries], path: Path) -> list[str]:
         if one.background is not None:
             label = {"version": 1, "kind": _BACKGROUND, "of": one.name}
             signals.append(_signal(next(background_titles), one.background, axes, label))
-    _write(path, signals)
-    return []
+    with target.writing([target.path]) as (path,):
+        _write(path, signals)
+    return Written([target.path])
 
 
 def _write(path: Path, signals: Sequence[dict[str, Any]]) -> None:

@@ -15,18 +15,25 @@ import numpy as np
 import numpy.typing as npt
 from mrcfile.dtypes import HEADER_DTYPE
 
+from chemtomo.data import Volume
 from chemtomo.errors import NoTiltSeriesError, ReadError
-from chemtomo.io.description import described, load, series_entries
+from chemtomo.io.description import (
+    DESCRIPTION_SUFFIX,
+    VOLUME,
+    described,
+    load,
+    restore_volume,
+    series_entries,
+)
 from chemtomo.io.formats.mrc.byte_sign import byte_meaning, shifted
 from chemtomo.io.formats.mrc.extended_header import ByteOrder, ExtendedHeader, read_extended
 from chemtomo.io.found import Found
 from chemtomo.io.interpret.pixel_size import pixel_size
-from chemtomo.io.outputs import DESCRIPTION_SUFFIX
 from chemtomo.io.storage.lazy import lazy_mapped
 from chemtomo.io.tilts.axis import axis_in_text, from_imod, is_aligned
 from chemtomo.io.tilts.sources import mdoc_beside
 
-__all__ = ["SERIES_LABEL", "find", "read_stack", "recognises"]
+__all__ = ["SERIES_LABEL", "description", "find", "read_volume", "recognises"]
 
 _BYTE_ORDERS: tuple[ByteOrder, ...] = ("<", ">")
 _HEADER_BYTES = 1024
@@ -141,16 +148,47 @@ def _with_description(found: Found, path: Path) -> Found:
     return described(with_tilts, found.data, str(beside), notes=found.notes)
 
 
-def read_stack(path: Path) -> tuple[Any, float]:
-    """Read the values (section, y, x) of an MRC file, and its pixel size in nanometres, 1 where it has none.
+def description(path: Path) -> dict[str, Any] | None:
+    """Return what the ``.chemtomo.json`` file says that belongs to an MRC file or to several; None for none.
 
-    Raises
-    ------
-    ReadError
-        When the file is no MRC file, truncated, or of complex numbers.
+    It has the name of the MRC file, or lists it.
     """
+    if path.name.endswith(DESCRIPTION_SUFFIX):
+        return load(path)
+    own = path.with_name(path.stem + DESCRIPTION_SUFFIX)
+    others = sorted(path.parent.glob(f"*{DESCRIPTION_SUFFIX}")) if path.is_file() else []
+    for one in (own, *others):
+        if one.is_file():
+            found = load(one)
+            if one == own or path.name in found.get("files", []):
+                return found
+    return None
+
+
+def read_volume(path: Path) -> Volume:
+    """Read the channels that a description lists, each a file of its own; or a file without one."""
+    found = description(path)
+    if found is None:
+        return _channel(path)
+    if found.get("kind") != VOLUME:
+        raise ReadError(f"{path}: found a {found.get('kind')}; expected a volume")
+    files = [str(name) for name in found["files"]]
+    if path.name in files:
+        at = files.index(path.name)
+        files, found = [path.name], found | {"names": [found["names"][at]]}
+    if any(Path(name).name != name for name in files):
+        raise ReadError(f"{path}: found files in other folders; expected names only")
+    channels = [_channel(path.with_name(name)) for name in files]
+    shapes = {one.shape for one in channels}
+    if len(shapes) != 1:
+        raise ReadError(f"{path}: found channels of the shapes {shapes}; expected one shape")
+    return restore_volume(found, np.concatenate([one.data for one in channels]), str(path))
+
+
+def _channel(path: Path) -> Volume:
     header = _read_header(path)
-    return _read_data(path, header), header.pixel_size_nm or 1.0
+    data = np.asarray(_read_data(path, header), np.float32)[np.newaxis]
+    return Volume(data, (path.stem,), voxel_size_nm=header.pixel_size_nm or 1.0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,74 +13,62 @@ import numpy.typing as npt
 
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.errors import WriteError
-from chemtomo.io.description import describe_dataset, describe_volume
+from chemtomo.io.description import DESCRIPTION_SUFFIX, describe_dataset, describe_volume
 from chemtomo.io.formats.grouping import as_type, value_range
 from chemtomo.io.formats.mrc.read import SERIES_LABEL
+from chemtomo.io.formats.target import Target, Written
 from chemtomo.io.tilts.angle_files import format_angles
 
-__all__ = ["series_label", "write_series", "write_stack", "write_volume"]
+__all__ = ["files", "series_label", "write_series", "write_stack", "write_volume"]
 
 _LARGEST_EXACT = 1 << 24
 # Types of the format, the smaller before the larger; the two of integers before that of floats.
 _TYPES = ("int8", "uint16", "int16", "float16", "float32")
 
 
-def write_volume(
-    volume: Volume, channels: Sequence[Path], description: Path, *, names: Sequence[str]
-) -> list[str]:
-    """Write every channel of a volume to its own file, and what they are together as JSON.
+def files(target: Target, names: Sequence[str], *, volume: bool) -> list[Path]:
+    """List the files of channels of these names: the stacks, and what describes them."""
+    stacks = [target.beside(one) for one in target.stems(names)]
+    if volume:
+        return [*stacks, target.beside(target.stem or "", DESCRIPTION_SUFFIX)]
+    return [one for stem in target.stems(names) for one in _files_of_series(target, stem)]
 
-    Parameters
-    ----------
-    volume : Volume
-        What to write.
-    channels : sequence of pathlib.Path
-        One file a channel; they do not exist yet.
-    description : pathlib.Path
-        File for the names, the voxel size, the place in the uncropped volume and the recipe.
-    names : sequence of str
-        What the files of the channels will be called, for the description.
 
-    Returns
-    -------
-    list of str
-        What the format had no place for.
-    """
+def _files_of_series(target: Target, stem: str) -> list[Path]:
+    return [target.beside(stem, ending) for ending in (target.suffix, ".rawtlt", DESCRIPTION_SUFFIX)]
+
+
+def write_volume(volume: Volume, target: Target) -> Written:
+    """Write every channel of a volume to a file of its own, and what they are together as JSON."""
+    *channels, beside = files(target, volume.names, volume=True)
     z, y, x = (index * volume.voxel_size_nm for index in volume.origin_px)
-    for data, name, path in zip(volume.data, volume.names, channels, strict=True):
-        label = "".join(one if one.isascii() and one.isprintable() else "?" for one in f"ChemTomo {name}")[
-            :80
-        ]
-        write_stack(path, data, volume.voxel_size_nm, label=label, volume=True, origin_nm=(z, y, x))
-    text = json.dumps(describe_volume(volume) | {"files": list(names)}, indent=1)
-    description.write_text(text + "\n", encoding="utf-8")
-    return []
+    with target.writing([*channels, beside]) as temporaries:
+        for data, name, path in zip(volume.data, volume.names, temporaries[:-1], strict=True):
+            label = "".join(one if one.isascii() and one.isprintable() else "?" for one in f"ChemTomo {name}")
+            write_stack(path, data, volume.voxel_size_nm, label=label[:80], volume=True, origin_nm=(z, y, x))
+        found = describe_volume(volume) | {"files": [one.name for one in channels]}
+        temporaries[-1].write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return Written([*channels, beside])
 
 
-def write_series(
-    series: TiltSeries, stack: Path, angles: Path, description: Path, *, where: str
-) -> list[str]:
-    """Write a tilt series, its tilts as text, and everything else as JSON.
-
-    Parameters
-    ----------
-    series : TiltSeries
-        What to write. A lazy one is read one projection after the other.
-    stack, angles, description : pathlib.Path
-        The files; they do not exist yet.
-    where : str
-        What the stack will be called, for messages.
-
-    Returns
-    -------
-    list of str
-        What the format had no place for.
+def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
+    """Write every tilt series to a file of its own, its tilts as text, and everything else as JSON.
 
     Raises
     ------
     WriteError
-        When no type of MRC holds the values.
+        When no data type of MRC holds the values.
     """
+    sets = [_files_of_series(target, stem) for stem in target.stems([one.name for one in series])]
+    notes = []
+    with target.writing([one for three in sets for one in three]) as temporaries:
+        for index, one in enumerate(series):
+            notes += _write_one(one, *temporaries[3 * index : 3 * index + 3], where=str(sets[index][0]))
+    return Written([three[0] for three in sets], notes)
+
+
+def _write_one(series: TiltSeries, stack: Path, angles: Path, beside: Path, *, where: str) -> list[str]:
+    """Write a series and return notes on what MRC has no place for; `where` is the file, for messages."""
     dtype, note = as_type(series, _TYPES)
     if dtype.kind == "f" and np.dtype(series.data.dtype).kind in "ui" and note is not None:
         smallest, largest = value_range(series)
@@ -93,9 +81,9 @@ def write_series(
     angles.write_text(format_angles(series.tilts_deg), encoding="ascii")
     found = describe_dataset([series])
     found["series"][0]["has_background"] = False
-    # Once, where people correct them.
+    # The tilts are in the angle file only, where people correct them.
     del found["series"][0]["tilts_deg"]
-    description.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     if series.background is not None:
         notes.append(
             f"{series.name}: its background was not written, for which MRC has no place; "

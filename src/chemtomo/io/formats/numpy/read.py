@@ -13,18 +13,20 @@ from __future__ import annotations
 import io
 import math
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.data import Volume
 from chemtomo.errors import NoTiltSeriesError, ReadError
-from chemtomo.io.formats import restore
+from chemtomo.io.description import KEY, VOLUME, from_text, restore_series, restore_volume
 from chemtomo.io.found import Found
 from chemtomo.io.tilts.units import AngleUnit, as_degrees
 
-__all__ = ["find_npy", "find_npz", "read_arrays", "recognises_npy", "recognises_npz"]
+__all__ = ["description", "find_npy", "find_npz", "read_volume", "recognises_npy", "recognises_npz"]
 
 _TILT_KEYS: dict[str, AngleUnit | None] = {
     "tilts_deg": "deg",
@@ -92,7 +94,15 @@ def find_npz(path: Path) -> list[Found]:
         When it is no NPZ file, holds no stack, or an array is damaged.
     """
     arrays, left_out = _arrays(path)
-    restored = restore.from_npz(arrays, str(path))
+    said = _description(arrays, path)
+    if said is not None and said.get("kind") == VOLUME:
+        raise NoTiltSeriesError(f"{path}: found a volume; expected a tilt series")
+    restored = restore_series(
+        said,
+        str(path),
+        lambda entry, _: arrays.get(str(entry.get("array"))),
+        lambda entry: arrays[str(entry["background"])],
+    )
     if restored is not None:
         return restored
     key_of_tilts = next((key for key in _TILT_KEYS if key in arrays), "")
@@ -120,16 +130,26 @@ def find_npz(path: Path) -> list[Found]:
     return found
 
 
-def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of real numbers in an NPZ file by their names.
-
-    Raises
-    ------
-    ReadError
-        When an array is damaged.
-    """
+def read_volume(path: Path) -> Volume:
+    """Read a volume that this program wrote, one array per channel."""
     arrays, _ = _arrays(path)
-    return arrays
+    said = _description(arrays, path)
+    if said is None or said.get("kind") != VOLUME:
+        raise ReadError(f"{path}: found no description of a volume; expected one that this program wrote")
+    try:
+        data = np.stack([arrays[name] for name in said["arrays"]])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReadError(f"{path}: found other arrays than its description says ({error})") from error
+    return restore_volume(said, data, str(path))
+
+
+def description(path: Path) -> dict[str, Any] | None:
+    """Return the description in an NPZ file; None for a file of another program."""
+    return _description(_arrays(path)[0], path)
+
+
+def _description(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> dict[str, Any] | None:
+    return from_text(arrays[KEY].tobytes(), str(path)) if KEY in arrays else None
 
 
 def _arrays(path: Path) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:

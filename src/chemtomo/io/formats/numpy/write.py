@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.io.description import KEY, describe_dataset, describe_volume, to_text
+from chemtomo.io.formats.target import Target, Written
 from chemtomo.io.storage.names import distinct, file_name, link_name
 
 __all__ = ["write_series", "write_volume"]
@@ -25,19 +26,13 @@ _TILTS, _PIXEL_SIZE = "tilts_deg", "pixel_size_nm"
 _RESERVED = (KEY, _TILTS, _PIXEL_SIZE, "tilts", "angles")
 
 
-def write_series(series: Sequence[TiltSeries], path: Path) -> list[str]:
-    """Write every series as an array ``(tilt, y, x)``, and tilts and pixel size where all have the same.
-
-    Returns
-    -------
-    list of str
-        What the format had no place for.
-    """
-    description = describe_dataset(series)
+def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
+    """Write every series as an array ``(tilt, y, x)``, and tilts and pixel size where all have the same."""
+    found = describe_dataset(series)
     names = _keys([*(one.name for one in series), *(f"{one.name} background" for one in series)])
-    with zipfile.ZipFile(path, "w") as archive:
+    with _archive(target) as archive:
         for one, entry, name, behind in zip(
-            series, description["series"], names, names[len(series) :], strict=False
+            series, found["series"], names, names[len(series) :], strict=False
         ):
             entry["array"] = name
             _write(archive, name, one.data)
@@ -48,24 +43,24 @@ def write_series(series: Sequence[TiltSeries], path: Path) -> list[str]:
             _write(archive, _TILTS, series[0].tilts_deg)
         if len({float(one.pixel_size_nm) for one in series}) == 1:
             _write(archive, _PIXEL_SIZE, np.array(series[0].pixel_size_nm, np.float64))
-        _write(archive, KEY, _bytes(description))
-    return []
+        _write(archive, KEY, _bytes(found))
+    return Written([target.path])
 
 
-def write_volume(volume: Volume, path: Path) -> list[str]:
-    """Write a volume as one array ``(z, y, x)`` a channel.
-
-    Returns
-    -------
-    list of str
-        What the format had no place for.
-    """
+def write_volume(volume: Volume, target: Target) -> Written:
+    """Write a volume as one array ``(z, y, x)`` per channel."""
     names = _keys(volume.names)
-    with zipfile.ZipFile(path, "w") as archive:
+    with _archive(target) as archive:
         for name, channel in zip(names, volume.data, strict=True):
             _write(archive, name, np.asarray(channel, np.float32))
         _write(archive, KEY, _bytes(describe_volume(volume) | {"arrays": names}))
-    return []
+    return Written([target.path])
+
+
+@contextmanager
+def _archive(target: Target) -> Iterator[zipfile.ZipFile]:
+    with target.writing([target.path]) as (path,), zipfile.ZipFile(path, "w") as archive:
+        yield archive
 
 
 def _keys(names: Iterable[str]) -> list[str]:

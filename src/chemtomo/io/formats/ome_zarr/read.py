@@ -7,87 +7,128 @@ in the attribute ``chemtomo``, or in a file beside the folder. Only the level of
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.data import Volume
 from chemtomo.errors import NoTiltSeriesError, ReadError
-from chemtomo.io.formats import restore
+from chemtomo.io.description import (
+    KEY,
+    VOLUME,
+    check_version,
+    entry_index,
+    restore_series,
+    restore_volume,
+)
+from chemtomo.io.formats.target import is_zarr
+from chemtomo.io.formats.volume_parts import channel_names, require_fits_file, voxel_size_nm
 from chemtomo.io.found import Found
 from chemtomo.io.interpret.pixel_size import pixel_size
 from chemtomo.io.interpret.stack_axes import channel_stacks
 from chemtomo.io.tilts.units import AngleUnit, as_degrees, unit_in
 
-__all__ = ["find", "holds_tilt_series", "holds_zarr", "recognises"]
+__all__ = ["description", "find", "read_volume"]
 
 _LAZY_FROM_BYTES = 256 << 20
 _MOST_IMAGES = 1000
 _MOST_PROJECTIONS = 1 << 17
 
 
-def recognises(head: bytes) -> bool:
-    """Nothing: a Zarr image is a folder, which is known by the ending of its name."""
-    return False
-
-
 def find(path: Path) -> list[Found]:
-    """Find the stacks in an OME-Zarr image, one a channel, or in all images of a collection.
+    """Find the stacks in an OME-Zarr image, one per channel, or in all images of a collection.
 
-    Images of 256 MiB and more are read one projection after the other when their values are needed.
+    Images of 256 MiB and more are read projection by projection when their values are needed.
 
     Raises
     ------
     ReadError
         When it is no OME-Zarr image, or damaged.
     """
+    root = _root(path)
+    said = dict(root.attrs).get(KEY)
+    if isinstance(said, dict) and (said.get("kind") == VOLUME or "recipe" in said):
+        raise NoTiltSeriesError(f"{path}: found a volume; expected a tilt series")
+    if isinstance(said, dict) and "series" in said:
+        restored = _restored(root, said, path)
+        if restored is not None:
+            return restored
+    images = [root] if _attributes(root).get("multiscales") else _collection(root)
+    if not images:
+        raise NoTiltSeriesError(f"{path}: found no image description; expected an OME-Zarr image")
+    return [one for image in images for one in _channels(_image(image, path), path, many=len(images) > 1)]
+
+
+def read_volume(path: Path) -> Volume:
+    """Read an image of the axes ``(c, z, y, x)`` or ``(z, y, x)``, at full resolution."""
+    root = _root(path)
+    image = _image(root, path)
+    if image.axes not in (("c", "z", "y", "x"), ("z", "y", "x")):
+        raise ReadError(f"{path}: found the axes {', '.join(image.axes)}; expected c, z, y, x")
+    require_fits_file(path, image.array.shape, image.array.dtype)
+    data = np.asarray(image.array[...], dtype=np.float32)
+    data = data if data.ndim == 4 else data[np.newaxis]
+    said = dict(root.attrs).get(KEY)
+    if said is not None and "names" in said:
+        check_version(said, str(path))
+        return restore_volume(said, data, str(path))
+    names = list(image.labels)
+    if len(names) != len(data) or None in names:
+        names = channel_names(path, len(data))
+    scale = image.scale[-3:]
+    found = {
+        "names": names,
+        "voxel_size_nm": voxel_size_nm(scale[0], image.units[-3] or "nanometer"),
+        "origin_px": [_whole(at / size) for at, size in zip(image.start[-3:], scale, strict=True)],
+        "recipe": (said or {}).get("recipe", {}),
+    }
+    return restore_volume(found, data, str(path))
+
+
+def description(path: Path) -> Mapping[str, Any] | None:
+    """Return the description in an OME-Zarr image; of another program, whether its axes are of a volume."""
+    root = _root(path)
+    said = dict(root.attrs).get(KEY)
+    if said is not None:
+        return dict(said)
+    axes = _image(root, path).axes
+    return {"kind": VOLUME} if axes[-3:] == ("z", "y", "x") and "t" not in axes else None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Image:
+    """An image at full resolution: its axes with their units, pixel sizes and first positions."""
+
+    array: Any
+    axes: tuple[str, ...]
+    units: tuple[str, ...]
+    scale: list[float]
+    start: list[float]
+    labels: tuple[Any, ...]
+
+
+def _root(path: Path) -> Any:
     import zarr
 
-    if not holds_zarr(path):
+    if not path.exists():
+        raise ReadError(f"{path}: no such file")
+    if not is_zarr(path):
         raise ReadError(f"{path}: found no Zarr group; expected an OME-Zarr image")
     root = zarr.open(str(path), mode="r")
     if isinstance(root, zarr.Array):
         raise NoTiltSeriesError(f"{path}: found a Zarr array by itself; expected an OME-Zarr image")
-    said = dict(root.attrs).get("chemtomo")
-    if isinstance(said, dict) and (said.get("kind") == "volume" or "recipe" in said):
-        raise NoTiltSeriesError(f"{path}: found a volume; expected a tilt series")
-    restored = restore.from_zarr(root, lambda array: _values(array, path), str(path))
-    if restored is not None:
-        return restored
-    images = [root] if _multiscales(root) else _collection(root)
-    if not images:
-        raise NoTiltSeriesError(f"{path}: found no image description; expected an OME-Zarr image")
-    found: list[Found] = []
-    for image in images:
-        found += _channels(image, path, many=len(images) > 1)
-    return found
+    return root
 
 
-def holds_zarr(path: Path) -> bool:
-    """Tell whether a folder is a Zarr group or array, of whatever name."""
-    return any((path / name).is_file() for name in (".zgroup", ".zarray", "zarr.json"))
-
-
-def holds_tilt_series(path: Path) -> bool:
-    """Tell whether a Zarr folder is a tilt series that `chemtomo.io.write` wrote, rather than a volume."""
-    import json
-
-    for name in (".zattrs", "zarr.json"):
-        try:
-            attributes = json.loads((path / name).read_text(encoding="utf-8"))
-            attributes = attributes.get("attributes", attributes)
-            if attributes["chemtomo"]["kind"] == "tilt series":
-                return True
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            continue
-    return False
-
-
-def _multiscales(group: Any) -> Any:
+def _attributes(group: Any) -> dict[str, Any]:
+    """Return the attributes of a group, with those that version 0.5 has under ``ome``."""
     attributes = dict(group.attrs)
-    return {**attributes, **attributes.get("ome", {})}.get("multiscales")
+    return {**attributes, **attributes.get("ome", {})}
 
 
 def _collection(root: Any) -> list[Any]:
@@ -99,36 +140,51 @@ def _collection(root: Any) -> list[Any]:
         if str(number) not in root:
             break
         image = root[str(number)]
-        if isinstance(image, zarr.Group) and _multiscales(image):
+        if isinstance(image, zarr.Group) and _attributes(image).get("multiscales"):
             images.append(image)
     return images
 
 
-def _channels(image: Any, path: Path, *, many: bool) -> list[Found]:
-    attributes = dict(image.attrs)
-    attributes = {**attributes, **attributes.get("ome", {})}
+def _image(group: Any, path: Path) -> _Image:
     try:
+        attributes = _attributes(group)
         multiscale = attributes["multiscales"][0]
-        # In 0.4 and later an axis is an object; before, it was its name.
-        axes = [one if isinstance(one, str) else one["name"] for one in multiscale["axes"]]
-        units = ["" if isinstance(one, str) else str(one.get("unit") or "") for one in multiscale["axes"]]
+        # Since version 0.4 an axis is an object; before, it was its name.
+        axes = [{"name": one} if isinstance(one, str) else one for one in multiscale["axes"]]
         dataset = multiscale["datasets"][0]
-        array = image[dataset["path"]]
-        scale = _scale(multiscale, dataset, len(axes))
-        labels = [one.get("label") for one in attributes.get("omero", {}).get("channels", [])]
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        scale, start = [1.0] * len(axes), [0.0] * len(axes)
+        for place in (dataset, multiscale):
+            for one in place.get("coordinateTransformations", ()):
+                if one.get("type") == "scale":
+                    factors = [float(factor) for factor in one["scale"]]
+                    scale = [size * by for size, by in zip(scale, factors, strict=True)]
+                    start = [at * by for at, by in zip(start, factors, strict=True)]
+                elif one.get("type") == "translation":
+                    start = [at + float(by) for at, by in zip(start, one["translation"], strict=True)]
+        return _Image(
+            group[dataset["path"]],
+            tuple(one["name"] for one in axes),
+            tuple(str(one.get("unit") or "") for one in axes),
+            scale,
+            start,
+            tuple(one.get("label") for one in attributes.get("omero", {}).get("channels", [])),
+        )
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ReadError(
             f"{path}: found no image description ({error}); expected an OME-Zarr image"
         ) from error
-    stacks = channel_stacks(_values(array, path), axes, path)
-    tilts, unit = _tilts(multiscale, dataset, axes, units, array.shape)
-    size, notes = pixel_size((scale[-2], units[-2]), (scale[-1], units[-1]))
+
+
+def _channels(image: _Image, path: Path, *, many: bool) -> list[Found]:
+    stacks = channel_stacks(_values(image.array, path), image.axes, path)
+    tilts, unit = _tilts(image)
+    size, notes = pixel_size((image.scale[-2], image.units[-2]), (image.scale[-1], image.units[-1]))
     # The folder of an image is NAME.zarr or NAME.ome.zarr.
     stem = path.name.split(".")[0]
     found = []
     for channel, stack in enumerate(stacks):
-        named = channel < len(labels) and bool(labels[channel])
-        name = str(labels[channel]) if named else stem
+        named = channel < len(image.labels) and bool(image.labels[channel])
+        name = str(image.labels[channel]) if named else stem
         if not named and len(stacks) > 1:
             name = f"{stem} {channel + 1}"
         found.append(
@@ -146,29 +202,37 @@ def _channels(image: Any, path: Path, *, many: bool) -> list[Found]:
     return found
 
 
-def _tilts(
-    multiscale: Any, dataset: Any, axes: list[str], units: list[str], shape: tuple[int, ...]
-) -> tuple[npt.NDArray[np.float64] | None, AngleUnit | None]:
+def _tilts(image: _Image) -> tuple[npt.NDArray[np.float64] | None, AngleUnit | None]:
     """Return the tilts in degrees of an axis that has a unit of angles, and that unit; else None."""
-    for index, unit in enumerate(units):
+    for unit, step, start, count in zip(
+        image.units, image.scale, image.start, image.array.shape, strict=False
+    ):
         said = unit_in(unit)
         if said is not None:
-            step = _scale(multiscale, dataset, len(axes))[index]
-            start = _start(multiscale, dataset, len(axes))[index]
-            return as_degrees(start + step * np.arange(shape[index], dtype=np.float64), said), said
+            return as_degrees(start + step * np.arange(count, dtype=np.float64), said), said
     return None, None
 
 
-def _start(multiscale: Any, dataset: Any, axes: int) -> list[float]:
-    """Return the place of the first pixel along every axis."""
-    start = [0.0] * axes
-    for place in (dataset, multiscale):
-        for one in place.get("coordinateTransformations", ()):
-            if one.get("type") == "scale":
-                start = [at * float(factor) for at, factor in zip(start, one["scale"], strict=True)]
-            elif one.get("type") == "translation":
-                start = [at + float(by) for at, by in zip(start, one["translation"], strict=True)]
-    return start
+def _restored(root: Any, said: Mapping[str, Any], path: Path) -> list[Found] | None:
+    """Return the series that this program wrote; an image holds those that are alike, one per channel."""
+    where = str(path)
+    read: dict[str, Any] = {}
+
+    def array(place: Any) -> Any:
+        if not isinstance(place, str) or place not in root:
+            raise ReadError(f"{where}: found no array {place!r}; expected one, as its description says")
+        if place not in read:
+            read[place] = _values(root[place], path)
+        return read[place]
+
+    def stack(entry: Mapping[str, Any], _: int) -> Any:
+        image = entry.get("image", "")
+        stacks = array(f"{image}/0" if image else "0")
+        if stacks.ndim != 4:
+            raise ReadError(f"{where}: found an array of shape {stacks.shape}; expected (t, c, y, x)")
+        return stacks[:, entry_index(entry.get("channel"), stacks.shape[1], "channel", where)]
+
+    return restore_series(said, where, stack, lambda entry: array(entry["background"]))
 
 
 def _values(array: Any, path: Path) -> Any:
@@ -185,11 +249,6 @@ def _values(array: Any, path: Path) -> Any:
     return from_array(array, chunks=(*(1 for _ in array.shape[:-2]), *array.shape[-2:]))
 
 
-def _scale(multiscale: Any, dataset: Any, axes: int) -> list[float]:
-    """Return the size of a pixel along every axis: the scale of the level times that of the image."""
-    scale = [1.0] * axes
-    for place in (dataset, multiscale):
-        for one in place.get("coordinateTransformations", ()):
-            if one.get("type") == "scale":
-                scale = [size * float(factor) for size, factor in zip(scale, one["scale"], strict=True)]
-    return scale
+def _whole(index: float) -> float:
+    """Remove the rounding error of an index that went through a length."""
+    return float(round(index)) if abs(index - round(index)) < 1e-6 else index

@@ -7,7 +7,6 @@ neuroglancer, ilastik); several do not know 0.5 on Zarr 3 yet. Specification: ht
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from chemtomo.data.colours import channel_colours
 from chemtomo.io.description import KEY, TILT_SERIES, describe_dataset, describe_volume
 from chemtomo.io.formats.grouping import alike
 from chemtomo.io.formats.ome_zarr.pyramid import level_count, levels_of
+from chemtomo.io.formats.target import Target, Written
 
 __all__ = ["write_series", "write_volume"]
 
@@ -27,80 +27,68 @@ _SAMPLED = 1 << 20
 _METHOD = "local mean over 2 pixels along every spatial axis; counts become mean counts"
 
 
-def write_volume(volume: Volume, path: Path, *, name: str) -> None:
+def write_volume(volume: Volume, target: Target) -> Written:
     """Write one multichannel image ``(c, z, y, x)`` with its axes in nanometres.
 
-    Channel names, colours and contrast limits go to the ``omero`` attribute, and the recipe and the place
+    Channel names, colours and contrast limits go to the ``omero`` attribute, and the recipe and the position
     in the uncropped volume to the attribute ``chemtomo``. The smaller levels are local means.
-
-    Parameters
-    ----------
-    volume : Volume
-        What to write.
-    path : pathlib.Path
-        A folder that does not exist yet.
-    name : str
-        Name of the image.
     """
     import zarr
 
-    group = zarr.open_group(str(path), mode="w", zarr_format=2)
-    levels = level_count(volume.shape)
-    arrays = _create_levels(group, volume.data.shape, np.dtype(np.float32), levels, spatial=3, chunk=_CHUNK)
-    for channel, image in enumerate(volume.data):
-        for array, smaller in zip(arrays, levels_of(np.asarray(image, np.float32), levels), strict=True):
-            array[channel] = smaller
-    axes = [{"name": "c", "type": "channel"}]
-    axes += [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"]
-    size = float(volume.voxel_size_nm)
-    place = [float(index) * size for index in volume.origin_px]
-    group.attrs.update(
-        {
-            "multiscales": _multiscales(name, axes, levels, [size] * 3, place),
-            "omero": _omero(volume.names, [_limits(data) for data in volume.data]),
-            KEY: describe_volume(volume),
-        }
-    )
+    with target.writing([target.path], folders=True) as (path,):
+        group = zarr.open_group(str(path), mode="w", zarr_format=2)
+        levels = level_count(volume.shape)
+        arrays = _create_levels(
+            group, volume.data.shape, np.dtype(np.float32), levels, spatial=3, chunk=_CHUNK
+        )
+        for channel, image in enumerate(volume.data):
+            for array, smaller in zip(arrays, levels_of(np.asarray(image, np.float32), levels), strict=True):
+                array[channel] = smaller
+        axes = [{"name": "c", "type": "channel"}]
+        axes += [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"]
+        size = float(volume.voxel_size_nm)
+        place = [float(index) * size for index in volume.origin_px]
+        group.attrs.update(
+            {
+                "multiscales": _multiscales(target.stem or "", axes, levels, [size] * 3, place),
+                "omero": _omero(volume.names, [_limits(data) for data in volume.data]),
+                KEY: describe_volume(volume),
+            }
+        )
+    return Written([target.path])
 
 
-def write_series(series: Sequence[TiltSeries], path: Path, *, name: str) -> None:
-    """Write the series of a dataset, those that are alike as one image ``(t, c, y, x)``.
+def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
+    """Write series that are alike as one image ``(t, c, y, x)``.
 
-    The first axis is that of the tilts, which OME-Zarr knows as a time. The tilts in degrees, and
-    everything else that makes a dataset of it again, are in the attribute ``chemtomo`` of the root. When all
-    series are alike in shape, tilts, pixel size and data type, the root is the image; otherwise it
-    holds one image a group of them, named ``0``, ``1``, ... as Bio-Formats does.
-
-    Parameters
-    ----------
-    series : sequence of TiltSeries
-        What to write. Lazy ones are read one projection after the other.
-    path : pathlib.Path
-        A folder that does not exist yet.
-    name : str
-        Name of the image.
+    The first axis is that of the tilts, which OME-Zarr knows as a time. The tilts in degrees, and everything
+    else that makes a dataset of it again, are in the attribute ``chemtomo`` of the root. When all series are
+    alike in shape, tilts, pixel size and data type, the root is the image; otherwise it holds one image per
+    group of them, named ``0``, ``1``, ... as Bio-Formats does.
     """
     import zarr
 
-    root = zarr.open_group(str(path), mode="w", zarr_format=2)
-    description = describe_dataset(series)
-    entries = dict(zip((one.name for one in series), description["series"], strict=True))
-    groups = alike(series)
-    for index, members in enumerate(groups):
-        inside = f"{index}/" if len(groups) > 1 else ""
-        group = root.create_group(str(index)) if inside else root
-        _write_image(group, members, name=name if not inside else f"{name} {index}")
-        for channel, one in enumerate(members):
-            entries[one.name]["image"] = inside.rstrip("/")
-            entries[one.name]["channel"] = channel
-            if one.background is not None:
-                place = f"{inside}backgrounds/{channel}"
-                _write_background(root, place, one)
-                entries[one.name]["background"] = place
-    if len(groups) > 1:
-        root.attrs["bioformats2raw.layout"] = 3
-        root.create_group("OME").attrs["series"] = [str(index) for index in range(len(groups))]
-    root.attrs[KEY] = description
+    with target.writing([target.path], folders=True) as (path,):
+        root = zarr.open_group(str(path), mode="w", zarr_format=2)
+        description = describe_dataset(series)
+        entries = dict(zip((one.name for one in series), description["series"], strict=True))
+        groups = alike(series)
+        for index, members in enumerate(groups):
+            inside = f"{index}/" if len(groups) > 1 else ""
+            group = root.create_group(str(index)) if inside else root
+            _write_image(group, members, name=f"{target.stem} {index}" if inside else target.stem or "")
+            for channel, one in enumerate(members):
+                entries[one.name]["image"] = inside.rstrip("/")
+                entries[one.name]["channel"] = channel
+                if one.background is not None:
+                    place = f"{inside}backgrounds/{channel}"
+                    _write_background(root, place, one)
+                    entries[one.name]["background"] = place
+        if len(groups) > 1:
+            root.attrs["bioformats2raw.layout"] = 3
+            root.create_group("OME").attrs["series"] = [str(index) for index in range(len(groups))]
+        root.attrs[KEY] = description
+    return Written([target.path])
 
 
 def _write_image(group: Any, members: Sequence[TiltSeries], *, name: str) -> None:

@@ -105,11 +105,11 @@ def lazy_spectra(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) 
 def _decode(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     from rsciio.bruker import file_reader
 
-    from chemtomo.io.storage.library import quietly
+    from chemtomo.io.storage.library import collect_warnings
 
     try:
         check_spectra(path, shape)
-        signals, _ = quietly(
+        signals, _ = collect_warnings(
             lambda: file_reader(str(path), select_type="spectrum_image"), "rsciio", wait=False
         )
     except ReadError:

@@ -18,13 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
+from chemtomo.io.formats.file_format import never
 from chemtomo.io.formats.rosetta import bruker
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
 from chemtomo.io.storage.lazy import LibraryValues, lazy_array, loaded
-from chemtomo.io.storage.library import quietly
+from chemtomo.io.storage.library import collect_warnings
 
-__all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find", "owned_files"]
+__all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find"]
 
 # The second is that of HyperSpy before 1.6.
 _ALPHA = ("Stage.tilt_alpha", "tilt_stage")
@@ -53,6 +54,8 @@ class LibraryFormat:
         Whether it leaves the values in the file until they are needed.
     checks_magic : bool
         Whether a file that `recognises` does not know is refused without asking the library.
+    owned_files : callable, optional
+        Returns those of some files that the library reads together with a given file.
     """
 
     name: str
@@ -61,6 +64,7 @@ class LibraryFormat:
     recognises: Callable[[bytes], bool]
     lazy: bool = True
     checks_magic: bool = True
+    owned_files: Callable[[Path, Sequence[Path]], set[Path]] | None = None
 
 
 def _is_digital_micrograph(head: bytes) -> bool:
@@ -86,19 +90,36 @@ def _is_emi(head: bytes) -> bool:
     return head[:4] == b"JISM" or head[:2] == b"JS"
 
 
-def _never(head: bytes) -> bool:
-    return False
+def _jeol_files(path: Path, others: Sequence[Path]) -> set[Path]:
+    """Return the files that a project of JEOL (``.asw``) names, also those in folders inside."""
+    if path.suffix.lower() != ".asw":
+        return set()
+    with path.open("rb") as file:
+        text = file.read(_LARGEST_PROJECT).lower()
+    return {one for one in others if one.name.lower().encode() in text}
+
+
+def _tia_series(path: Path, others: Sequence[Path]) -> set[Path]:
+    """Return the images ``NAME_1.ser``, ``NAME_2.ser``... of a header of TIA (``NAME.emi``)."""
+    name = re.compile(re.escape(path.stem) + r"_\d+\.ser", re.IGNORECASE)
+    return {one for one in others if one.parent == path.parent and name.fullmatch(one.name)}
+
+
+def _ripple_data(path: Path, others: Sequence[Path]) -> set[Path]:
+    """Return the values ``NAME.raw`` of a header of Ripple (``NAME.rpl``)."""
+    name = f"{path.stem}.raw".lower()
+    return {one for one in others if one.parent == path.parent and one.name.lower() == name}
 
 
 LIBRARY_FORMATS = (
     LibraryFormat("Digital Micrograph", (".dm3", ".dm4"), "digitalmicrograph", _is_digital_micrograph),
     LibraryFormat("Bruker BCF", (".bcf",), "bruker", _is_bruker),
     LibraryFormat("EDAX", (".spd",), "edax", _is_edax),
-    LibraryFormat("JEOL", (".asw", ".pts", ".img"), "jeol", _never, False, False),
+    LibraryFormat("JEOL", (".asw", ".pts", ".img"), "jeol", never, False, False, owned_files=_jeol_files),
     LibraryFormat("TIA series", (".ser",), "tia", _is_tia),
-    LibraryFormat("TIA", (".emi",), "tia", _is_emi, checks_magic=False),
-    LibraryFormat("Ripple", (".rpl",), "ripple", _never, checks_magic=False),
-    LibraryFormat("Panta Rhei", (".prz",), "pantarhei", _never, False, False),
+    LibraryFormat("TIA", (".emi",), "tia", _is_emi, checks_magic=False, owned_files=_tia_series),
+    LibraryFormat("Ripple", (".rpl",), "ripple", never, checks_magic=False, owned_files=_ripple_data),
+    LibraryFormat("Panta Rhei", (".prz",), "pantarhei", never, False, False),
 )
 """The formats that are read in this way."""
 
@@ -126,7 +147,7 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
         _require_elements_in_file(path, size)
     options: dict[str, Any] = {"lazy": True} if how.lazy else {}
     try:
-        signals, notes = quietly(
+        signals, notes = collect_warnings(
             lambda: import_module(f"rsciio.{how.module}").file_reader(str(path), **options), "rsciio"
         )
     except ValueError as error:
@@ -162,24 +183,6 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
             f"{path}: found {shapes}; expected an image, a stack of images or a spectrum image"
         )
     return loaded(found)
-
-
-def owned_files(paths: Sequence[Path]) -> set[Path]:
-    """Return those of `paths` that are read with another of them.
-
-    A project of JEOL (``.asw``) names its files, also those in folders inside; a header of TIA
-    (``NAME.emi``) has its images in ``NAME_1.ser``, ``NAME_2.ser``...
-    """
-    owned: set[Path] = set()
-    for path in paths:
-        if path.suffix.lower() == ".asw":
-            with path.open("rb") as file:
-                text = file.read(_LARGEST_PROJECT).lower()
-            owned |= {one for one in paths if one != path and one.name.lower().encode() in text}
-        elif path.suffix.lower() == ".emi":
-            series = re.compile(re.escape(path.stem) + r"_\d+\.ser", re.IGNORECASE)
-            owned |= {one for one in paths if one.parent == path.parent and series.fullmatch(one.name)}
-    return owned
 
 
 def _check_head(path: Path, how: LibraryFormat) -> None:

@@ -8,20 +8,31 @@ write tilts as slices, times or plain pages. What `chemtomo.io` wrote is restore
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from chemtomo.data import Volume
 from chemtomo.errors import NoTiltSeriesError, ReadError
-from chemtomo.io.formats import restore
+from chemtomo.io.description import (
+    KEY,
+    VOLUME,
+    entry_index,
+    entry_shape,
+    from_text,
+    restore_series,
+    restore_volume,
+)
 from chemtomo.io.formats.tiff.pixel_size import ome_images, tiff_pixel_size
+from chemtomo.io.formats.volume_parts import channel_names, require_fits_file
 from chemtomo.io.found import Found
 from chemtomo.io.interpret.stack_axes import channel_stacks
-from chemtomo.io.storage.library import quietly
+from chemtomo.io.storage.library import collect_warnings
 from chemtomo.io.tilts.axis import axis_in_text, from_imod
 
-__all__ = ["find", "recognises"]
+__all__ = ["description", "find", "read_volume", "recognises"]
 
 _MAP_FROM_BYTES = 512 << 20
 # More than any codec of TIFF shrinks anything, which bounds what a small file can claim to hold.
@@ -50,7 +61,7 @@ def find(path: Path) -> list[Found]:
     ReadError
         When it is no TIFF file, truncated, or of colours.
     """
-    found, warned = quietly(lambda: _find(path), "tifffile")
+    found, warned = collect_warnings(lambda: _find(path), "tifffile")
     # The library goes on with the pages before the first that it cannot find.
     if lost := [one for one in warned if "TiffPages" in one]:
         raise ReadError(f"{path}: damaged or truncated: found a broken list of pages ({lost[0]})")
@@ -64,9 +75,7 @@ def _find(path: Path) -> list[Found]:
         if not file.pages:
             raise ReadError(f"{path}: found no image in it; expected a TIFF file with projections")
         _require_values(file.series, path)
-        restored = restore.from_tiff(
-            file.ome_metadata, file.series, lambda series, index: _values(series, path, index), str(path)
-        )
+        restored = _restored(file, path)
         if restored is not None:
             return restored
         images = _images(file, path)
@@ -81,6 +90,79 @@ def _find(path: Path) -> list[Found]:
         said = {"axis_angle_deg": from_imod(axis, bottom_row_first=False)}
         found = [one.replace(attributes={**one.attributes, **said}) for one in found]
     return found
+
+
+def read_volume(path: Path) -> Volume:
+    """Read an image of the axes ``c``, ``z``, ``y``, ``x``, in any order and any of them left out."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        said = _said(file.ome_metadata, str(path))
+        series = file.series[0]
+        axes = str(series.get_axes(squeeze=False))
+        shape = series.get_shape(squeeze=False)
+        if any(size > 1 for axis, size in zip(axes, shape, strict=True) if axis not in "CZYX"):
+            raise ReadError(f"{path}: found the axes {axes.lower()}; expected c, z, y, x")
+        require_fits_file(path, shape, series.dtype)
+        data = series.asarray(squeeze=False)
+        data = data.reshape([size for axis, size in zip(axes, shape, strict=True) if axis in "CZYX"])
+        kept = [axis for axis in axes if axis in "CZYX"]
+        data = data.transpose([kept.index(axis) for axis in "CZYX" if axis in kept])
+        data = data if data.ndim == 4 else data[np.newaxis]
+        if said is not None and said.get("kind") == VOLUME:
+            return restore_volume(said, data, str(path))
+        image = next(iter(ome_images(file)), {})
+    names = image.get("channels") or []
+    if len(names) != len(data) or not all(names) or len(set(names)) < len(names):
+        names = channel_names(path, len(data))
+    size = image.get("pixel_size_nm") or 1.0
+    return restore_volume({"names": names, "voxel_size_nm": size}, data, str(path))
+
+
+def description(path: Path) -> dict[str, Any] | None:
+    """Return the description in a TIFF file; None for a file of another program."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        return _said(file.ome_metadata, str(path))
+
+
+def _said(ome: str | None, where: str) -> dict[str, Any] | None:
+    """Return the description in OME-XML."""
+    if not ome or KEY not in ome:
+        return None
+    from xml.etree import ElementTree as ET
+
+    for element in ET.fromstring(ome).iter():
+        if element.tag.endswith("}M") and element.get("K") == KEY:
+            return from_text(element.text or "", where)
+    return None
+
+
+def _restored(file: Any, path: Path) -> list[Found] | None:
+    """Return the series that this program wrote; an image holds those that are alike, one per channel."""
+    where, images = str(path), file.series
+    read: dict[int, Any] = {}
+
+    def stacks(entry: Mapping[str, Any], number: Any) -> Any:
+        """Return an image as stacks of the shape of a series."""
+        at = entry_index(number, len(images), "image", where)
+        if at not in read:
+            read[at] = _values(images[at], path, at)
+        shape = entry_shape(entry, where)
+        channels, rest = divmod(math.prod(int(size) for size in read[at].shape), math.prod(shape))
+        if rest or not channels:
+            raise ReadError(f"{where}: found an image of shape {read[at].shape}; expected stacks of {shape}")
+        return read[at].reshape(channels, *shape)
+
+    def stack(entry: Mapping[str, Any], _: int) -> Any:
+        found = stacks(entry, entry.get("image"))
+        return found[entry_index(entry.get("channel"), len(found), "channel", where)]
+
+    def background(entry: Mapping[str, Any]) -> Any:
+        return stacks(entry, entry["background"])[0]
+
+    return restore_series(_said(file.ome_metadata, where), where, stack, background)
 
 
 def _description(file: Any) -> str:

@@ -18,28 +18,29 @@ from chemtomo.data import TiltSeries, Volume
 from chemtomo.data.colours import channel_colours
 from chemtomo.io.description import KEY, describe_dataset, describe_volume, to_text
 from chemtomo.io.formats.grouping import alike, as_type
+from chemtomo.io.formats.target import Target, Written
 from chemtomo.io.storage.names import xml_text
 from chemtomo.io.tilts.angle_files import format_angles
 
-__all__ = ["write_series", "write_volume"]
+__all__ = ["files", "write_series", "write_volume"]
 
 _TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 # What a TIFF file of 32-bit offsets holds, with room for the description.
 _LARGEST_CLASSIC = (1 << 32) - (1 << 26)
 
 
-def write_volume(volume: Volume, path: Path) -> list[str]:
-    """Write one image of the axes ``(c, z, y, x)``.
+def files(target: Target, names: Sequence[str], *, volume: bool) -> list[Path]:
+    """List the files that may be written: tilts that all series share go to a file of their own too."""
+    return [target.path] if volume else [target.path, target.beside(target.stem or "", ".rawtlt")]
 
-    Returns
-    -------
-    list of str
-        What the format had no place for.
-    """
+
+def write_volume(volume: Volume, target: Target) -> Written:
+    """Write one image of the axes ``(c, z, y, x)``."""
     import tifffile
 
     data = np.asarray(volume.data, dtype=np.float32)
-    with tifffile.TiffWriter(path, ome=True, bigtiff=data.nbytes > _LARGEST_CLASSIC) as file:
+    big = data.nbytes > _LARGEST_CLASSIC
+    with target.writing([target.path]) as (path,), tifffile.TiffWriter(path, ome=True, bigtiff=big) as file:
         file.write(
             data,
             photometric="minisblack",
@@ -51,29 +52,23 @@ def write_volume(volume: Volume, path: Path) -> list[str]:
                 "MapAnnotation": {"Namespace": KEY, KEY: to_text(describe_volume(volume))},
             },
         )
-    return []
+    return Written([target.path])
 
 
-def write_series(series: Sequence[TiltSeries], path: Path, angles: Path | None) -> list[str]:
-    """Write the series of a dataset, those that are alike as one image of the axes ``(c, t, y, x)``.
+def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
+    """Write series that are alike as one image of the axes ``(c, t, y, x)``; backgrounds as further images.
 
-    Backgrounds become images of their own.
-
-    Parameters
-    ----------
-    series : sequence of TiltSeries
-        What to write. Lazy ones are read one projection after the other.
-    path : pathlib.Path
-        A file that does not exist yet.
-    angles : pathlib.Path, optional
-        File for the tilts of the first series, one a line, for programs that read tilts from such a
-        file.
-
-    Returns
-    -------
-    list of str
-        What the format had no place for.
+    Tilts that all series share are written to a ``.rawtlt`` file too, for programs that read such files.
     """
+    same = len({one.tilts_deg.tobytes() for one in series}) == 1
+    with target.writing(files(target, (), volume=not same)) as (path, *angles):
+        notes = _write_images(series, path)
+        for one in angles:
+            one.write_text(format_angles(series[0].tilts_deg), encoding="ascii")
+    return Written([target.path], notes)
+
+
+def _write_images(series: Sequence[TiltSeries], path: Path) -> list[str]:
     import tifffile
 
     notes = []
@@ -131,8 +126,6 @@ def write_series(series: Sequence[TiltSeries], path: Path, angles: Path | None) 
                     **_pixels("XY", one.pixel_size_nm),
                 },
             )
-    if angles is not None:
-        angles.write_text(format_angles(series[0].tilts_deg), encoding="ascii")
     return notes
 
 

@@ -26,7 +26,7 @@ from chemtomo.io.interpret.elements import SYMBOLS, element_of
 from chemtomo.io.interpret.pixel_size import pixel_size
 from chemtomo.io.interpret.signal_kind import map_kind
 from chemtomo.io.labelled import lookup, number
-from chemtomo.io.storage.lazy import lazy_hdf5
+from chemtomo.io.storage.lazy import lazy_hdf5, loaded
 
 __all__ = ["find", "is_velox"]
 
@@ -91,7 +91,7 @@ def find(path: Path) -> list[Found]:
     if not kept:
         what = "; ".join(odd) or "no image and no spectrum image"
         raise NoTiltSeriesError(f"{path}: found {what}; expected a file with either")
-    return kept
+    return loaded(kept)
 
 
 def _recorded(group: Any) -> Iterator[_Recorded]:
