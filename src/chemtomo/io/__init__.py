@@ -8,7 +8,7 @@ from chemtomo.io.formats.registry import FORMATS, readable_suffixes
 from chemtomo.io.formats.target import Written
 from chemtomo.io.inputs import check_targets, files_of_output, input_files
 from chemtomo.io.outputs import OUTPUT_FORMATS, check_output
-from chemtomo.io.volumes import is_volume, read_volume
+from chemtomo.io.volumes import is_volume, read_volume, recipe_of_volume
 from chemtomo.io.writing import write, write_dataset
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "read_spectra",
     "read_volume",
     "readable_suffixes",
+    "recipe_of_volume",
     "write",
     "write_dataset",
 ]

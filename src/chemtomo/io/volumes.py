@@ -15,7 +15,7 @@ from chemtomo.io.formats.registry import FORMATS
 from chemtomo.io.outputs import OUTPUT_FORMATS, output_format
 from chemtomo.io.storage.library import collect_warnings
 
-__all__ = ["is_volume", "read_volume"]
+__all__ = ["is_volume", "read_volume", "recipe_of_volume"]
 
 
 def read_volume(path: str | PathLike[str]) -> Volume:
@@ -70,6 +70,22 @@ def is_volume(path: str | PathLike[str], *, ours: bool = False) -> bool:
         return path.suffix.lower() == ".rec"
     except Exception:  # noqa: BLE001 - reading it will say what is wrong with it
         return False
+
+
+def recipe_of_volume(path: str | PathLike[str]) -> dict[str, Any]:
+    """Return the recipe that a volume of this program holds, without reading its values; empty for none.
+
+    It is empty too when one of the files of the volume is missing.
+    """
+    path = Path(path)
+    try:
+        described, _ = collect_warnings(lambda: _description(path))
+    except Exception:  # noqa: BLE001 - reading it will say what is wrong with it
+        return {}
+    if described is None:
+        return {}
+    files = [path.with_name(str(name)) for name in described.get("files", ())] or [path]
+    return dict(described.get("recipe", {})) if all(one.exists() for one in files) else {}
 
 
 def _description(path: Path) -> Mapping[str, Any] | None:

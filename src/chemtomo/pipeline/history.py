@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.operations import OPERATIONS
 from chemtomo.version import VERSION
 
-__all__ = ["recipe_of", "with_recipe", "with_recorded_alignments"]
+__all__ = ["recipe_as_written", "recipe_of", "with_recipe", "with_recorded_alignments"]
 
 _WRITTEN = "written"
 _ALIGNS = ("align", "use_alignment")
@@ -41,9 +42,9 @@ def recipe_of(dataset: Dataset) -> Recipe:
     return Recipe(recipe.inputs, recipe.steps, VERSION)
 
 
-def with_recipe(dataset: Dataset) -> Dataset:
+def with_recipe(dataset: Dataset, *, made_from: str = "") -> Dataset:
     """Return a dataset whose provenance ends with its recipe: whoever reads its file can begin there."""
-    recipe = recipe_of(dataset).to_json()
+    recipe = dataclasses.replace(recipe_of(dataset), made_from=made_from).to_json()
     if any(one["kind"] == "memory" for one in recipe["inputs"] if "kind" in one):
         return dataset
 
@@ -57,6 +58,12 @@ def with_recipe(dataset: Dataset) -> Dataset:
         return one.replace(provenance=(*one.provenance, record))
 
     return dataset.map(written)
+
+
+def recipe_as_written(dataset: Dataset) -> Recipe | None:
+    """Return the recipe that the file of a dataset holds, whatever was done to it since; None for none."""
+    record = _written(dataset.series[0])
+    return None if record is None else Recipe.from_json(record["recipe"])
 
 
 def with_recorded_alignments(dataset: Dataset) -> Dataset:

@@ -21,7 +21,7 @@ __all__ = ["VERSION", "Entry", "Input", "Recipe", "Signal", "with_settings"]
 VERSION = 1
 """Of the form of recipes."""
 
-_KEYS = ("version", "program", "device", "inputs", "steps")
+_KEYS = ("version", "program", "device", "made_from", "inputs", "steps")
 
 
 class Signal(Parameters):
@@ -106,12 +106,16 @@ class Recipe:
         In the order in which they are done.
     program, device : str
         The version of the program, and the device, that made the result.
+    made_from : str
+        SHA-256 of the values of the inputs and of the steps as they were asked for. Runs over many data sets
+        recognise by it the results that are there already, see `chemtomo.pipeline.many`.
     """
 
     inputs: tuple[Input, ...] = ()
     steps: tuple[Entry, ...] = ()
     program: str = ""
     device: str = ""
+    made_from: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it ready for JSON, for the description of a result."""
@@ -120,6 +124,7 @@ class Recipe:
             "version": VERSION,
             "program": self.program,
             "device": self.device,
+            **({"made_from": self.made_from} if self.made_from else {}),
             "inputs": described,
             "steps": [one.to_json() for one in self.steps],
         }
@@ -156,7 +161,8 @@ class Recipe:
                 steps.append(Entry.of(values.pop("step", None), values, f"step {number}"))
         except ParameterError as error:
             raise ReadError(f"{where}: {error}") from error
-        return cls(inputs, tuple(steps), str(found.get("program", "")), str(found.get("device", "")))
+        texts = (str(found.get(key, "")) for key in ("program", "device", "made_from"))
+        return cls(inputs, tuple(steps), *texts)
 
     def to_toml(self, folder: Path | None = None) -> str:
         """Return it as TOML, with paths relative to the folder in which it is kept; by default this one."""
@@ -252,7 +258,7 @@ def with_settings(recipe: Recipe, settings: Sequence[tuple[str, Any]]) -> Recipe
             )
         values[field] = {**values[field], inner: value} if inner else value
         steps[at[0]] = Entry(name, validated(type(old), values, name))
-    return dataclasses.replace(recipe, steps=tuple(steps))
+    return dataclasses.replace(recipe, steps=tuple(steps), made_from="")
 
 
 def _relative(path: str, base: Path) -> str:

@@ -24,7 +24,7 @@ from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.selection.select import Select
 from chemtomo.progress import finish
 
-__all__ = ["Store", "run", "run_recipe_job", "run_steps_job"]
+__all__ = ["Store", "content_key", "run", "run_recipe_job", "run_steps_job"]
 
 _Job = Generator[Any, None, State]
 
@@ -199,8 +199,13 @@ def _with_recipe(before: State, after: State, done: Sequence[tuple[str, Paramete
         base = recipe_of(with_recorded_alignments(before.require_series("recipe")))
     device = next((str(report.get("device", "")) for _, report in reversed(after.reports)), "")
     steps = (*base.steps, *(Entry(name, parameters) for name, parameters in done))
-    recipe = dataclasses.replace(base, steps=steps, device=device or base.device)
+    recipe = dataclasses.replace(base, steps=steps, device=device or base.device, made_from="")
     return dataclasses.replace(after.volume, provenance=recipe.to_json())
+
+
+def content_key(state: State, steps: Sequence[Entry]) -> str:
+    """Return a SHA-256 of what is there before the first step, and of steps: equal for equal results."""
+    return _next_key(_state_key(state), [(one.step, one.parameters) for one in steps])
 
 
 def _state_key(state: State) -> str:

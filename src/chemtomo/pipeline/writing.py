@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["recipe_in", "write", "write_series"]
 
 
-def write_series(dataset: Dataset, path: str | PathLike[str], *, overwrite: bool = False) -> Written:
+def write_series(
+    dataset: Dataset, path: str | PathLike[str], *, overwrite: bool = False, made_from: str = ""
+) -> Written:
     """Write tilt series that hold the recipe by which they were made; see `chemtomo.io.write_dataset`."""
     from chemtomo.io import write_dataset
 
-    return write_dataset(with_recipe(dataset), path, overwrite=overwrite)
+    return write_dataset(with_recipe(dataset, made_from=made_from), path, overwrite=overwrite)
 
 
-def write(result: Volume | Dataset, path: str | PathLike[str], *, overwrite: bool = False) -> Written:
+def write(
+    result: Volume | Dataset, path: str | PathLike[str], *, overwrite: bool = False, made_from: str = ""
+) -> Written:
     """Write a volume, or tilt series, with the recipe by which it was made.
 
     Parameters
@@ -35,6 +40,8 @@ def write(result: Volume | Dataset, path: str | PathLike[str], *, overwrite: boo
         Its ending says how, see `chemtomo.io.write` and `chemtomo.io.write_dataset`.
     overwrite : bool
         Whether an existing file may be replaced.
+    made_from : str
+        What its recipe says it was made from, see `Recipe.made_from`.
 
     Returns
     -------
@@ -49,8 +56,11 @@ def write(result: Volume | Dataset, path: str | PathLike[str], *, overwrite: boo
     from chemtomo import io
 
     if isinstance(result, Volume):
+        if made_from:
+            recipe = {**result.provenance, "made_from": made_from}
+            result = dataclasses.replace(result, provenance=recipe)
         return io.write(result, path, overwrite=overwrite)
-    return write_series(result, path, overwrite=overwrite)
+    return write_series(result, path, overwrite=overwrite, made_from=made_from)
 
 
 def recipe_in(paths: list[Path]) -> Recipe:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from chemtomo.data import Dataset, Volume
 from chemtomo.errors import DeviceMemoryError
 from chemtomo.opencl import DeviceInfo, choose_device
+from chemtomo.opencl.choice.sharing import share_of_memory
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.method import Method
 from chemtomo.recon.parameters import ReconstructParameters
@@ -173,7 +174,7 @@ def reconstruct(
 def _budget(memory_gib: float | None, device: DeviceInfo) -> int:
     if memory_gib is not None:
         return int(memory_gib * 2**30)
-    return int(_DEFAULT_MEMORY_FRACTION * device.memory_bytes)
+    return int(_DEFAULT_MEMORY_FRACTION * share_of_memory() * device.memory_bytes)
 
 
 def _plan(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from chemtomo.cli.commands.many import expanded, grid_of, run_many
 from chemtomo.cli.common import Results, tell_written
 from chemtomo.cli.progress import watch
 
@@ -54,9 +55,13 @@ def run(
             "--output",
             "-o",
             metavar="OUT",
-            help="Where to write the result: a name as in 'chemtomo convert'.",
+            help="Where to write the result: a name as in 'chemtomo convert'. With --each or --grid a "
+            "folder, or a pattern such as 'out/{data}_{reconstruct.strength}.ome.tif'.",
         ),
     ],
+    more: Annotated[
+        list[Path] | None, typer.Argument(help="Further data sets, after --each.", metavar="[FOLDER]...")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,13 +85,51 @@ def run(
         ),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    each: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--each",
+            metavar="FOLDER...",
+            help="Run the recipe on each of these data sets: folders with files of the same names, or files "
+            "where the recipe has a single one.",
+        ),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            metavar="STEP.PARAMETER=VALUE,VALUE...",
+            help="Run the recipe with each of these values, as in reconstruct.strength=0.5,1,2; given "
+            "several times, with all combinations.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", min=0, metavar="N", help="Run as many at a time, in processes of this computer."
+        ),
+    ] = 0,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler instead."
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write what became of each result as JSON."),
+    ] = None,
 ) -> None:
     """Run a recipe: the same inputs and steps give the same result.
 
     On the same device it is equal to the last bit. Ctrl-C stops the iteration and writes the last iterate.
+
+    With --each or --grid it is run many times. Results that are there already, made from the same values by
+    the same steps, are not made again; one that fails does not end the others.
     """
     from chemtomo.io import check_output
     from chemtomo.pipeline.inputs import in_folder
+    from chemtomo.pipeline.many import plan_jobs
     from chemtomo.pipeline.recipe import with_settings
     from chemtomo.pipeline.runner import run_recipe_job
     from chemtomo.pipeline.writing import recipe_in, write
@@ -94,6 +137,23 @@ def run(
 
     found = recipe_in([file])
     found = with_settings(found, [*map(_setting, settings or ()), *_slices(slices)])
+    if more and not each:
+        raise typer.BadParameter(f"found {more[0]} after the recipe; expected --each before data sets")
+    if each and inputs is not None:
+        raise typer.BadParameter("found --inputs and --each; expected one of the two")
+    if each or grid or workers or scheduler is not None or report is not None:
+        data_sets = expanded([*(each or ()), *(more or ())])
+        jobs = plan_jobs(
+            found if inputs is None else in_folder(found, inputs),
+            output,
+            data_sets=data_sets,
+            grid=grid_of(grid or ()),
+            name=file.stem,
+            overwrite=overwrite,
+            accept_changed=accept_changed_inputs,
+        )
+        run_many(found, jobs, workers=workers, scheduler=scheduler, report=report, inputs=[file, *data_sets])
+        return
     gives_volume = any(one.step == "reconstruct" for one in found.steps)
     check_output(output, overwrite=overwrite, folders=not gives_volume)
     if inputs is not None:

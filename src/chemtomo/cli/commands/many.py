@@ -1,0 +1,139 @@
+"""A recipe over many data sets and settings: the table and the report of what became of each."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from chemtomo.cli.common import Results
+from chemtomo.cli.progress import task_bar
+from chemtomo.version import VERSION
+
+if TYPE_CHECKING:
+    from chemtomo.pipeline.many import Job, Outcome
+    from chemtomo.pipeline.recipe import Recipe
+
+__all__ = ["expanded", "grid_of", "run_many"]
+
+_INTERRUPTED = 130
+# Where no terminal cuts lines, a row of the table is one line.
+_WIDE = 10_000
+
+
+def run_many(
+    recipe: Recipe,
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    scheduler: str | None,
+    report: Path | None,
+    inputs: Sequence[Path],
+) -> None:
+    """Do jobs, print what became of each, and end the command with 1 if one failed, 130 if it was stopped.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        For the report.
+    jobs, workers, scheduler
+        See `chemtomo.pipeline.many.run_jobs_job`.
+    report : pathlib.Path, optional
+        A JSON file, which is written whenever a job has ended.
+    inputs : sequence of pathlib.Path
+        What must not be written.
+    """
+    from chemtomo.io.atomic import write_json
+    from chemtomo.pipeline.many import run_jobs_job
+
+    for job in jobs:
+        Path(job.output).parent.mkdir(parents=True, exist_ok=True)
+    Results(inputs).check(None, report)
+    ended: list[Outcome] = []
+
+    def note(outcome: Outcome) -> None:
+        ended.append(outcome)
+        if report is not None:
+            write_json(_report(recipe, jobs, ended), report)
+
+    with task_bar() as watching:
+        running = run_jobs_job(
+            jobs,
+            workers=workers,
+            scheduler=scheduler,
+            on_outcome=note,
+            should_stop=watching.should_stop,
+        )
+        outcomes = watching.finish(running)
+    _print_table(outcomes)
+    for text in dict.fromkeys(text for outcome in outcomes for text in outcome.notes):
+        typer.echo(f"Note: {text}", err=True)
+    if report is not None:
+        typer.echo(f"Wrote {report}")
+    became = {outcome.became for outcome in outcomes}
+    if "cancelled" in became:
+        raise typer.Exit(_INTERRUPTED)
+    if "failed" in became:
+        raise typer.Exit(1)
+
+
+def expanded(paths: Sequence[Path]) -> list[Path]:
+    """Return paths with patterns like ``data/*`` expanded, which not every shell does."""
+    found: list[Path] = []
+    for path in paths:
+        matching = [] if path.exists() else sorted(glob.glob(str(path)))  # noqa: PTH207 - absolute ones too
+        found += map(Path, matching) if matching else [path]
+    return found
+
+
+def grid_of(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return the values of each parameter from ``STEP.PARAMETER=VALUE,VALUE...``, or with ``;`` between."""
+    grid: dict[str, list[str]] = {}
+    for text in texts:
+        place, sign, values = text.partition("=")
+        if not sign or "." not in place or place in grid:
+            what = "twice" if place in grid else repr(text)
+            raise typer.BadParameter(
+                f"--grid: found {what}; expected each parameter once, as STEP.PARAMETER=VALUE,VALUE"
+            )
+        between = ";" if ";" in values else ","
+        grid[place] = [value for one in values.split(between) if (value := one.strip())]
+    return grid
+
+
+def _report(recipe: Recipe, jobs: Sequence[Job], ended: Sequence[Outcome]) -> dict[str, object]:
+    results = [outcome.to_json() for outcome in ended]
+    counts = Counter(outcome.became for outcome in ended)
+    return {
+        "program": VERSION,
+        "recipe": recipe.to_json(),
+        "jobs": len(jobs),
+        "counts": dict(counts),
+        "results": results,
+    }
+
+
+def _print_table(outcomes: Sequence[Outcome]) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
+    settings = list(outcomes[0].job.settings) if outcomes else []
+    table = Table("Data set", *settings, "What became of it", "Seconds", "Result or error", box=None)
+    for one in outcomes:
+        table.add_row(
+            escape(one.job.data),
+            *(escape(one.job.settings[place]) for place in settings),
+            one.became,
+            f"{one.seconds:.1f}",
+            escape(one.message or one.job.output),
+        )
+    console.print(table)
+    counts = Counter(outcome.became for outcome in outcomes)
+    typer.echo(", ".join(f"{count} {became}" for became, count in counts.items()))

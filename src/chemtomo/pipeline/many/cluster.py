@@ -1,0 +1,270 @@
+"""Where many jobs run: the workers of a Dask cluster, one job and one device each."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import signal
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any
+
+import dask.config
+from distributed import Client, Event, Future, LocalCluster, WorkerPlugin, get_worker, wait
+
+from chemtomo.errors import DeviceError, ParameterError
+from chemtomo.opencl.choice.choosing import ENVIRONMENT_VARIABLE, list_devices
+from chemtomo.opencl.choice.sharing import SHARED_BY_VARIABLE
+from chemtomo.pipeline.many.job import Job, Outcome, do_job_job
+from chemtomo.progress import TaskProgress, finish
+
+__all__ = ["connected", "distributed_jobs"]
+
+_MOST_KILLS = 2
+_POLL_SECONDS = 0.5
+_ASK_SECONDS = 1.0
+_CONNECT_SECONDS = 20
+_RESULT_SECONDS = 30
+# How many threads libraries start: NumPy and SciPy before they are loaded, OpenCL drivers of the CPU later.
+_NUMPY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_OPENCL_THREADS = ("POCL_MAX_PTHREAD_COUNT", "DPCPP_CPU_NUM_CUS", "CL_CONFIG_CPU_TBB_NUM_WORKERS")
+
+_Do = Callable[[Job, Callable[[], bool]], Outcome]
+
+
+@contextlib.contextmanager
+def connected(workers: int, scheduler: str | None = None) -> Iterator[Client]:
+    """Give a client of a running cluster, or of one that is started here and ended afterwards.
+
+    Parameters
+    ----------
+    workers : int
+        How many processes to start; they share the threads of this computer evenly.
+    scheduler : str, optional
+        The address of a scheduler, in place of these.
+
+    Raises
+    ------
+    ParameterError
+        When there is no scheduler at the address.
+    """
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ParameterError(
+                f"{scheduler}: found no Dask scheduler ({error}); expected an address such as tcp://host:8786"
+            ) from error
+        with client:
+            yield client
+        return
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    before = {f"distributed.nanny.pre-spawn-environ.{name}": threads for name in _NUMPY_THREADS}
+    # Readers and drivers may start processes, which those that are daemons may not.
+    with (
+        dask.config.set({**before, "distributed.worker.daemon": False}),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=None,  # a reconstruction budgets its own
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+            env={name: os.environ.get(name, threads) for name in _OPENCL_THREADS},
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        client.register_plugin(_LeavesInterrupts())
+        yield client
+
+
+class _LeavesInterrupts(WorkerPlugin):
+    """Lets Ctrl-C reach the command alone, though the terminal sends it to its workers too."""
+
+    def setup(self, worker: Any) -> None:
+        with contextlib.suppress(ValueError):  # not in the main thread: it is not interrupted then
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def do_job(job: Job, should_stop: Callable[[], bool]) -> Outcome:
+    """Do a job without telling how far it is."""
+    return finish(do_job_job(job, should_stop))
+
+
+def distributed_jobs(
+    client: Client, jobs: Sequence[Job], should_stop: Callable[[], bool], do: _Do = do_job
+) -> Generator[Outcome | TaskProgress, None, None]:
+    """Do jobs on the workers of a cluster, each of which has one at a time.
+
+    Which worker does a job is decided here and not by the scheduler: so a worker that dies is to blame on one
+    job only, which is tried once more on another worker, and not on those that waited with it.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Workers may come and go.
+    jobs : sequence of Job
+        What to do.
+    should_stop : callable
+        ``True`` lets the running jobs end without results, and begins no others.
+    do : callable
+        What does a job, on the worker.
+
+    Yields
+    ------
+    Outcome or TaskProgress
+        What became of a job, or what is going on.
+    """
+    stop = Event(f"chemtomo-stop-{uuid.uuid4().hex}", client=client)
+    waiting = deque(jobs)
+    running: dict[Future[Outcome], _Running] = {}
+    places = _Places()
+    kills: Counter[str] = Counter()
+    stopped = False
+    while waiting or running:
+        if not stopped and should_stop():
+            stopped = True
+            stop.set()
+        if stopped:
+            yield from (Outcome(job, "cancelled") for job in waiting)
+            waiting.clear()
+        workers: dict[str, Any] = client.scheduler_info()["workers"]
+        for future, one in list(running.items()):
+            if not future.done() and one.worker in workers:
+                continue
+            del running[future]
+            outcome = _outcome(future, one) if future.done() else None
+            if outcome is not None:
+                yield outcome
+                continue
+            future.cancel()
+            kills[one.job.output] += 1
+            if stopped:
+                yield Outcome(one.job, "cancelled")
+            elif kills[one.job.output] < _MOST_KILLS:
+                waiting.append(one.job)
+            else:
+                message = (
+                    f"found {_MOST_KILLS} workers that died of it, one after the other; expected a result. "
+                    "The memory may be too small"
+                )
+                yield Outcome(one.job, "failed", message, seconds=time.monotonic() - one.start)
+        places.update(workers)
+        busy = {one.worker for one in running.values()}
+        for worker in workers:
+            if waiting and worker not in busy:
+                job = waiting.popleft()
+                future = client.submit(
+                    _on_worker,
+                    (job, stop.name, *places.of(worker), do),
+                    key=f"chemtomo-{uuid.uuid4().hex}",
+                    workers=[worker],
+                    allow_other_workers=False,
+                    pure=False,
+                )
+                running[future] = _Running(job, worker, time.monotonic())
+        names = ", ".join(one.job.title for one in running.values())
+        yield TaskProgress(0, len(jobs), names or "Waiting for workers")
+        with client.as_current():
+            _wait(list(running))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Running:
+    job: Job
+    worker: str
+    start: float
+
+
+class _Places:
+    """Numbers the workers of each computer, so that each takes another of its GPUs."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, tuple[str, int]] = {}
+
+    def update(self, workers: Mapping[str, Any]) -> None:
+        """Forget the workers that are gone, and give free numbers to those that are new."""
+        self._numbers = {address: place for address, place in self._numbers.items() if address in workers}
+        for address, about in workers.items():
+            if address not in self._numbers:
+                host = str(about["host"])
+                taken = {number for other, number in self._numbers.values() if other == host}
+                self._numbers[address] = (host, min(set(range(len(taken) + 1)) - taken))
+
+    def of(self, worker: str) -> tuple[int, int]:
+        """Return the number of a worker on its computer, and how many there are."""
+        host, number = self._numbers[worker]
+        return number, sum(other == host for other, _ in self._numbers.values())
+
+
+def _outcome(future: Future[Outcome], one: _Running) -> Outcome | None:
+    """Return what a job returned; None where its worker died."""
+    from distributed import CancelledError, KilledWorker
+
+    try:
+        found: Outcome = future.result(timeout=_RESULT_SECONDS)
+    except (CancelledError, KilledWorker, TimeoutError):
+        return None
+    except Exception as error:  # noqa: BLE001 - a worker without this program, for one
+        message = f"{one.worker}: {type(error).__name__}: {error}"
+        return Outcome(one.job, "failed", message, seconds=time.monotonic() - one.start)
+    return found
+
+
+def _wait(futures: list[Future[Outcome]]) -> None:
+    if not futures:
+        time.sleep(_POLL_SECONDS)
+        return
+    with contextlib.suppress(TimeoutError):
+        wait(futures, timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED")
+
+
+def _on_worker(sent: tuple[Job, str, int, int, _Do]) -> Outcome:
+    """Do a job on a worker, with its device and its part of the memory."""
+    job, stop_name, number, count, do = sent
+    event = Event(stop_name)
+    asked_at, stopped = 0.0, False
+
+    def should_stop() -> bool:
+        nonlocal asked_at, stopped
+        if not stopped and time.monotonic() - asked_at > _ASK_SECONDS:
+            stopped = bool(event.is_set())
+            asked_at = time.monotonic()
+        return stopped
+
+    with _environment(_share(number, count)):
+        outcome = do(job, should_stop)
+    return dataclasses.replace(outcome, worker=str(get_worker().address))
+
+
+def _share(number: int, count: int) -> dict[str, str]:
+    """Return the environment of one of several workers of a computer: which device, and how much of it."""
+    try:
+        gpus = [device for device in list_devices() if device.kind == "gpu"] if count > 1 else []
+    except DeviceError:
+        gpus = []
+    if len(gpus) < 2:
+        return {SHARED_BY_VARIABLE: str(count)}
+    shared_by = len(range(number % len(gpus), count, len(gpus)))
+    chosen = {SHARED_BY_VARIABLE: str(shared_by)}
+    if ENVIRONMENT_VARIABLE not in os.environ:
+        chosen[ENVIRONMENT_VARIABLE] = str(gpus[number % len(gpus)].number)
+    return chosen
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

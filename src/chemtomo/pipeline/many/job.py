@@ -1,0 +1,186 @@
+"""One job of many: run a recipe on a data set, unless its result is there, and say what became of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, Literal
+
+from chemtomo.errors import ChemTomoError, ParameterError
+from chemtomo.pipeline.history import recipe_as_written
+from chemtomo.pipeline.inputs import in_folder, read_inputs_job
+from chemtomo.pipeline.recipe import Recipe
+from chemtomo.pipeline.runner import content_key, run_steps_job
+from chemtomo.pipeline.writing import write
+
+__all__ = ["Job", "Outcome", "do_job_job"]
+
+Became = Literal["made", "there already", "failed", "cancelled"]
+ShouldStop = Callable[[], bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One result that is to be made. It is plain data, so that it can be sent to another computer.
+
+    Attributes
+    ----------
+    data : str
+        Name of the data set.
+    path : str, optional
+        Where its files are; None for those of the recipe.
+    settings : dict of str to str
+        The parameters that were set for this result, as text.
+    recipe : dict
+        What to do, as `Recipe.to_json` describes it.
+    output : str
+        Where the result goes, absolute.
+    overwrite : bool
+        Whether a result that was made otherwise may be replaced.
+    accept_changed : bool
+        Go on where the values of an input are not those with which the recipe was made.
+    """
+
+    data: str
+    path: str | None
+    settings: dict[str, str]
+    recipe: dict[str, Any]
+    output: str
+    overwrite: bool = False
+    accept_changed: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name of the data set, with the settings."""
+        return " ".join([self.data, *(f"{place}={value}" for place, value in self.settings.items())])
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes
+    ----------
+    job : Job
+        What was to be made.
+    became : {"made", "there already", "failed", "cancelled"}
+        A result is there already when it was made from the same values by the same steps.
+    message : str
+        The error.
+    files : tuple of str
+        What was written.
+    notes : tuple of str
+        What the format had no place for.
+    seconds : float
+        How long it took.
+    reports : tuple of (str, dict)
+        What the steps have to tell.
+    worker : str
+        Where it was done; empty for this process.
+    """
+
+    job: Job
+    became: Became
+    message: str = ""
+    files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    reports: tuple[tuple[str, dict[str, Any]], ...] = ()
+    worker: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it ready for JSON."""
+        found = dataclasses.asdict(self)
+        job = found.pop("job")
+        about = {key: job[key] for key in ("data", "path", "settings", "output")}
+        return {**about, **found, "reports": [{"step": name, **report} for name, report in self.reports]}
+
+
+def do_job_job(job: Job, should_stop: ShouldStop) -> Generator[Any, None, Outcome]:
+    """Do one job. Whatever goes wrong with it is in the outcome, and ends no other job.
+
+    Parameters
+    ----------
+    job : Job
+        What to make.
+    should_stop : callable
+        Asked now and then; ``True`` ends the job without a result.
+
+    Yields
+    ------
+    TaskProgress or Progress
+        What the steps yield.
+
+    Returns
+    -------
+    Outcome
+        What became of it.
+    """
+    start = time.monotonic()
+    try:
+        outcome = yield from _try(job, should_stop)
+    except ChemTomoError as error:
+        outcome = Outcome(job, "failed", " ".join(str(error).split()))
+    except Exception as error:  # noqa: BLE001 - it must not end the others
+        outcome = Outcome(job, "failed", f"{type(error).__name__}: {error}")
+    return dataclasses.replace(outcome, seconds=time.monotonic() - start)
+
+
+def _try(job: Job, should_stop: ShouldStop) -> Generator[Any, None, Outcome]:
+    from chemtomo.io import check_output, check_targets, input_files
+
+    recipe = Recipe.from_json(job.recipe)
+    if job.path is not None:
+        recipe = _on_data_set(recipe, Path(job.path))
+    output = Path(job.output)
+    check_targets([output], input_files(path for one in recipe.inputs for path in one.paths))
+    state = yield from read_inputs_job(recipe, accept_changed=job.accept_changed)
+    key = content_key(state, recipe.steps)
+    if _made_from(output) == key:
+        return Outcome(job, "there already")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    check_output(output, overwrite=job.overwrite)
+    state = yield from run_steps_job(state, recipe.steps, should_stop=should_stop)
+    if should_stop():
+        return Outcome(job, "cancelled")
+    result = state.volume if state.volume is not None else state.require_series("run")
+    written = write(result, output, overwrite=job.overwrite, made_from=key)
+    return Outcome(job, "made", "", tuple(map(str, written)), written.notes, reports=state.reports)
+
+
+def _on_data_set(recipe: Recipe, path: Path) -> Recipe:
+    """Return a recipe for the files of another data set; their values are what they are."""
+    paths = [one for entry in recipe.inputs for one in entry.paths]
+    if not paths:
+        raise ParameterError("found a recipe without files; expected files that other data sets have too")
+    if len(paths) == 1 and not (path / Path(paths[0]).name).exists():
+        # A single input may have another name, and be a file.
+        moved = [one.model_copy(update={"paths": (str(path),)} if one.paths else {}) for one in recipe.inputs]
+        recipe = dataclasses.replace(recipe, inputs=tuple(moved))
+    else:
+        recipe = in_folder(recipe, path)
+    inputs = [
+        one.model_copy(
+            update={
+                "sha256": "",
+                "signals": tuple(signal.model_copy(update={"sha256": ""}) for signal in one.signals),
+            }
+        )
+        for one in recipe.inputs
+    ]
+    return dataclasses.replace(recipe, inputs=tuple(inputs))
+
+
+def _made_from(output: Path) -> str:
+    """Return what the result at a place was made from, see `Recipe.made_from`; nothing for no result."""
+    from chemtomo.io import is_volume, read, recipe_of_volume
+
+    try:
+        if is_volume(output, ours=True):
+            return Recipe.from_json(recipe_of_volume(output)).made_from
+        written = recipe_as_written(read(output)) if output.exists() else None
+    except ChemTomoError:
+        return ""
+    return "" if written is None else written.made_from

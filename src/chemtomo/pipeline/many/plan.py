@@ -1,0 +1,134 @@
+"""From a recipe, data sets and settings to jobs: which results are made, and what they are called."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chemtomo.errors import ParameterError
+from chemtomo.io.outputs import output_format
+from chemtomo.pipeline.many.job import Job
+from chemtomo.pipeline.recipe import Recipe, with_settings
+
+__all__ = ["plan_jobs"]
+
+_PLACE = re.compile(r"\{([^{}]*)\}")
+_NOT_IN_NAMES = re.compile(r"[^\w.,=+-]+")
+_DATA = "data"
+
+
+def plan_jobs(
+    recipe: Recipe,
+    output: str | os.PathLike[str],
+    *,
+    data_sets: Sequence[str | os.PathLike[str]] = (),
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    name: str = "result",
+    overwrite: bool = False,
+    accept_changed: bool = False,
+) -> tuple[Job, ...]:
+    """Plan one job for every data set and every combination of settings.
+
+    Nothing is read: a data set that is missing or broken fails when its job is done.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to do.
+    output : path
+        A folder, in which results get names like ``DATASET_strength=2.zarr``; or a pattern such as
+        ``out/{data}_{reconstruct.strength}.ome.tif``.
+    data_sets : sequence of path, optional
+        Folders that hold files with the names of those of the recipe; or, where the recipe has a single
+        file, files. The files of the recipe itself if there are none.
+    grid : mapping of str to sequence, optional
+        The values of each parameter: ``{"reconstruct.strength": [0.5, 1, 2]}``.
+    name : str
+        What ``{data}`` stands for where there are no data sets.
+    overwrite : bool
+        Whether results that were made otherwise may be replaced.
+    accept_changed : bool
+        Go on where the values of an input are not those with which the recipe was made.
+
+    Returns
+    -------
+    tuple of Job
+        Data set by data set.
+
+    Raises
+    ------
+    ParameterError
+        When a setting is unknown or out of bounds, or when two results would have the same name.
+    """
+    grid = {place: tuple(values) for place, values in (grid or {}).items()}
+    for place, values in grid.items():
+        if not values:
+            raise ParameterError(f"{place}: found no values; expected at least one")
+    settings = [tuple(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    changed = [with_settings(recipe, one).to_json() for one in settings]
+    pattern = _pattern(Path(output), list(grid))
+    paths = [str(Path(one).absolute()) for one in data_sets]
+    named = list(zip(paths, _names(paths), strict=True)) if paths else [(None, name)]
+    jobs = []
+    for path, of in named:
+        for setting, made in zip(settings, changed, strict=True):
+            texts = {place: str(value) for place, value in setting}
+            jobs.append(
+                Job(
+                    data=of,
+                    path=path,
+                    settings=texts,
+                    recipe=made,
+                    output=str(Path(_filled(pattern, {_DATA: of, **texts})).absolute()),
+                    overwrite=overwrite,
+                    accept_changed=accept_changed,
+                )
+            )
+    _require_distinct(jobs)
+    return tuple(jobs)
+
+
+def _pattern(output: Path, places: Sequence[str]) -> str:
+    if output_format(output) is None:
+        if "{" in str(output):
+            raise ParameterError(
+                f"{output}: found a pattern without the ending of a format; expected one, as {{data}}.zarr"
+            )
+        described = "".join(f"_{place.partition('.')[2]}={{{place}}}" for place in places)
+        return str(output / f"{{{_DATA}}}{described}.zarr")
+    known = [_DATA, *places]
+    for found in _PLACE.findall(str(output)):
+        if found not in known:
+            expected = ", ".join(f"{{{one}}}" for one in known)
+            raise ParameterError(f"{output}: found {{{found}}}; expected one of {expected}")
+    return str(output)
+
+
+def _filled(pattern: str, texts: Mapping[str, str]) -> str:
+    return _PLACE.sub(lambda found: _NOT_IN_NAMES.sub("-", texts[found[1]]), pattern)
+
+
+def _names(paths: Sequence[str]) -> Iterator[str]:
+    """Name data sets by the last parts of their paths, as many as tell them apart."""
+    stems = [Path(path).with_name((output_format(Path(path)) or ("", Path(path).name))[1]) for path in paths]
+    for stem in stems:
+        for count in range(1, len(stem.parts) + 1):
+            tail = stem.parts[-count:]
+            if sum(other.parts[-count:] == tail for other in stems) == 1:
+                break
+        yield "_".join(part.strip("\\/:") for part in tail)
+
+
+def _require_distinct(jobs: Sequence[Job]) -> None:
+    seen: dict[str, Job] = {}
+    for job in jobs:
+        other = seen.setdefault(os.path.normcase(job.output), job)
+        if other is not job:
+            raise ParameterError(
+                f"{job.output}: found two results with this name, of {other.title} and of {job.title}; "
+                "expected a pattern that tells them apart, and each data set once"
+            )
