@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.machine import Limits
 from benchmarks.simulated import dataset_of
 from chemtomo.opencl import DeviceInfo
-from chemtomo.pipeline.reconstruct import Result, reconstruct_job
+from chemtomo.pipeline.jobs.reconstruct import Result, reconstruct_job
 from chemtomo.progress import finish
 from chemtomo.recon import ReconstructParameters
 

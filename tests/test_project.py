@@ -50,7 +50,7 @@ def test_all_names_of_the_package_are_there_when_only_the_package_is_imported():
     code = (
         "import chemtomo;"
         "[getattr(chemtomo, name) for name in chemtomo.__all__];"
-        "chemtomo.preprocess.selection.crop, chemtomo.spectra.suggest, chemtomo.io.read_spectra;"
+        "chemtomo.preprocess.crop, chemtomo.spectra.suggest, chemtomo.io.read_spectra;"
         "import chemtomo.pipeline; [getattr(chemtomo.pipeline, name) for name in chemtomo.pipeline.__all__];"
         "from chemtomo.align import apply;"
         "assert callable(chemtomo.align) and callable(chemtomo.prepare)"

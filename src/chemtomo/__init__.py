@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from chemtomo.io import read, read_spectra, read_volume, write_dataset
     from chemtomo.operators import dot_test
     from chemtomo.pipeline import Recipe
-    from chemtomo.pipeline.prepare import prepare
-    from chemtomo.pipeline.reconstruct import Result
+    from chemtomo.pipeline.jobs.prepare import prepare
+    from chemtomo.pipeline.jobs.reconstruct import Result
     from chemtomo.pipeline.runner import run
     from chemtomo.pipeline.writing import write
     from chemtomo.samples import phantom
@@ -62,8 +62,8 @@ _HOMES = {
     "TiltSeries": "chemtomo.data",
     "Volume": "chemtomo.data",
     "Recipe": "chemtomo.pipeline",
-    "Result": "chemtomo.pipeline.reconstruct",
-    "prepare": "chemtomo.pipeline.prepare",
+    "Result": "chemtomo.pipeline.jobs.reconstruct",
+    "prepare": "chemtomo.pipeline.jobs.prepare",
     "run": "chemtomo.pipeline.runner",
     "dot_test": "chemtomo.operators",
     "phantom": "chemtomo.samples",
@@ -74,7 +74,7 @@ _HOMES = {
     "write_dataset": "chemtomo.io",
 }
 
-# `import chemtomo` is enough for `chemtomo.preprocess.selection.crop(...)`.
+# `import chemtomo` is enough for `chemtomo.preprocess.crop(...)`.
 _PACKAGES = ("data", "errors", "io", "pipeline", "preprocess", "spectra")
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from chemtomo.data import Alignment, Dataset, SpectrumSeries
 
 if TYPE_CHECKING:
-    from chemtomo.pipeline.align import AlignmentResult
-    from chemtomo.pipeline.reconstruct import Result
+    from chemtomo.pipeline.jobs.align import AlignmentResult
+    from chemtomo.pipeline.jobs.reconstruct import Result
     from chemtomo.pipeline.step import State
 
 __all__ = ["align", "link", "maps", "reconstruct"]
@@ -75,7 +75,7 @@ def align(
     ChemTomoError
         When a parameter is wrong, there is no such channel, or the data does not allow the method.
     """
-    from chemtomo.pipeline.align import AlignmentResult
+    from chemtomo.pipeline.jobs.align import AlignmentResult
     from chemtomo.pipeline.step import State
 
     state = _run(State(series=dataset), "align", parameters, on_progress, should_stop)
@@ -98,7 +98,7 @@ def link(dataset: Dataset, alignment: Alignment) -> Dataset:
     DataError
         When a tilt lies outside of those of the alignment.
     """
-    from chemtomo.pipeline.align import alignment_table
+    from chemtomo.pipeline.jobs.align import alignment_table
     from chemtomo.pipeline.step import State
 
     parameters = {"alignment": alignment_table(alignment)}
@@ -140,7 +140,7 @@ def reconstruct(
     ChemTomoError
         When data, parameters or device do not fit together, or an iterate is not finite.
     """
-    from chemtomo.pipeline.reconstruct import Result
+    from chemtomo.pipeline.jobs.reconstruct import Result
     from chemtomo.pipeline.step import State
 
     state = _run(State(series=dataset), "reconstruct", parameters, on_progress, should_stop)
@@ -151,7 +151,7 @@ def reconstruct(
 def _run(
     state: State, step: str, parameters: dict[str, Any], on_progress: _OnProgress, should_stop: _ShouldStop
 ) -> State:
-    from chemtomo.pipeline.recipe import Entry
+    from chemtomo.pipeline.recipes.recipe import Entry
     from chemtomo.pipeline.runner import run_steps_job
     from chemtomo.progress import finish
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.pipeline import ReconstructParameters
+from chemtomo.pipeline.jobs.reconstruct import Result
 from chemtomo.pipeline.preview import FACTOR, binned_range
-from chemtomo.pipeline.reconstruct import Result
 from napari_chemtomo.layers import channel_name, slice_layers, volume_layers
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from qtpy.QtCore import QObject, Signal
 
 from chemtomo.data import SpectrumSeries
-from chemtomo.pipeline import maps
+from chemtomo.pipeline.jobs import maps
 from chemtomo.progress import TaskProgress
 from chemtomo.spectra import EnergyWindow
 from chemtomo.spectra.parameters import MapParameters

@@ -9,7 +9,7 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Signal
 
 from chemtomo.pipeline import ReconstructParameters
-from chemtomo.pipeline.reconstruct import Result
+from chemtomo.pipeline.jobs.reconstruct import Result
 from chemtomo.preprocess.values.intensity import PublishedScaling
 from napari_chemtomo import worker
 from napari_chemtomo.layers import to_dataset

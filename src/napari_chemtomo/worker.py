@@ -15,7 +15,7 @@ import numpy.typing as npt
 from chemtomo.data import Dataset
 from chemtomo.errors import ChemTomoError
 from chemtomo.pipeline import Entry, ReconstructParameters, State
-from chemtomo.pipeline.reconstruct import Result
+from chemtomo.pipeline.jobs.reconstruct import Result
 from chemtomo.pipeline.runner import run_steps_job
 from chemtomo.preprocess.values.intensity import PublishedScaling
 from chemtomo.progress import TaskProgress

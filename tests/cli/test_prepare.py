@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chemtomo.io import read, write_dataset
-from chemtomo.pipeline.saved_steps import load_operations
+from chemtomo.pipeline.recipes.saved_steps import load_operations
 from chemtomo.preprocess.operations import Bin, Crop, DropTilts, HotPixels
 from chemtomo.samples import phantom
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("napari", reason="napari is not installed; the extra 'all' brings it")
 
 from chemtomo.data import Dataset, TiltSeries, Volume
-from chemtomo.pipeline.reconstruct import Result
+from chemtomo.pipeline.jobs.reconstruct import Result
 from chemtomo.solvers import Limits, Objective, iterate
 from napari_chemtomo import worker
 

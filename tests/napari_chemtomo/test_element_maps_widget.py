@@ -10,7 +10,7 @@ from napari.layers import Layer
 from qtpy.QtCore import Qt
 from tests.spectra.conftest import make_specimen
 
-from chemtomo.pipeline import maps
+from chemtomo.pipeline.jobs import maps
 from chemtomo.spectra import element_maps
 from napari_chemtomo.layers import is_tilt_series, to_series
 from napari_chemtomo.spectra_layers import is_spectra, spectra_layer, to_spectra

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from chemtomo.pipeline.reconstruct import reconstruct_job
+from chemtomo.pipeline.jobs.reconstruct import reconstruct_job
 from chemtomo.progress import finish
 from chemtomo.recon import ReconstructParameters
 from chemtomo.samples import phantom

@@ -12,8 +12,8 @@ from qtpy.QtWidgets import QFileDialog
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.pipeline import prepare_view
-from chemtomo.pipeline.prepare import prepare
-from chemtomo.pipeline.saved_steps import load_operations
+from chemtomo.pipeline.jobs.prepare import prepare
+from chemtomo.pipeline.recipes.saved_steps import load_operations
 from chemtomo.preprocess.operations import (
     OPERATIONS,
     Background,

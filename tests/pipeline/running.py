@@ -7,7 +7,7 @@ from typing import Any
 
 from chemtomo.data import Dataset
 from chemtomo.pipeline import Entry, State
-from chemtomo.pipeline.reconstruct import Result
+from chemtomo.pipeline.jobs.reconstruct import Result
 from chemtomo.pipeline.runner import run_steps_job
 from chemtomo.preprocess.operation import Operation
 from chemtomo.progress import finish

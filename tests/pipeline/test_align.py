@@ -12,7 +12,7 @@ from tests.pipeline.running import execute
 from chemtomo.align.parameters import AlignParameters, LinkParameters
 from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.errors import ParameterError, ReadError
-from chemtomo.pipeline.align import (
+from chemtomo.pipeline.jobs.align import (
     link_channels,
     link_dataset,
     reference_series,

@@ -15,11 +15,11 @@ import chemtomo
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ParameterError, ReadError
 from chemtomo.pipeline import Recipe, State
-from chemtomo.pipeline.history import recipe_of
-from chemtomo.pipeline.maps import make_maps_job, windows_of
-from chemtomo.pipeline.recipe import Entry
+from chemtomo.pipeline.jobs.maps import make_maps_job, windows_of
+from chemtomo.pipeline.recipes.history import recipe_of
+from chemtomo.pipeline.recipes.recipe import Entry
+from chemtomo.pipeline.recipes.script import to_script
 from chemtomo.pipeline.runner import run_steps_job
-from chemtomo.pipeline.script import to_script
 from chemtomo.preprocess import bin_pixels
 from chemtomo.progress import finish
 from chemtomo.spectra.parameters import MapParameters

@@ -6,7 +6,7 @@ from tests.spectra.conftest import make_specimen
 
 from chemtomo import maps
 from chemtomo.errors import ParameterError
-from chemtomo.pipeline.maps import (
+from chemtomo.pipeline.jobs.maps import (
     make_maps,
     make_maps_job,
     suggest_job,

@@ -16,8 +16,8 @@ from chemtomo.errors import ChemTomoError, ParameterError, ReadError
 from chemtomo.io import read
 from chemtomo.parameters import listed_numbers
 from chemtomo.pipeline import Entry, Recipe
-from chemtomo.pipeline.prepare import operation_of, prepare, prepare_job
-from chemtomo.pipeline.saved_steps import load_operations
+from chemtomo.pipeline.jobs.prepare import operation_of, prepare, prepare_job
+from chemtomo.pipeline.recipes.saved_steps import load_operations
 from chemtomo.preprocess import bin_pixels, crop_detector, remove_hot_pixels
 from chemtomo.preprocess.operations import (
     OPERATIONS,

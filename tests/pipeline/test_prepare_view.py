@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chemtomo.data import Dataset, TiltSeries
-from chemtomo.pipeline.prepare import prepare
+from chemtomo.pipeline.jobs.prepare import prepare
 from chemtomo.pipeline.prepare_view import PreparedView, ViewStopped
 from chemtomo.preprocess.operations import (
     Background,

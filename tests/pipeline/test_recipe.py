@@ -16,8 +16,8 @@ from pydantic.fields import FieldInfo
 from chemtomo.errors import ParameterError, ReadError
 from chemtomo.parameters import Range
 from chemtomo.pipeline import STEPS, Entry, Input, Recipe, Signal
-from chemtomo.pipeline.recipe import with_settings
-from chemtomo.pipeline.toml import to_toml
+from chemtomo.pipeline.recipes.recipe import with_settings
+from chemtomo.pipeline.recipes.toml import to_toml
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 PLAIN = st.one_of(TEXT, st.booleans(), st.integers(-(2**60), 2**60), st.floats(allow_nan=False))

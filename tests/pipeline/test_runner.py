@@ -16,7 +16,7 @@ from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.data.fingerprint import series_digest
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.pipeline import Recipe
-from chemtomo.pipeline.reconstruct import Result
+from chemtomo.pipeline.jobs.reconstruct import Result
 from chemtomo.preprocess.values.intensity import PublishedScaling
 from chemtomo.recon import ReconstructParameters
 from chemtomo.solvers import Progress

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chemtomo.io import read, read_spectra
-from chemtomo.pipeline.maps import make_maps
+from chemtomo.pipeline.jobs.maps import make_maps
 from chemtomo.spectra import suggest, sum_spectrum
 from chemtomo.spectra.parameters import MapParameters
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chemtomo.pipeline.recipe import Entry, Input, Recipe, Signal
+from chemtomo.pipeline.recipes.recipe import Entry, Input, Recipe, Signal
 from chemtomo.pipeline.step import Made, State, Step
 from chemtomo.pipeline.steps import STEPS
 from chemtomo.recon.parameters import ReconstructParameters

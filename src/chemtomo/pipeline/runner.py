@@ -14,10 +14,10 @@ from chemtomo.data import Dataset, SpectrumSeries, Volume
 from chemtomo.data.records import recorded
 from chemtomo.errors import ParameterError
 from chemtomo.parameters import Parameters
-from chemtomo.pipeline.history import recipe_of, with_recorded_alignments
-from chemtomo.pipeline.inputs import in_folder, read_inputs_job
-from chemtomo.pipeline.prepare import prepare_job
-from chemtomo.pipeline.recipe import Entry, Recipe, with_settings
+from chemtomo.pipeline.jobs.prepare import prepare_job
+from chemtomo.pipeline.recipes.history import recipe_of, with_recorded_alignments
+from chemtomo.pipeline.recipes.inputs import in_folder, read_inputs_job
+from chemtomo.pipeline.recipes.recipe import Entry, Recipe, with_settings
 from chemtomo.pipeline.step import Made, State
 from chemtomo.pipeline.steps import STEPS
 from chemtomo.preprocess.operation import Operation
@@ -219,7 +219,7 @@ def _state_key(state: State) -> str:
 
 
 def _spectra_key(series: SpectrumSeries) -> list[Any]:
-    from chemtomo.pipeline.inputs import files_digest
+    from chemtomo.pipeline.recipes.inputs import files_digest
 
     paths = () if series.origin is None else series.origin.paths
     return [series.name, list(series.shape), series.tilts_deg.tolist(), files_digest(paths)]

@@ -9,7 +9,7 @@ from typing import Any
 from chemtomo.align.parameters import AlignParameters, ApplyAlignment, UseAlignment
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ParameterError
-from chemtomo.pipeline.prepare import prepare_job
+from chemtomo.pipeline.jobs.prepare import prepare_job
 from chemtomo.pipeline.step import Made, ShouldStop, State, Step
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.operations import OPERATIONS
@@ -23,7 +23,7 @@ _Job = Generator[Any, None, Made]
 
 
 def _maps(state: State, parameters: MapParameters, should_stop: ShouldStop) -> _Job:
-    from chemtomo.pipeline.maps import make_maps_job
+    from chemtomo.pipeline.jobs.maps import make_maps_job
 
     if not state.spectra:
         raise ParameterError("maps: found no spectra among the inputs; expected a spectrum image")
@@ -42,7 +42,7 @@ def _operation(state: State, parameters: Operation, should_stop: ShouldStop) -> 
 
 
 def _align(state: State, parameters: AlignParameters, should_stop: ShouldStop) -> _Job:
-    from chemtomo.pipeline.align import exact_alignments, run_alignment
+    from chemtomo.pipeline.jobs.align import exact_alignments, run_alignment
 
     stopped = False
 
@@ -59,7 +59,7 @@ def _align(state: State, parameters: AlignParameters, should_stop: ShouldStop) -
 
 
 def _use_alignment(state: State, parameters: UseAlignment, should_stop: ShouldStop) -> _Job:
-    from chemtomo.pipeline.align import link_dataset
+    from chemtomo.pipeline.jobs.align import link_dataset
 
     dataset = state.require_series("use_alignment")
     yield TaskProgress(0, 1, "Linking the alignment")
@@ -85,7 +85,7 @@ def _apply_alignment(state: State, parameters: ApplyAlignment, should_stop: Shou
 
 
 def _reconstruct(state: State, parameters: ReconstructParameters, should_stop: ShouldStop) -> _Job:
-    from chemtomo.pipeline.reconstruct import reconstruct_job, repeated_by
+    from chemtomo.pipeline.jobs.reconstruct import reconstruct_job, repeated_by
 
     dataset = state.require_series("reconstruct")
     result = yield from reconstruct_job(dataset, parameters, should_stop=should_stop)

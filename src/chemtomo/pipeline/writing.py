@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from chemtomo.data import Dataset, Volume
 from chemtomo.errors import ReadError
-from chemtomo.pipeline.history import recipe_of, with_recipe
-from chemtomo.pipeline.recipe import Recipe
+from chemtomo.pipeline.recipes.history import recipe_of, with_recipe
+from chemtomo.pipeline.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
     from chemtomo.io import Written

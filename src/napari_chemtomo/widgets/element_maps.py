@@ -23,7 +23,7 @@ from superqt import QCollapsible
 
 from chemtomo.data import Dataset, SpectrumSeries
 from chemtomo.errors import ChemTomoError, ParameterError
-from chemtomo.pipeline import maps
+from chemtomo.pipeline.jobs import maps
 from chemtomo.spectra import Decomposition, Suggestion
 from chemtomo.spectra.parameters import MapParameters
 from napari_chemtomo.aligned_layers import dataset_layers

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QLabel, QPushButton, QVBoxL
 from chemtomo.align.parameters import LinkParameters
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ChemTomoError, ParameterError
-from chemtomo.pipeline.align import Linked, link_channels
+from chemtomo.pipeline.jobs.align import Linked, link_channels
 from chemtomo.progress import TaskProgress
 from napari_chemtomo.aligned_layers import add_aligned, current_alignment, is_aligned, raw_of
 from napari_chemtomo.forms import ParameterForm

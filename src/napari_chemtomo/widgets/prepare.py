@@ -23,8 +23,8 @@ from superqt import QCollapsible
 from chemtomo.data import Dataset
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline import Entry, Recipe
-from chemtomo.pipeline.prepare import prepare_job
-from chemtomo.pipeline.saved_steps import load_operations
+from chemtomo.pipeline.jobs.prepare import prepare_job
+from chemtomo.pipeline.recipes.saved_steps import load_operations
 from chemtomo.preprocess import ProjectionScores, score_projections_job
 from chemtomo.progress import TaskProgress
 from napari_chemtomo.layers import is_tilt_series, to_dataset, to_series

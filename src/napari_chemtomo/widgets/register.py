@@ -22,7 +22,7 @@ from chemtomo.align.parameters import AlignParameters
 from chemtomo.align.verdict import warnings_of
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ChemTomoError, ParameterError
-from chemtomo.pipeline.align import run_alignment, save_alignment
+from chemtomo.pipeline.jobs.align import run_alignment, save_alignment
 from napari_chemtomo.aligned_layers import (
     add_aligned,
     aligned_of,

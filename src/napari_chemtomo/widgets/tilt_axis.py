@@ -14,7 +14,7 @@ from chemtomo.align import current, set_axis
 from chemtomo.align.parameters import AxisParameters
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ChemTomoError, ParameterError
-from chemtomo.pipeline.align import find_axis, preview_axis
+from chemtomo.pipeline.jobs.align import find_axis, preview_axis
 from napari_chemtomo import worker
 from napari_chemtomo.aligned_layers import add_aligned, aligned_of, current_alignment
 from napari_chemtomo.editors import FloatEditor

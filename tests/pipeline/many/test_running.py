@@ -12,7 +12,7 @@ import chemtomo
 from chemtomo.io import read, read_volume, write_dataset
 from chemtomo.pipeline import Recipe
 from chemtomo.pipeline.many import plan_jobs, run_jobs_job
-from chemtomo.pipeline.recipe import with_settings
+from chemtomo.pipeline.recipes.recipe import with_settings
 from chemtomo.progress import finish
 
 

@@ -48,7 +48,7 @@ def align(
     """
     from chemtomo.io import check_output, read
     from chemtomo.pipeline import Entry, State
-    from chemtomo.pipeline.align import save_alignment
+    from chemtomo.pipeline.jobs.align import save_alignment
     from chemtomo.pipeline.runner import run_steps_job
     from chemtomo.pipeline.writing import write_series
 

@@ -19,7 +19,7 @@ from chemtomo.version import VERSION
 
 if TYPE_CHECKING:
     from chemtomo.pipeline.many import Job, Outcome
-    from chemtomo.pipeline.recipe import Recipe
+    from chemtomo.pipeline.recipes.recipe import Recipe
 
 __all__ = ["expanded", "grid_of", "run_many"]
 

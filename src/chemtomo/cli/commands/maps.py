@@ -57,7 +57,7 @@ def maps(
 ) -> None:
     """Make maps of elements from spectra: one tilt series of counts for every line."""
     from chemtomo.io import check_output, read_spectra
-    from chemtomo.pipeline.maps import components_job, make_maps, map_method, suggest_job
+    from chemtomo.pipeline.jobs.maps import components_job, make_maps, map_method, suggest_job
     from chemtomo.pipeline.writing import write_series
     from chemtomo.progress import finish
 

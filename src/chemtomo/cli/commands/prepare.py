@@ -66,8 +66,8 @@ def prepare(
     """
     from chemtomo.io import check_output, read
     from chemtomo.pipeline import Entry, Recipe, State
+    from chemtomo.pipeline.recipes.saved_steps import load_operations
     from chemtomo.pipeline.runner import run_steps_job
-    from chemtomo.pipeline.saved_steps import load_operations
     from chemtomo.pipeline.writing import write_series
     from chemtomo.progress import finish
 

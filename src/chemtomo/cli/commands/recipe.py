@@ -41,7 +41,7 @@ def recipe(
 
 def script(result: _Result) -> None:
     """Print the recipe of a result as a Python script that gives the same result."""
-    from chemtomo.pipeline.script import to_script
+    from chemtomo.pipeline.recipes.script import to_script
     from chemtomo.pipeline.writing import recipe_in
 
     typer.echo(to_script(recipe_in(result)), nl=False)
@@ -128,9 +128,9 @@ def run(
     the same steps, are not made again; one that fails does not end the others.
     """
     from chemtomo.io import check_output
-    from chemtomo.pipeline.inputs import in_folder
     from chemtomo.pipeline.many import plan_jobs
-    from chemtomo.pipeline.recipe import with_settings
+    from chemtomo.pipeline.recipes.inputs import in_folder
+    from chemtomo.pipeline.recipes.recipe import with_settings
     from chemtomo.pipeline.runner import run_recipe_job
     from chemtomo.pipeline.writing import recipe_in, write
     from chemtomo.progress import finish

@@ -71,8 +71,8 @@ def reconstruct(
     from chemtomo.io import check_output, read, write
     from chemtomo.io.atomic import write_json
     from chemtomo.pipeline import State
-    from chemtomo.pipeline.align import alignment_table
-    from chemtomo.pipeline.recipe import Entry
+    from chemtomo.pipeline.jobs.align import alignment_table
+    from chemtomo.pipeline.recipes.recipe import Entry
     from chemtomo.pipeline.runner import run_steps_job
     from chemtomo.preprocess.values.filters import FILTERED_NOTE
     from chemtomo.progress import finish

@@ -56,7 +56,7 @@ def phantom(
     For a specimen that is not aligned the true alignment is written too, as truth.json.
     """
     from chemtomo.io import write_dataset
-    from chemtomo.pipeline.align import save_alignment
+    from chemtomo.pipeline.jobs.align import save_alignment
     from chemtomo.samples import phantom as simulate
     from chemtomo.samples import specimen_series
 

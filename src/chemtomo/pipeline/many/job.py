@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chemtomo.errors import ChemTomoError, ParameterError
-from chemtomo.pipeline.history import recipe_as_written
-from chemtomo.pipeline.inputs import in_folder, read_inputs_job
-from chemtomo.pipeline.recipe import Recipe
+from chemtomo.pipeline.recipes.history import recipe_as_written
+from chemtomo.pipeline.recipes.inputs import in_folder, read_inputs_job
+from chemtomo.pipeline.recipes.recipe import Recipe
 from chemtomo.pipeline.runner import content_key, run_steps_job
 from chemtomo.pipeline.writing import write
 

@@ -12,7 +12,7 @@ from typing import Any
 from chemtomo.errors import ParameterError
 from chemtomo.io.outputs import output_format
 from chemtomo.pipeline.many.job import Job
-from chemtomo.pipeline.recipe import Recipe, with_settings
+from chemtomo.pipeline.recipes.recipe import Recipe, with_settings
 
 __all__ = ["plan_jobs"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pprint
 from typing import Any
 
-from chemtomo.pipeline.recipe import Entry, Input, Recipe
+from chemtomo.pipeline.recipes.recipe import Entry, Input, Recipe
 from chemtomo.preprocess.operation import Operation
 
 __all__ = ["to_script"]
@@ -55,7 +55,7 @@ def _reading(one: Input, datasets: list[str]) -> list[str]:
         lines = [f"{name} = chemtomo.{one.sample}({_arguments(options)})"]
     else:
         if one.kind == "memory":
-            from chemtomo.pipeline.inputs import read_again
+            from chemtomo.pipeline.recipes.inputs import read_again
 
             read_again(one)  # says why it cannot be read
         lines = [f"{name} = chemtomo.read({_read_arguments(one)})"]

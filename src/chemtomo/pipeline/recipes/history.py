@@ -11,9 +11,9 @@ from chemtomo.data import Dataset, TiltSeries
 from chemtomo.data.fingerprint import frame_digest, series_digest
 from chemtomo.data.records import matches, recorded
 from chemtomo.errors import ChemTomoError, ReadError
-from chemtomo.pipeline.align import exact_alignments
-from chemtomo.pipeline.inputs import input_of, read_again
-from chemtomo.pipeline.recipe import Entry, Input, Recipe, Signal
+from chemtomo.pipeline.jobs.align import exact_alignments
+from chemtomo.pipeline.recipes.inputs import input_of, read_again
+from chemtomo.pipeline.recipes.recipe import Entry, Input, Recipe, Signal
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.operations import OPERATIONS
 from chemtomo.version import VERSION

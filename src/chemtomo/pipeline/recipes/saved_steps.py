@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from chemtomo.errors import ParameterError, ReadError
-from chemtomo.pipeline.prepare import operation_of
-from chemtomo.pipeline.recipe import Recipe
+from chemtomo.pipeline.jobs.prepare import operation_of
+from chemtomo.pipeline.recipes.recipe import Recipe
 from chemtomo.preprocess.operation import Operation
 
 __all__ = ["load_operations"]

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from chemtomo.errors import ParameterError, ReadError
 from chemtomo.parameters import Parameters, validated
+from chemtomo.pipeline.recipes.toml import to_toml
 from chemtomo.pipeline.steps import step_named
-from chemtomo.pipeline.toml import to_toml
 
 __all__ = ["VERSION", "Entry", "Input", "Recipe", "Signal", "with_settings"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from chemtomo.data import Dataset, Origin, SpectrumSeries, TiltSeries
 from chemtomo.data.fingerprint import series_digest
 from chemtomo.errors import ParameterError, ReadError
-from chemtomo.pipeline.recipe import Input, Recipe
+from chemtomo.pipeline.recipes.recipe import Input, Recipe
 from chemtomo.pipeline.step import State
 from chemtomo.progress import TaskProgress
 
