@@ -130,3 +130,12 @@ def test_a_stack_has_no_name_for_every_tilt(tmp_path):
 def test_the_real_series_has_its_tilts_in_its_names(data_folder):
     found = contents(data_folder / "real" / "edx_series", tilts="names")
     assert found.series[0].tilts_deg.tolist() == list(range(-40, 36, 5))
+
+
+def test_a_stack_beside_files_with_tilts_in_their_names_keeps_its_own(tmp_path):
+    for tilt in (-10, 0, 10):
+        tifffile.imwrite(tmp_path / f"{tilt}.tif", np.ones((4, 5), np.uint16))
+    np.savez(tmp_path / "maps.npz", data=np.ones((2, 4, 5), np.uint16), tilts=np.array([-5.0, 5.0]))
+    images = [tmp_path / f"{tilt}.tif" for tilt in (-10, 0, 10)]
+    dataset = read([*images, tmp_path / "maps.npz"], tilts="names")
+    assert [one.tilts_deg.tolist() for one in dataset] == [[-10, 0, 10], [-5, 5]]

@@ -284,7 +284,8 @@ def stack_tilts(
     inside : InsideTilts
         Tilts that the file itself gives.
     given : GivenTilts, optional
-        Tilts that the user gives, or their unit.
+        Tilts that the user gives, or their unit. A stack has one name: where the tilts are in the names
+        of files, it keeps those that it has.
     mdoc : pathlib.Path, optional
         The ``.mdoc`` file of another name that names this stack.
 
@@ -295,7 +296,7 @@ def stack_tilts(
         stack is a montage.
     """
     unit = None if given is None else given.unit
-    if given is not None and given.are_given:
+    if given is not None and given.tilts_deg is not None:
         tilts = given.for_projections(projections, str(path))
         said = given.unit or given.said
         return StackTilts(tilts, given.source, radians_note(tilts, said))
@@ -330,6 +331,8 @@ def stack_tilts(
             )
         if broken is not None:
             raise broken
+        if given is not None and given.are_given:  # by the names of files, and this is one
+            given.for_projections(projections, str(path))
         names = [f"{path.name}.mdoc", *(path.with_suffix(suffix).name for suffix in ANGLE_SUFFIXES)]
         return StackTilts(None, f"{', '.join(names[:-1])} or {names[-1]} beside it, or tilts in the file")
     name, chosen, said = sources[0]
