@@ -8,15 +8,12 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import pytest
-import typer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import chemtomo
-from chemtomo.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.fixture(scope="module")
@@ -79,33 +76,6 @@ def test_the_core_imports_neither_napari_nor_qt_nor_a_device_nor_slow_libraries(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"import chemtomo also imports {done.stderr}"
-
-
-def test_the_readme_shows_files_that_are_there():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    targets = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", text)
-    local = [one or other for one, other in targets if "://" not in (one or other)]
-    assert local
-    for target in local:
-        assert (ROOT / target).exists(), target
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_show_commands_that_are_there(page):
-    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    commands = typer.main.get_command(app).commands
-    for name, arguments in re.findall(r"^ *chemtomo ([\w-]+)(.*)$", text, re.MULTILINE):
-        assert name in commands, f"chemtomo {name}"
-        known = {flag for one in commands[name].params for flag in (*one.opts, *one.secondary_opts)}
-        unknown = set(re.findall(r"(?<=\s)--?[a-z][\w-]*", arguments)) - known
-        assert not unknown, f"chemtomo {name} {unknown}"
-
-
-def test_the_readme_shows_make_targets_that_are_there():
-    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    for page in PAGES:
-        shown = re.findall(r"^make ([\w-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
-        assert set(shown) <= targets, page.name
 
 
 def test_constraints_are_plain_and_allowed(project):
