@@ -95,10 +95,15 @@ class TaskWatch:
 
 
 @contextlib.contextmanager
-def task_bar() -> Iterator[TaskWatch]:
+def task_bar(kept: str = "what has been reached") -> Iterator[TaskWatch]:
     """Show how far a job is where stderr is a terminal, and let Ctrl-C stop it.
 
     The first Ctrl-C asks the job to stop and to return what it has; a second one aborts.
+
+    Parameters
+    ----------
+    kept : str
+        What there is after a stop, for the message.
     """
     with show_tasks() as show:
         watching = TaskWatch(show)
@@ -107,7 +112,7 @@ def task_bar() -> Iterator[TaskWatch]:
             if watching.stop_asked:
                 raise KeyboardInterrupt
             watching.stop_asked = True
-            typer.echo("Stopping soon, with what has been reached. Ctrl-C again aborts.", err=True)
+            typer.echo(f"Stopping soon, with {kept}. Ctrl-C again aborts.", err=True)
 
         with _handling_interrupts(handle):
             yield watching

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import pytest
-from tests.pipeline.many.doing import die, do_or_die_once, wait_for_stop
+from tests.pipeline.many.doing import die, do_or_die_once, tell_share, wait_for_stop
 from tests.pipeline.many.test_running import files_in
 
 from chemtomo.errors import ParameterError
@@ -51,6 +52,14 @@ def test_a_data_set_that_kills_every_worker_fails_alone(client, recipe, data_set
     outcomes = outcomes_of(client, plan_jobs(recipe, tmp_path / "out", data_sets=data_sets(4)), do=die)
     assert [one.became for one in outcomes] == ["made", "failed", "made", "made"]
     assert "found 2 workers that died of it" in outcomes[1].message
+
+
+def test_workers_share_memory_and_threads(client, recipe, tmp_path):
+    jobs = plan_jobs(recipe, tmp_path / "out", data_sets=[tmp_path / name for name in "abc"])
+    threads = str(max(1, (os.cpu_count() or 1) // 2))
+    names = ("POCL_MAX_PTHREAD_COUNT", "OMP_NUM_THREADS")
+    expected = " ".join(["2", *(os.environ.get(name, threads) for name in names)])
+    assert [one.message for one in outcomes_of(client, jobs, do=tell_share)] == [expected] * 3
 
 
 def test_a_stop_reaches_the_workers(client, recipe, data_sets, tmp_path):

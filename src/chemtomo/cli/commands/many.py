@@ -63,7 +63,7 @@ def run_many(
         if report is not None:
             write_json(_report(recipe, jobs, ended), report)
 
-    with task_bar() as watching:
+    with task_bar("the results that are complete") as watching:
         running = run_jobs_job(
             jobs,
             workers=workers,
