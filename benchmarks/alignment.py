@@ -14,7 +14,7 @@ from chemtomo.align import auto, center_of_mass, com_common_line, link, phase_co
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ChemTomoError
 from chemtomo.opencl import DeviceInfo
-from chemtomo.samples import Misalignment, alignment_error, particles
+from chemtomo.samples import Misalignment, alignment_error, particles, specimen_series
 
 METHODS: dict[str, Callable[[TiltSeries], Alignment]] = {
     "auto": auto,
@@ -38,6 +38,16 @@ CASES: dict[str, dict[str, Any]] = {
     "-60 to 60 deg": {"misalignment": AXIS, "tilts_deg": np.arange(-60.0, 61.0, 2.0)},
 }
 
+# Specimens wider than the field, and a needle that widens: 57 tilts of 192 x 192 pixels.
+WIDE: dict[str, dict[str, Any]] = {
+    "film": {"name": "film"},
+    "film, 100 counts": {"name": "film", "dose": 100},
+    "lamella of 60 pixels": {"name": "lamella"},
+    "lamella of 60 pixels, 300 counts": {"name": "lamella", "dose": 300},
+    "pillar": {"name": "pillar"},
+    "grains": {"name": "grains"},
+}
+
 TARGETS_PX = {
     "shifts": 0.03,
     "shifts and axis": 0.05,
@@ -45,6 +55,11 @@ TARGETS_PX = {
     "pedestal of 20 %": 0.05,
     "object entering": 0.10,
     "drift and turn": 0.05,
+    "film": 0.1,
+    "film, 100 counts": 0.4,
+    "lamella of 60 pixels": 0.2,
+    "lamella of 60 pixels, 300 counts": 0.6,
+    "pillar": 0.03,
 }
 
 
@@ -53,6 +68,7 @@ def run(device: DeviceInfo, limits: Limits, quick: bool) -> dict[str, Any]:
     seeds = 1 if quick else 3
     methods = {"auto": auto} if quick else METHODS
     cases = {name: _case(given, seeds, methods) for name, given in CASES.items()}
+    cases |= {name: _case(given, seeds, {"auto": auto}) for name, given in WIDE.items()}
     for name, target in TARGETS_PX.items():
         cases[name]["target, px"] = target
     return {"size": "77 x 256 x 256", "seeds": seeds, "cases": cases, "element maps": _element_maps(seeds)}
@@ -63,7 +79,7 @@ def _case(
 ) -> dict[str, Any]:
     measured: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
     for seed in range(1, seeds + 1):
-        made = particles(seed=seed, **given)
+        made = specimen_series(seed=seed, **given) if "name" in given else particles(seed=seed, **given)
         for name, method in methods.items():
             start, used = time.perf_counter(), time.process_time()
             try:
@@ -74,9 +90,22 @@ def _case(
             seconds, processor = time.perf_counter() - start, time.process_time() - used
             error = alignment_error(made.truth, found, made.positions)
             measured[name].append(
-                {"px": error.rms_px, "angle": abs(error.angle_deg), "s": seconds, "cpu": processor}
+                {
+                    "px": error.rms_px,
+                    "said": _said(found),
+                    "angle": abs(error.angle_deg),
+                    "s": seconds,
+                    "cpu": processor,
+                }
             )
     return {name: _summary(results) for name, results in measured.items()}
+
+
+def _said(found: Alignment) -> float | None:
+    """Root mean square of the standard errors."""
+    if found.residual_px is None or not np.isfinite(found.residual_px).any():
+        return None
+    return float(np.sqrt(np.nanmean(found.residual_px**2)))
 
 
 def _summary(results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -84,6 +113,7 @@ def _summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     good = [one for one in results if "failed" not in one]
     summary: dict[str, Any] = {
         "error, px": [one.get("px", "failed") for one in results],
+        "standard error, px": [one.get("said", "failed") for one in results],
         "angle error, deg": [one.get("angle", "failed") for one in results],
     }
     if good:

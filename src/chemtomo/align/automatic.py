@@ -41,8 +41,8 @@ def auto_job(
     series say where it is. The kind of the specimen decides on the estimators:
 
     - film or lamella, wider than the field: patches are followed through the tilts (`patch_tracks`);
-    - isolated or needle: the best of the ways by centres of mass and projection matching
-      (`chemtomo.align.isolated`), by one score for all of them, on held-out projections.
+    - isolated, needle, or what stands on a uniform film: the best of the ways by centres of mass and
+      projection matching (`chemtomo.align.isolated`), by one score for all of them, on held-out projections.
 
     An estimator that fails is left out; where all for one kind of specimen fail, those for the other are
     tried. The provenance holds the kind, scores, failures, and what the projections do not determine.
@@ -99,10 +99,10 @@ def auto_job(
         notes["axis direction"] = dataclasses.asdict(direction)
         start = starting_along(recorded, direction.angle_deg)
     start = start.replace(method="as recorded")
-    kind = kind_of(recorded, start) if specimen == "auto" else specimen
+    kind, textured = kind_of(recorded, start) if specimen == "auto" else (specimen, True)
     notes |= {"specimen": kind, "specimen from": "projections" if specimen == "auto" else "parameter"}
     estimators = {"patch_tracks": _film_job, "isolated": _isolated_job}
-    names = list(estimators) if kind in ("film", "lamella") else list(estimators)[::-1]
+    names = list(estimators) if kind in ("film", "lamella") and textured else list(estimators)[::-1]
     failures: list[Exception] = []
     for name in names:
         try:

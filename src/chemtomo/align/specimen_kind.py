@@ -90,16 +90,8 @@ def _disagreement(profiles: npt.NDArray[np.float64]) -> float:
     return float(np.sqrt(((moved - typical) ** 2).mean()) / max(float(typical.mean()), 1e-30))
 
 
-def _fills_field(series: TiltSeries, start: Alignment) -> bool:
-    """Whether matter crosses the edges of the field across the tilt axis, at low tilts already.
-
-    A uniform film has no darker surroundings either: the level between what stands out rises with the path
-    of the beam through it.
-    """
-    images = prepare_images(series, start, _LARGEST)
-    across, _ = _at_edges(images)
-    if across > _AT_EDGE:
-        return True
+def _is_uniform_film(series: TiltSeries, start: Alignment, images: Images) -> bool:
+    """Whether the level between what stands out rises with the path of the beam through a film."""
     tilts = np.abs(images.tilts_deg)
     levels = np.array(
         [
@@ -116,12 +108,19 @@ def _fills_field(series: TiltSeries, start: Alignment) -> bool:
     return low > _OF_MEAN * (low + float(np.median(means[flat]))) and high > _RISE * low
 
 
-def kind_of(series: TiltSeries, start: Alignment) -> SpecimenKind:
-    """Return what the specimen looks like; whether a film is a lamella, tracks will tell."""
-    if _fills_field(series, start):
-        return "film"
-    _, along = _at_edges(prepare_images(series, start, _LARGEST))
-    return "needle" if along > _ALONG_EDGE else "isolated"
+def kind_of(series: TiltSeries, start: Alignment) -> tuple[SpecimenKind, bool]:
+    """Return what the specimen looks like, and whether it has texture at the edges of the field.
+
+    Whether a film is a lamella, patches will tell. What stands on a uniform film is isolated once the level
+    of the film is subtracted.
+    """
+    images = prepare_images(series, start, _LARGEST)
+    across, along = _at_edges(images)
+    if across > _AT_EDGE:
+        return "film", True
+    if _is_uniform_film(series, start, images):
+        return "film", False
+    return ("needle" if along > _ALONG_EDGE else "isolated"), False
 
 
 def _at_edges(images: Images) -> tuple[float, float]:

@@ -29,7 +29,7 @@ _FINEST_PX = (1.0, 1.5, 2.2, 3.2)
 _COARSEST = 8.0  # times the finest
 _CLEAR = 3.0  # signal over noise in the band
 _LEAST = (0.75, 0.55, 0.4)
-_HALF_PX = 10
+_HALVES_PX = (10, 7)  # small patches see less of what lies above and below, large ones hold better
 _SEARCH_PX = (7, 4)
 _BEGIN = (0.0, -0.17, 0.17, -0.34, 0.34)  # of the number of tilts, from the middle one
 _FEWEST_TRACKS = 12
@@ -92,7 +92,7 @@ def patch_tracks_job(
     middle = np.array(affine.centre(images.shape))
     finest = _finest(images, order)
     stack = band_passed(images.stack[order], finest, _COARSEST * finest)
-    half = min(_HALF_PX, min(images.shape) // 8)
+    halves = [min(half, min(images.shape) // 8) for half in _HALVES_PX]
     names, registrations = _registrations(series, start, images, order)
     count = _Count((len(registrations) + 2 * len(_BEGIN)) * len(tilts))
 
@@ -102,7 +102,8 @@ def patch_tracks_job(
         found = None
         for least in _LEAST:
             parts = []
-            for begin in begins:
+            for number, begin in enumerate(begins):
+                half = halves[number % len(halves)]
                 at = int(np.abs(tilts).argmin()) + round(begin * len(tilts))
                 if 0 <= at < len(tilts):
                     job = follow(stack, tilts, shifts, at, half_px=half, search_px=search, least=least)
