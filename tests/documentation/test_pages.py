@@ -3,6 +3,7 @@
 import importlib
 import re
 import tomllib
+from typing import get_args
 
 import pytest
 import typer
@@ -10,7 +11,12 @@ import yaml
 from tests.documentation.pages import PAGES, ROOT, anchors, blocks, commands, links, prose, spans
 from tools.docs_hooks import on_page_markdown
 
+from chemtomo.align.parameters import AlignParameters
 from chemtomo.cli import app
+from chemtomo.io.formats.registry import readable_suffixes
+from chemtomo.pipeline import STEPS, Recipe
+from chemtomo.recon.parameters import ReconstructParameters
+from chemtomo.spectra.parameters import MapParameters
 
 COMMANDS = typer.main.get_command(app).commands
 USAGE_ERROR = typer.BadParameter.__base__  # which module it is in depends on the version of typer
@@ -68,6 +74,47 @@ def test_options_within_sentences_are_there(page):
 def test_every_command_is_on_the_page_of_the_command_line():
     said = {name for span in spans("docs/command-line.md") for _, (name, *_) in commands(span)}
     assert set(COMMANDS) <= said, f"docs/command-line.md lacks {set(COMMANDS) - said}"
+
+
+@pytest.mark.parametrize(
+    ("page", "model", "parameter"),
+    [
+        ("docs/align.md", AlignParameters, "method"),
+        ("docs/align.md", AlignParameters, "axis"),
+        ("docs/align.md", AlignParameters, "specimen"),
+        ("docs/spectra.md", MapParameters, "method"),
+        ("docs/model.md", ReconstructParameters, "method"),
+    ],
+)
+def test_methods_are_explained(page, model, parameter):
+    """Each by its name, in code or in italics, beside the table of options, which lists them without a word."""
+    choices = set(get_args(model.model_fields[parameter].annotation))
+    assert choices
+    missing = choices - marked_words(page)
+    assert not missing, f"{page} does not explain {missing}, which --{parameter} may be"
+
+
+def marked_words(page):
+    emphasised = set(re.findall(r"\*([\w-]+)\*", prose(page)))
+    return emphasised | {word for span in spans(page) for word in re.split(r"[\s,=]+", span.text)}
+
+
+def test_every_step_is_on_the_page_of_recipes():
+    missing = set(STEPS) - marked_words("docs/recipes.md")
+    assert not missing, f"docs/recipes.md lacks the steps {missing}"
+
+
+def test_every_format_is_on_the_page_of_files():
+    missing = set(readable_suffixes()) - marked_words("docs/files.md")
+    assert not missing, f"docs/files.md lacks the endings {missing}"
+
+
+def test_every_dock_is_on_some_page():
+    manifest = yaml.safe_load((ROOT / "src/napari_chemtomo/napari.yaml").read_text(encoding="utf-8"))
+    said = " ".join(" ".join(prose(page).split()) for page in PAGES)
+    for dock in manifest["contributions"]["widgets"]:
+        name = dock["display_name"]
+        assert re.search(rf"\*{name}|> {name}|\*\*{name}", said), f"no page tells of the dock {name}"
 
 
 @every_page
@@ -151,8 +198,6 @@ def test_modules_that_are_run_are_there(page):
 
 @every_page
 def test_recipes_are_read(page, tmp_path):
-    from chemtomo.pipeline import Recipe
-
     for block in blocks(page):
         if block.language == "toml":
             file = tmp_path / "recipe.toml"
