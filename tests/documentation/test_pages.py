@@ -81,13 +81,12 @@ def test_every_command_is_on_the_page_of_the_command_line():
     [
         ("docs/align.md", AlignParameters, "method"),
         ("docs/align.md", AlignParameters, "axis"),
-        ("docs/align.md", AlignParameters, "specimen"),
         ("docs/spectra.md", MapParameters, "method"),
         ("docs/model.md", ReconstructParameters, "method"),
     ],
 )
 def test_methods_are_explained(page, model, parameter):
-    """Each by its name, in code or in italics, beside the table of options, which lists them without a word."""
+    """Each by its name, in code or in italics, beside the table of options, which only lists them."""
     choices = set(get_args(model.model_fields[parameter].annotation))
     assert choices
     missing = choices - marked_words(page)
