@@ -28,7 +28,14 @@ def run() -> Run:
     """Reconstruct a dataset, by default with a few published iterations in NumPy on the whole detector."""
 
     def reconstruct_all(dataset: Dataset, **changes: Any) -> Reconstructed:
-        few = {"device": "numpy", "crop": "none", "iterations": 6, "steps": "paper", "tolerance": 0}
+        few = {
+            "device": "numpy",
+            "crop": "none",
+            "field": "sample",
+            "iterations": 6,
+            "steps": "paper",
+            "tolerance": 0,
+        }
         parameters = ReconstructParameters(**(few | changes))
         limits = Limits(parameters.iterations, parameters.report_every, parameters.tolerance or None)
         running = reconstruct(dataset, parameters, limits)

@@ -14,6 +14,7 @@ from chemtomo.data import Dataset
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import ParallelBeam
 from chemtomo.preprocess import crop_detector, detector_support, select_slices
+from chemtomo.recon.field_of_view import FieldOfView
 from chemtomo.recon.tilts import JointTilts
 
 __all__ = ["Frame"]
@@ -44,6 +45,13 @@ class Frame:
         Detector pixels of the whole series.
     keep_crop : bool
         Whether results stay cropped.
+    margin : int
+        Columns of the geometry beyond the detector at each side, which no result has.
+    sample_geometry : ParallelBeam
+        Geometry of a slice as wide as the detector and of any depth: what the strength of a regularisation
+        refers to.
+    note : str, optional
+        What was chosen by the data.
     """
 
     dataset: Dataset
@@ -55,6 +63,9 @@ class Frame:
     rows: tuple[int, int]
     edge: int
     keep_crop: bool
+    margin: int
+    sample_geometry: ParallelBeam
+    note: str | None = None
 
     @classmethod
     def of(
@@ -63,6 +74,8 @@ class Frame:
         slices: tuple[int, int] | None,
         crop: Literal["auto", "none"] | tuple[int, int],
         keep_crop: bool,
+        field: Literal["sample", "wide", "auto"] = "sample",
+        thickness_nm: float | None = None,
     ) -> Frame:
         """Crop a dataset.
 
@@ -76,6 +89,10 @@ class Frame:
             Detector columns to keep, ``auto`` for the support of the data.
         keep_crop : bool
             Whether results stay cropped.
+        field : {"sample", "wide", "auto"}
+            How far the volume reaches: see `chemtomo.recon.field_of_view`.
+        thickness_nm : float, optional
+            Depth of the sample.
 
         Raises
         ------
@@ -127,7 +144,7 @@ class Frame:
         top = (edge - depth) // 2
         # The published program numbers z against the beam's positive tilt. Its differences are one-sided,
         # so that only the same direction gives the same minimiser.
-        geometry = ParallelBeam(
+        sample = ParallelBeam(
             -joint.tilts_deg,
             width,
             (depth, width),
@@ -135,14 +152,41 @@ class Frame:
             volume_axis=((depth - 1) / 2, axis),
             detector_shifts=joint.detector_shifts_px,
         )
-        rows = top, top + depth
-        return cls(cropped, joint, all_slices, geometry, (start, stop), (left, right), rows, edge, keep_crop)
+        thickness_px = None if thickness_nm is None else thickness_nm / first.pixel_size_nm
+        view = FieldOfView.of(all_slices, sample, (top, top + depth), field, thickness_px)
+        height = view.rows[1] - view.rows[0]
+        geometry = ParallelBeam(
+            sample.tilts_deg,
+            width,
+            (height, width + 2 * view.margin),
+            detector_axis=axis,
+            volume_axis=(view.rows[1] - 1 - (edge - 1) / 2, axis + view.margin),
+            detector_shifts=sample.detector_shifts,
+        )
+        return cls(
+            cropped,
+            joint,
+            all_slices,
+            geometry,
+            (start, stop),
+            (left, right),
+            view.rows,
+            edge,
+            keep_crop,
+            view.margin,
+            sample,
+            view.note,
+        )
 
     @property
     def cropped_shape(self) -> tuple[int, int, int]:
-        """Voxels of the cropped volume, (z, y, x)."""
-        nz, nx = self.geometry.volume_shape
-        return nz, self.slices[1] - self.slices[0], nx
+        """Voxels of the cropped volume within the field, (z, y, x)."""
+        rows, columns = self.rows, self.columns
+        return rows[1] - rows[0], self.slices[1] - self.slices[0], columns[1] - columns[0]
+
+    def within(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the part (..., x) of an iterate that lies within the field."""
+        return image[..., self.margin : image.shape[-1] - self.margin]
 
     def sinograms(self) -> npt.NDArray[np.float32]:
         """Return the data as (channel, tilt, y, detector), float32; 0 where a signal has no projection."""

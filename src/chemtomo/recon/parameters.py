@@ -74,6 +74,20 @@ class ReconstructParameters(Parameters):
         description="Detector columns to use: auto (the support of the data, symmetric about the "
         "tilt axis), none, or START:STOP.",
     )
+    field: Literal["sample", "wide", "auto"] = Field(
+        "auto",
+        title="Field",
+        description="sample: a volume as wide as the detector. wide: as far as the highest tilt sees, for "
+        "matter beside the field that is tilted into it; it is cut off at the end. auto: wide where there is "
+        "signal at the edges of the detector.",
+    )
+    thickness: float | None = Field(
+        None,
+        gt=0,
+        title="Thickness (nm)",
+        description="Depth of a film or lamella along the beam at 0 degrees: the volume is a slab, at the "
+        "place where the data have it. If not given, found from the data in a wide field, else unlimited.",
+    )
     keep_crop: bool = Field(
         False, title="Keep crop", description="Keep the volume cropped instead of padding it back."
     )

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -127,7 +127,9 @@ def reconstruct(
         When the device is not there, or has not enough memory.
     """
     device = choose_device(settings.device)
-    frame = Frame.of(dataset, settings.slices, settings.crop, settings.keep_crop)
+    frame = Frame.of(
+        dataset, settings.slices, settings.crop, settings.keep_crop, _field(settings), settings.thickness
+    )
     method: Method = (
         SirtMethod(frame, settings) if settings.method == "sirt" else VariationalMethod(frame, settings)
     )
@@ -137,11 +139,11 @@ def reconstruct(
     waiting = deque(_plan(method, slices, overlap, device, budget))
     image = np.zeros((len(dataset), *frame.cropped_shape), dtype=np.float32)
     ended: list[tuple[Slab, Outcome]] = []
-    notes: list[str] = []
+    notes = [] if frame.note is None else [frame.note]
     peak = 0
     cancelled = False
     send = None if device is None else partial(_send, method, device)
-    with Streaming(image, send) as streaming:
+    with Streaming(image, send, frame.within) as streaming:
         while waiting and not cancelled:
             slab = waiting.popleft()
             try:
@@ -169,6 +171,12 @@ def reconstruct(
     name = "numpy" if device is None else device.name
     tilts = tuple(series.shape[0] for series in dataset)
     return Reconstructed(volume, name, tuple(ended), budget, peak, tuple(notes), tilts)
+
+
+def _field(settings: ReconstructParameters) -> Literal["sample", "wide", "auto"]:
+    """Return the field; by itself it is wide neither with columns by hand nor with published weights."""
+    by_hand = settings.crop not in ("auto", "none") or settings.normalisation == "paper"
+    return "sample" if settings.field == "auto" and by_hand else settings.field
 
 
 def _budget(memory_gib: float | None, device: DeviceInfo) -> int:
@@ -209,7 +217,7 @@ class _View:
     def slice(self, y: int) -> npt.NDArray[np.float32]:
         """Return the slice `y` of the volume in the frame of the result, shape (channel, z, x)."""
         if self.slab.start <= y < self.slab.stop:
-            return self.frame.to_slice(self.current.slice(y - self.slab.first))
+            return self.frame.to_slice(self.frame.within(self.current.slice(y - self.slab.first)))
         self.streaming.land()
         return self.frame.to_slice(self.image[:, :, y])
 

@@ -34,14 +34,18 @@ class Streaming:
         Takes the slices that slabs keep.
     send : callable, optional
         Begins to send the data of a slab ahead; ``None`` where there is no device.
+    within : callable, optional
+        Returns the part of an iterate that belongs into the image; all of it by default.
     """
 
     def __init__(
         self,
         image: npt.NDArray[np.float32],
         send: Callable[[Slab, Executor], Upload] | None,
+        within: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] = lambda image: image,
     ) -> None:
         self._image = image
+        self._within = within
         self._send = send
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="chemtomo-transfer")
         self._ahead: tuple[Slab, Upload] | None = None
@@ -86,7 +90,7 @@ class Streaming:
     def _store(self, slab: Slab, iteration: SlabIteration) -> None:
         kept = slice(slab.start - slab.first, slab.stop - slab.first)
         try:
-            self._image[:, :, slab.start : slab.stop] = iteration.volume()[:, :, kept]
+            self._image[:, :, slab.start : slab.stop] = self._within(iteration.volume()[:, :, kept])
         finally:
             iteration.release()
 

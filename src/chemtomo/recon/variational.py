@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
@@ -196,6 +197,14 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
         weights = paper_weights(frame.dataset, settings.mu, norm)
     else:
         weights = counts_weights(frame.all_slices, settings.mu, settings.strength, settings.data_term)
+    if frame.geometry != frame.sample_geometry:
+        # The strength is that in the field of the sample, however far the volume reaches.
+        longer = norm / Projector(frame.sample_geometry, 1, 1).norm()
+        weights = dataclasses.replace(
+            weights,
+            weights=tuple(longer * weight for weight in weights.weights),
+            report=weights.report / longer,
+        )
     data /= np.array(weights.scales, dtype=np.float32)[:, None, None, None]
     gains = frame.gains
     if background is not None:
