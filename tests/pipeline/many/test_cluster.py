@@ -10,7 +10,7 @@ from tests.pipeline.many.doing import die, do_or_die_once, tell_share, wait_for_
 from tests.pipeline.many.test_running import files_in
 
 from chemtomo.errors import ParameterError
-from chemtomo.pipeline.many import Outcome, plan_jobs, run_jobs_job
+from chemtomo.pipeline.many import Outcome, plan_runs, run_many_job
 from chemtomo.progress import finish
 
 cluster = pytest.importorskip("chemtomo.pipeline.many.cluster", reason="Dask's distributed is not installed")
@@ -22,20 +22,20 @@ def client():
         yield client
 
 
-def outcomes_of(client, jobs, **options) -> list[Outcome]:
-    events = cluster.distributed_jobs(client, jobs, options.pop("should_stop", lambda: False), **options)
+def outcomes_of(client, runs, **options) -> list[Outcome]:
+    events = cluster.distributed_runs(client, runs, options.pop("should_stop", lambda: False), **options)
     ended = [event for event in events if isinstance(event, Outcome)]
-    assert Counter(one.job.output for one in ended) == Counter(job.output for job in jobs)
-    by_output = {one.job.output: one for one in ended}
-    return [by_output[job.output] for job in jobs]
+    assert Counter(one.run.output for one in ended) == Counter(run.output for run in runs)
+    by_output = {one.run.output: one for one in ended}
+    return [by_output[run.output] for run in runs]
 
 
 def test_twenty_data_sets_one_broken_and_a_worker_that_dies(client, recipe, data_sets, tmp_path):
     folders = data_sets(20)
     (folders[5] / "series.zarr" / "zarr.json").write_text("{", encoding="utf-8")
     (folders[11] / "dies").touch()
-    jobs = plan_jobs(recipe, tmp_path / "out", data_sets=folders)
-    outcomes = outcomes_of(client, jobs, do=do_or_die_once)
+    runs = plan_runs(recipe, tmp_path / "out", data_sets=folders)
+    outcomes = outcomes_of(client, runs, do=do_or_die_once)
     assert not (folders[11] / "dies").exists()
     assert [one.became for one in outcomes] == ["made"] * 5 + ["failed"] + ["made"] * 14
     assert str(folders[5]) in outcomes[5].message
@@ -43,40 +43,40 @@ def test_twenty_data_sets_one_broken_and_a_worker_that_dies(client, recipe, data
     results = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert results == sorted(f"s{number}.zarr" for number in range(20) if number != 5)
     before = files_in(tmp_path / "out")
-    again = outcomes_of(client, jobs)
+    again = outcomes_of(client, runs)
     assert [one.became for one in again] == ["there already"] * 5 + ["failed"] + ["there already"] * 14
     assert files_in(tmp_path / "out") == before
 
 
 def test_a_data_set_that_kills_every_worker_fails_alone(client, recipe, data_sets, tmp_path):
-    outcomes = outcomes_of(client, plan_jobs(recipe, tmp_path / "out", data_sets=data_sets(4)), do=die)
+    outcomes = outcomes_of(client, plan_runs(recipe, tmp_path / "out", data_sets=data_sets(4)), do=die)
     assert [one.became for one in outcomes] == ["made", "failed", "made", "made"]
     assert "found 2 workers that died of it" in outcomes[1].message
 
 
 def test_workers_share_memory_and_threads(client, recipe, tmp_path):
-    jobs = plan_jobs(recipe, tmp_path / "out", data_sets=[tmp_path / name for name in "abc"])
+    runs = plan_runs(recipe, tmp_path / "out", data_sets=[tmp_path / name for name in "abc"])
     threads = str(max(1, (os.cpu_count() or 1) // 2))
     names = ("POCL_MAX_PTHREAD_COUNT", "OMP_NUM_THREADS")
     expected = " ".join(["2", *(os.environ.get(name, threads) for name in names)])
-    assert [one.message for one in outcomes_of(client, jobs, do=tell_share)] == [expected] * 3
+    assert [one.message for one in outcomes_of(client, runs, do=tell_share)] == [expected] * 3
 
 
 def test_a_stop_reaches_the_workers(client, recipe, data_sets, tmp_path):
-    jobs = plan_jobs(recipe, tmp_path / "out", data_sets=data_sets(3))
+    runs = plan_runs(recipe, tmp_path / "out", data_sets=data_sets(3))
     (tmp_path / "out").mkdir()
 
     def both_started() -> bool:
         return len(list((tmp_path / "out").glob("*.started"))) == 2
 
-    outcomes = outcomes_of(client, jobs, should_stop=both_started, do=wait_for_stop)
+    outcomes = outcomes_of(client, runs, should_stop=both_started, do=wait_for_stop)
     assert [one.became for one in outcomes] == ["cancelled"] * 3
     assert not list((tmp_path / "out").glob("*.zarr"))
 
 
 def test_workers_of_a_running_scheduler(client, recipe, data_sets, tmp_path):
-    jobs = plan_jobs(recipe, tmp_path / "out", data_sets=data_sets(2))
-    outcomes = finish(run_jobs_job(jobs, scheduler=client.scheduler.address))
+    runs = plan_runs(recipe, tmp_path / "out", data_sets=data_sets(2))
+    outcomes = finish(run_many_job(runs, scheduler=client.scheduler.address))
     assert [one.became for one in outcomes] == ["made", "made"]
     assert all(one.worker for one in outcomes)
 
@@ -84,7 +84,7 @@ def test_workers_of_a_running_scheduler(client, recipe, data_sets, tmp_path):
 def test_an_address_without_a_scheduler(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.2)
     with pytest.raises(ParameterError, match="found no Dask scheduler"):
-        finish(run_jobs_job(plan_jobs(recipe, tmp_path / "out"), scheduler="tcp://127.0.0.1:9"))
+        finish(run_many_job(plan_runs(recipe, tmp_path / "out"), scheduler="tcp://127.0.0.1:9"))
 
 
 def test_workers_of_one_computer_have_different_numbers():

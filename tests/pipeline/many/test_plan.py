@@ -10,7 +10,7 @@ from hypothesis import given
 
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline import Recipe
-from chemtomo.pipeline.many import plan_jobs
+from chemtomo.pipeline.many import plan_runs
 
 
 @pytest.fixture(scope="module")
@@ -18,43 +18,43 @@ def recipe() -> Recipe:
     return Recipe.from_toml('version=1\n[[inputs]]\npaths=["a.mrc"]\n[[steps]]\nstep="reconstruct"\n')
 
 
-def outputs(jobs) -> list[str]:
-    return [Path(job.output).name for job in jobs]
+def outputs(runs) -> list[str]:
+    return [Path(run.output).name for run in runs]
 
 
 def test_every_data_set_with_every_combination(recipe):
     grid = {"reconstruct.strength": [0.5, "2"], "reconstruct.method": ["tv", "tgv"]}
-    jobs = plan_jobs(recipe, "out", data_sets=["x/a", "x/b"], grid=grid)
-    assert outputs(jobs) == [
+    runs = plan_runs(recipe, "out", data_sets=["x/a", "x/b"], grid=grid)
+    assert outputs(runs) == [
         f"{name}_strength={strength}_method={method}.zarr"
         for name in "ab"
         for strength in ("0.5", "2")
         for method in ("tv", "tgv")
     ]
-    last = Recipe.from_json(jobs[-1].recipe).steps[-1].parameters
+    last = Recipe.from_json(runs[-1].recipe).steps[-1].parameters
     assert (last.strength, last.method) == (2.0, "tgv")
-    assert all(Path(job.output).parent == Path.cwd() / "out" for job in jobs)
-    assert jobs[-1].path == str(Path.cwd() / "x" / "b")
+    assert all(Path(run.output).parent == Path.cwd() / "out" for run in runs)
+    assert runs[-1].path == str(Path.cwd() / "x" / "b")
 
 
 def test_the_files_of_the_recipe_itself(recipe):
-    (job,) = plan_jobs(recipe, "out", name="sample")
-    assert (job.path, outputs([job])) == (None, ["sample.zarr"])
+    (run,) = plan_runs(recipe, "out", name="sample")
+    assert (run.path, outputs([run])) == (None, ["sample.zarr"])
 
 
 def test_patterns_name_results(recipe):
-    jobs = plan_jobs(
+    runs = plan_runs(
         recipe,
         "out/{data}/v_{reconstruct.slices}.ome.tif",
         data_sets=["a.zarr"],
         grid={"reconstruct.slices": ["1:3"]},
     )
-    assert Path(jobs[0].output) == Path.cwd() / "out" / "a" / "v_1-3.ome.tif"
+    assert Path(runs[0].output) == Path.cwd() / "out" / "a" / "v_1-3.ome.tif"
 
 
 def test_data_sets_of_the_same_name_are_told_apart_by_their_folders(recipe):
-    jobs = plan_jobs(recipe, "out", data_sets=["one/raw", "two/raw", "two/other.ome.tif"])
-    assert outputs(jobs) == ["one_raw.zarr", "two_raw.zarr", "other.zarr"]
+    runs = plan_runs(recipe, "out", data_sets=["one/raw", "two/raw", "two/other.ome.tif"])
+    assert outputs(runs) == ["one_raw.zarr", "two_raw.zarr", "other.zarr"]
 
 
 @given(
@@ -67,9 +67,9 @@ def test_data_sets_of_the_same_name_are_told_apart_by_their_folders(recipe):
 )
 def test_different_data_sets_have_different_names(paths):
     recipe = Recipe()
-    jobs = plan_jobs(recipe, "out", data_sets=paths)
-    assert len({job.data for job in jobs}) == len(paths)
-    assert all(job.data.endswith(Path(path).name) for job, path in zip(jobs, paths, strict=True))
+    runs = plan_runs(recipe, "out", data_sets=paths)
+    assert len({run.data for run in runs}) == len(paths)
+    assert all(run.data.endswith(Path(path).name) for run, path in zip(runs, paths, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ def test_different_data_sets_have_different_names(paths):
 )
 def test_what_cannot_be_planned_is_refused_before_anything_runs(recipe, output, grid, data_sets, said):
     with pytest.raises(ParameterError, match=said):
-        plan_jobs(recipe, output, data_sets=data_sets, grid=grid)
+        plan_runs(recipe, output, data_sets=data_sets, grid=grid)

@@ -1,4 +1,4 @@
-"""Many jobs in this process: one that fails, what is there already, and a stop."""
+"""Many runs in this process: one that fails, what is there already, and a stop."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 import chemtomo
 from chemtomo.io import read, read_volume, write_dataset
 from chemtomo.pipeline import Recipe
-from chemtomo.pipeline.many import plan_jobs, run_jobs_job
+from chemtomo.pipeline.many import plan_runs, run_many_job
 from chemtomo.pipeline.recipes.recipe import with_settings
 from chemtomo.progress import finish
 
 
-def became(jobs, **options) -> list[str]:
-    return [one.became for one in finish(run_jobs_job(jobs, **options))]
+def became(runs, **options) -> list[str]:
+    return [one.became for one in finish(run_many_job(runs, **options))]
 
 
 def files_in(folder: Path) -> dict[str, int]:
@@ -26,14 +26,14 @@ def files_in(folder: Path) -> dict[str, int]:
 
 def test_a_result_is_that_of_a_single_run_and_holds_its_recipe(recipe, data_sets, tmp_path):
     folders = data_sets(2)
-    outcomes = finish(run_jobs_job(plan_jobs(recipe, tmp_path / "out", data_sets=folders)))
+    outcomes = finish(run_many_job(plan_runs(recipe, tmp_path / "out", data_sets=folders)))
     assert [one.became for one in outcomes] == ["made", "made"]
     for folder, outcome in zip(folders, outcomes, strict=True):
-        volume = read_volume(outcome.job.output)
+        volume = read_volume(outcome.run.output)
         again = chemtomo.run(Recipe.from_json(volume.provenance))
         np.testing.assert_array_equal(again.data, volume.data)
         assert volume.provenance["inputs"][0]["paths"] == [str(folder / "series.zarr")]
-    first, second = (read_volume(one.job.output).data for one in outcomes)
+    first, second = (read_volume(one.run.output).data for one in outcomes)
     assert (first != second).any()
 
 
@@ -41,7 +41,7 @@ def test_one_that_fails_does_not_end_the_others(recipe, data_sets, tmp_path):
     folders = data_sets(3)
     shutil.rmtree(folders[0] / "series.zarr")
     outcomes = finish(
-        run_jobs_job(plan_jobs(recipe, tmp_path / "out", data_sets=[*folders, tmp_path / "no"]))
+        run_many_job(plan_runs(recipe, tmp_path / "out", data_sets=[*folders, tmp_path / "no"]))
     )
     assert [one.became for one in outcomes] == ["failed", "made", "made", "failed"]
     assert str(folders[0]) in outcomes[0].message
@@ -50,33 +50,33 @@ def test_one_that_fails_does_not_end_the_others(recipe, data_sets, tmp_path):
 
 @pytest.mark.parametrize("output", ["out", "out_{data}.mrc", "out_{data}.emd"])
 def test_what_is_there_already_is_not_made_again(recipe, data_sets, tmp_path, output):
-    jobs = plan_jobs(recipe, tmp_path / output, data_sets=data_sets(2))
-    assert became(jobs) == ["made", "made"]
+    runs = plan_runs(recipe, tmp_path / output, data_sets=data_sets(2))
+    assert became(runs) == ["made", "made"]
     before = files_in(tmp_path)
-    assert became(jobs) == ["there already", "there already"]
+    assert became(runs) == ["there already", "there already"]
     assert files_in(tmp_path) == before
 
 
 def test_a_part_of_a_result_is_no_result(recipe, data_sets, tmp_path):
-    jobs = plan_jobs(recipe, tmp_path / "v.mrc", data_sets=data_sets(1), overwrite=True)
-    assert became(jobs) == ["made"]
+    runs = plan_runs(recipe, tmp_path / "v.mrc", data_sets=data_sets(1), overwrite=True)
+    assert became(runs) == ["made"]
     (tmp_path / "v_HAADF.mrc").unlink()
-    assert became(jobs) == ["made"]
+    assert became(runs) == ["made"]
 
 
 def test_a_result_is_told_by_what_it_was_made_from_and_not_by_its_name(recipe, data_sets, tmp_path):
     (folder,) = data_sets(1)
     output = tmp_path / "out" / "v.zarr"
-    assert became(plan_jobs(recipe, output, data_sets=[folder])) == ["made"]
+    assert became(plan_runs(recipe, output, data_sets=[folder])) == ["made"]
     other = with_settings(recipe, [("reconstruct.iterations", 4)])
-    (refused,) = finish(run_jobs_job(plan_jobs(other, output, data_sets=[folder])))
+    (refused,) = finish(run_many_job(plan_runs(other, output, data_sets=[folder])))
     assert refused.became == "failed"
     assert "exists already" in refused.message
-    again = plan_jobs(other, output, data_sets=[folder], overwrite=True)
+    again = plan_runs(other, output, data_sets=[folder], overwrite=True)
     assert became(again) == ["made"]
     assert became(again) == ["there already"]
     shutil.move(folder, tmp_path / "moved")
-    moved = plan_jobs(other, output, data_sets=[tmp_path / "moved"], overwrite=True)
+    moved = plan_runs(other, output, data_sets=[tmp_path / "moved"], overwrite=True)
     assert became(moved) == ["there already"]  # the same values
     write_dataset(
         chemtomo.phantom((4, 16), tilts=4, seed=9), tmp_path / "moved" / "series.zarr", overwrite=True
@@ -86,25 +86,25 @@ def test_a_result_is_told_by_what_it_was_made_from_and_not_by_its_name(recipe, d
 
 def test_tilt_series_are_results_too(recipe, data_sets, tmp_path):
     operations = Recipe(recipe.inputs, recipe.steps[:1])
-    jobs = plan_jobs(operations, tmp_path / "out", data_sets=data_sets(1))
-    assert became(jobs) == ["made"]
-    assert became(jobs) == ["there already"]
-    assert read(jobs[0].output).series[0].data.min() >= 0
+    runs = plan_runs(operations, tmp_path / "out", data_sets=data_sets(1))
+    assert became(runs) == ["made"]
+    assert became(runs) == ["there already"]
+    assert read(runs[0].output).series[0].data.min() >= 0
 
 
 def test_a_single_file_under_another_name_is_a_data_set(recipe, data_sets, tmp_path):
     (folder,) = data_sets(1)
     file = (folder / "series.zarr").rename(tmp_path / "other.zarr")
-    jobs = plan_jobs(recipe, tmp_path / "out", data_sets=[file])
-    assert became(jobs) == ["made"]
-    assert Path(jobs[0].output).name == "other.zarr"
+    runs = plan_runs(recipe, tmp_path / "out", data_sets=[file])
+    assert became(runs) == ["made"]
+    assert Path(runs[0].output).name == "other.zarr"
 
 
 def test_inputs_are_never_written(recipe, data_sets, tmp_path):
     (folder,) = data_sets(1)
     before = files_in(folder)
     (outcome,) = finish(
-        run_jobs_job(plan_jobs(recipe, folder / "series.zarr", data_sets=[folder], overwrite=True))
+        run_many_job(plan_runs(recipe, folder / "series.zarr", data_sets=[folder], overwrite=True))
     )
     assert outcome.became == "failed"
     assert "inputs are never written" in outcome.message
@@ -112,9 +112,9 @@ def test_inputs_are_never_written(recipe, data_sets, tmp_path):
 
 
 def test_a_stop_writes_nothing_more_and_says_so(recipe, data_sets, tmp_path):
-    jobs = plan_jobs(recipe, tmp_path / "out", data_sets=data_sets(3))
+    runs = plan_runs(recipe, tmp_path / "out", data_sets=data_sets(3))
     seen = []
-    outcomes = finish(run_jobs_job(jobs, on_outcome=seen.append, should_stop=lambda: bool(seen)))
+    outcomes = finish(run_many_job(runs, on_outcome=seen.append, should_stop=lambda: bool(seen)))
     assert [one.became for one in outcomes] == ["made", "cancelled", "cancelled"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["s0.zarr"]
-    assert became(jobs) == ["there already", "made", "made"]
+    assert became(runs) == ["there already", "made", "made"]

@@ -18,7 +18,7 @@ from chemtomo.cli.progress import task_bar
 from chemtomo.version import VERSION
 
 if TYPE_CHECKING:
-    from chemtomo.pipeline.many import Job, Outcome
+    from chemtomo.pipeline.many import Outcome, PlannedRun
     from chemtomo.pipeline.recipes.recipe import Recipe
 
 __all__ = ["expanded", "grid_of", "run_many"]
@@ -30,42 +30,42 @@ _WIDE = 10_000
 
 def run_many(
     recipe: Recipe,
-    jobs: Sequence[Job],
+    runs: Sequence[PlannedRun],
     *,
     workers: int,
     scheduler: str | None,
     report: Path | None,
     inputs: Sequence[Path],
 ) -> None:
-    """Do jobs, print what became of each, and end the command with 1 if one failed, 130 if it was stopped.
+    """Do runs, print what became of each, and end the command with 1 if one failed, 130 if it was stopped.
 
     Parameters
     ----------
     recipe : Recipe
         For the report.
-    jobs, workers, scheduler
-        See `chemtomo.pipeline.many.run_jobs_job`.
+    runs, workers, scheduler
+        See `chemtomo.pipeline.many.run_many_job`.
     report : pathlib.Path, optional
-        A JSON file, which is written whenever a job has ended.
+        A JSON file, which is written whenever a run has ended.
     inputs : sequence of pathlib.Path
         What must not be written.
     """
     from chemtomo.io.atomic import write_json
-    from chemtomo.pipeline.many import run_jobs_job
+    from chemtomo.pipeline.many import run_many_job
 
-    for job in jobs:
-        Path(job.output).parent.mkdir(parents=True, exist_ok=True)
+    for run in runs:
+        Path(run.output).parent.mkdir(parents=True, exist_ok=True)
     Results(inputs).check(None, report)
     ended: list[Outcome] = []
 
     def note(outcome: Outcome) -> None:
         ended.append(outcome)
         if report is not None:
-            write_json(_report(recipe, jobs, ended), report)
+            write_json(_report(recipe, runs, ended), report)
 
     with task_bar("the results that are complete") as watching:
-        running = run_jobs_job(
-            jobs,
+        running = run_many_job(
+            runs,
             workers=workers,
             scheduler=scheduler,
             on_outcome=note,
@@ -108,13 +108,13 @@ def grid_of(texts: Sequence[str]) -> dict[str, list[str]]:
     return grid
 
 
-def _report(recipe: Recipe, jobs: Sequence[Job], ended: Sequence[Outcome]) -> dict[str, object]:
+def _report(recipe: Recipe, runs: Sequence[PlannedRun], ended: Sequence[Outcome]) -> dict[str, object]:
     results = [outcome.to_json() for outcome in ended]
     counts = Counter(outcome.became for outcome in ended)
     return {
         "program": VERSION,
         "recipe": recipe.to_json(),
-        "jobs": len(jobs),
+        "runs": len(runs),
         "counts": dict(counts),
         "results": results,
     }
@@ -124,15 +124,15 @@ def _print_table(outcomes: Sequence[Outcome]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDE)
-    settings = list(outcomes[0].job.settings) if outcomes else []
+    settings = list(outcomes[0].run.settings) if outcomes else []
     table = Table("Data set", *settings, "What became of it", "Seconds", "Result or error", box=None)
     for one in outcomes:
         table.add_row(
-            escape(one.job.data),
-            *(escape(one.job.settings[place]) for place in settings),
+            escape(one.run.data),
+            *(escape(one.run.settings[place]) for place in settings),
             one.became,
             f"{one.seconds:.1f}",
-            escape(one.message or one.job.output),
+            escape(one.message or one.run.output),
         )
     console.print(table)
     counts = Counter(outcome.became for outcome in outcomes)

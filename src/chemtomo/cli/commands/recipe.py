@@ -128,7 +128,7 @@ def run(
     the same steps, are not made again; one that fails does not end the others.
     """
     from chemtomo.io import check_output
-    from chemtomo.pipeline.many import plan_jobs
+    from chemtomo.pipeline.many import plan_runs
     from chemtomo.pipeline.recipes.inputs import in_folder
     from chemtomo.pipeline.recipes.recipe import with_settings
     from chemtomo.pipeline.runner import run_recipe_job
@@ -143,7 +143,7 @@ def run(
         raise typer.BadParameter("found --inputs and --each; expected one of the two")
     if each or grid or workers or scheduler is not None or report is not None:
         data_sets = expanded([*(each or ()), *(more or ())])
-        jobs = plan_jobs(
+        runs = plan_runs(
             found if inputs is None else in_folder(found, inputs),
             output,
             data_sets=data_sets,
@@ -152,7 +152,7 @@ def run(
             overwrite=overwrite,
             accept_changed=accept_changed_inputs,
         )
-        run_many(found, jobs, workers=workers, scheduler=scheduler, report=report, inputs=[file, *data_sets])
+        run_many(found, runs, workers=workers, scheduler=scheduler, report=report, inputs=[file, *data_sets])
         return
     gives_volume = any(one.step == "reconstruct" for one in found.steps)
     check_output(output, overwrite=overwrite, folders=not gives_volume)

@@ -1,7 +1,7 @@
 """One recipe over many data sets and settings, here or on a Dask cluster."""
 
-from chemtomo.pipeline.many.job import Job, Outcome
-from chemtomo.pipeline.many.plan import plan_jobs
-from chemtomo.pipeline.many.running import run_jobs_job
+from chemtomo.pipeline.many.plan import plan_runs
+from chemtomo.pipeline.many.planned import Outcome, PlannedRun
+from chemtomo.pipeline.many.running import run_many_job
 
-__all__ = ["Job", "Outcome", "plan_jobs", "run_jobs_job"]
+__all__ = ["Outcome", "PlannedRun", "plan_runs", "run_many_job"]

@@ -1,4 +1,4 @@
-"""Where many jobs run: the workers of a Dask cluster, one job and one device each."""
+"""Where many planned runs are done: on the workers of a Dask cluster, one run and one device each."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from distributed import Client, Event, Future, LocalCluster, WorkerPlugin, get_w
 from chemtomo.errors import DeviceError, ParameterError
 from chemtomo.opencl.choice.choosing import ENVIRONMENT_VARIABLE, list_devices
 from chemtomo.opencl.choice.sharing import SHARED_BY_VARIABLE
-from chemtomo.pipeline.many.job import Job, Outcome, do_job_job
+from chemtomo.pipeline.many.planned import Outcome, PlannedRun, planned_run_job
 from chemtomo.progress import TaskProgress, finish
 
-__all__ = ["connected", "distributed_jobs"]
+__all__ = ["connected", "distributed_runs"]
 
 _MOST_KILLS = 2
 _POLL_SECONDS = 0.5
@@ -33,7 +33,7 @@ _RESULT_SECONDS = 30
 _NUMPY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _OPENCL_THREADS = ("POCL_MAX_PTHREAD_COUNT", "DPCPP_CPU_NUM_CUS", "CL_CONFIG_CPU_TBB_NUM_WORKERS")
 
-_Do = Callable[[Job, Callable[[], bool]], Outcome]
+_Do = Callable[[PlannedRun, Callable[[], bool]], Outcome]
 
 
 @contextlib.contextmanager
@@ -90,37 +90,37 @@ class _LeavesInterrupts(WorkerPlugin):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def do_job(job: Job, should_stop: Callable[[], bool]) -> Outcome:
-    """Do a job without telling how far it is."""
-    return finish(do_job_job(job, should_stop))
+def do_planned(run: PlannedRun, should_stop: Callable[[], bool]) -> Outcome:
+    """Do a run without telling how far it is."""
+    return finish(planned_run_job(run, should_stop))
 
 
-def distributed_jobs(
-    client: Client, jobs: Sequence[Job], should_stop: Callable[[], bool], do: _Do = do_job
+def distributed_runs(
+    client: Client, runs: Sequence[PlannedRun], should_stop: Callable[[], bool], do: _Do = do_planned
 ) -> Generator[Outcome | TaskProgress, None, None]:
-    """Do jobs on the workers of a cluster, each of which has one at a time.
+    """Do runs on the workers of a cluster, each of which has one at a time.
 
-    Which worker does a job is decided here and not by the scheduler: so a worker that dies is to blame on one
-    job only, which is tried once more on another worker, and not on those that waited with it.
+    Which worker does a run is decided here and not by the scheduler: so a worker that dies is to blame on one
+    run only, which is tried once more on another worker, and not on those that waited with it.
 
     Parameters
     ----------
     client : distributed.Client
         Workers may come and go.
-    jobs : sequence of Job
+    runs : sequence of PlannedRun
         What to do.
     should_stop : callable
-        ``True`` lets the running jobs end without results, and begins no others.
+        ``True`` lets the present runs end without results, and begins no others.
     do : callable
-        What does a job, on the worker.
+        Does a run, on the worker.
 
     Yields
     ------
     Outcome or TaskProgress
-        What became of a job, or what is going on.
+        What became of a run, or what is going on.
     """
     stop = Event(f"chemtomo-stop-{uuid.uuid4().hex}", client=client)
-    waiting = deque(jobs)
+    waiting = deque(runs)
     running: dict[Future[Outcome], _Running] = {}
     places = _Places()
     kills: Counter[str] = Counter()
@@ -130,7 +130,7 @@ def distributed_jobs(
             stopped = True
             stop.set()
         if stopped:
-            yield from (Outcome(job, "cancelled") for job in waiting)
+            yield from (Outcome(run, "cancelled") for run in waiting)
             waiting.clear()
         workers: dict[str, Any] = client.scheduler_info()["workers"]
         for future, one in list(running.items()):
@@ -142,40 +142,40 @@ def distributed_jobs(
                 yield outcome
                 continue
             future.cancel()
-            kills[one.job.output] += 1
+            kills[one.run.output] += 1
             if stopped:
-                yield Outcome(one.job, "cancelled")
-            elif kills[one.job.output] < _MOST_KILLS:
-                waiting.append(one.job)
+                yield Outcome(one.run, "cancelled")
+            elif kills[one.run.output] < _MOST_KILLS:
+                waiting.append(one.run)
             else:
                 message = (
                     f"found {_MOST_KILLS} workers that died of it, one after the other; expected a result. "
                     "The memory may be too small"
                 )
-                yield Outcome(one.job, "failed", message, seconds=time.monotonic() - one.start)
+                yield Outcome(one.run, "failed", message, seconds=time.monotonic() - one.start)
         places.update(workers)
         busy = {one.worker for one in running.values()}
         for worker in workers:
             if waiting and worker not in busy:
-                job = waiting.popleft()
+                run = waiting.popleft()
                 future = client.submit(
                     _on_worker,
-                    (job, stop.name, *places.of(worker), do),
+                    (run, stop.name, *places.of(worker), do),
                     key=f"chemtomo-{uuid.uuid4().hex}",
                     workers=[worker],
                     allow_other_workers=False,
                     pure=False,
                 )
-                running[future] = _Running(job, worker, time.monotonic())
-        names = ", ".join(one.job.title for one in running.values())
-        yield TaskProgress(0, len(jobs), names or "Waiting for workers")
+                running[future] = _Running(run, worker, time.monotonic())
+        names = ", ".join(one.run.title for one in running.values())
+        yield TaskProgress(0, len(runs), names or "Waiting for workers")
         with client.as_current():
             _wait(list(running))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Running:
-    job: Job
+    run: PlannedRun
     worker: str
     start: float
 
@@ -202,7 +202,7 @@ class _Places:
 
 
 def _outcome(future: Future[Outcome], one: _Running) -> Outcome | None:
-    """Return what a job returned; None where its worker died."""
+    """Return what a run returned; None where its worker died."""
     from distributed import CancelledError, KilledWorker
 
     try:
@@ -211,7 +211,7 @@ def _outcome(future: Future[Outcome], one: _Running) -> Outcome | None:
         return None
     except Exception as error:  # noqa: BLE001 - a worker without this program, for one
         message = f"{one.worker}: {type(error).__name__}: {error}"
-        return Outcome(one.job, "failed", message, seconds=time.monotonic() - one.start)
+        return Outcome(one.run, "failed", message, seconds=time.monotonic() - one.start)
     return found
 
 
@@ -223,9 +223,9 @@ def _wait(futures: list[Future[Outcome]]) -> None:
         wait(futures, timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED")
 
 
-def _on_worker(sent: tuple[Job, str, int, int, _Do]) -> Outcome:
-    """Do a job on a worker, with its device and its part of the memory."""
-    job, stop_name, number, count, do = sent
+def _on_worker(sent: tuple[PlannedRun, str, int, int, _Do]) -> Outcome:
+    """Do a run on a worker, with its device and its part of the memory."""
+    run, stop_name, number, count, do = sent
     event = Event(stop_name)
     asked_at, stopped = 0.0, False
 
@@ -237,7 +237,7 @@ def _on_worker(sent: tuple[Job, str, int, int, _Do]) -> Outcome:
         return stopped
 
     with _environment(_share(number, count)):
-        outcome = do(job, should_stop)
+        outcome = do(run, should_stop)
     return dataclasses.replace(outcome, worker=str(get_worker().address))
 
 

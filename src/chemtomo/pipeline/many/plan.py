@@ -1,4 +1,4 @@
-"""From a recipe, data sets and settings to jobs: which results are made, and what they are called."""
+"""From a recipe, data sets and settings to planned runs: which results are made, and what they are called."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 from chemtomo.errors import ParameterError
 from chemtomo.io.outputs import output_format
-from chemtomo.pipeline.many.job import Job
+from chemtomo.pipeline.many.planned import PlannedRun
 from chemtomo.pipeline.recipes.recipe import Recipe, with_settings
 
-__all__ = ["plan_jobs"]
+__all__ = ["plan_runs"]
 
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _NOT_IN_NAMES = re.compile(r"[^\w.,=+-]+")
 _DATA = "data"
 
 
-def plan_jobs(
+def plan_runs(
     recipe: Recipe,
     output: str | os.PathLike[str],
     *,
@@ -30,10 +30,10 @@ def plan_jobs(
     name: str = "result",
     overwrite: bool = False,
     accept_changed: bool = False,
-) -> tuple[Job, ...]:
-    """Plan one job for every data set and every combination of settings.
+) -> tuple[PlannedRun, ...]:
+    """Plan one run for every data set and every combination of settings.
 
-    Nothing is read: a data set that is missing or broken fails when its job is done.
+    Nothing is read: a data set that is missing or broken fails when its run is done.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def plan_jobs(
 
     Returns
     -------
-    tuple of Job
+    tuple of PlannedRun
         Data set by data set.
 
     Raises
@@ -73,12 +73,12 @@ def plan_jobs(
     pattern = _pattern(Path(output), list(grid))
     paths = [str(Path(one).absolute()) for one in data_sets]
     named = list(zip(paths, _names(paths), strict=True)) if paths else [(None, name)]
-    jobs = []
+    runs = []
     for path, of in named:
         for setting, made in zip(settings, changed, strict=True):
             texts = {place: str(value) for place, value in setting}
-            jobs.append(
-                Job(
+            runs.append(
+                PlannedRun(
                     data=of,
                     path=path,
                     settings=texts,
@@ -88,8 +88,8 @@ def plan_jobs(
                     accept_changed=accept_changed,
                 )
             )
-    _require_distinct(jobs)
-    return tuple(jobs)
+    _require_distinct(runs)
+    return tuple(runs)
 
 
 def _pattern(output: Path, places: Sequence[str]) -> str:
@@ -123,12 +123,12 @@ def _names(paths: Sequence[str]) -> Iterator[str]:
         yield "_".join(part.strip("\\/:") for part in tail)
 
 
-def _require_distinct(jobs: Sequence[Job]) -> None:
-    seen: dict[str, Job] = {}
-    for job in jobs:
-        other = seen.setdefault(os.path.normcase(job.output), job)
-        if other is not job:
+def _require_distinct(runs: Sequence[PlannedRun]) -> None:
+    seen: dict[str, PlannedRun] = {}
+    for run in runs:
+        other = seen.setdefault(os.path.normcase(run.output), run)
+        if other is not run:
             raise ParameterError(
-                f"{job.output}: found two results with this name, of {other.title} and of {job.title}; "
+                f"{run.output}: found two results with this name, of {other.title} and of {run.title}; "
                 "expected a pattern that tells them apart, and each data set once"
             )

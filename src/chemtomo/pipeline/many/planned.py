@@ -1,4 +1,4 @@
-"""One job of many: run a recipe on a data set, unless its result is there, and say what became of it."""
+"""One run of many: a recipe on a data set, unless its result is there; and what became of it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from chemtomo.pipeline.recipes.recipe import Recipe
 from chemtomo.pipeline.runner import content_key, run_steps_job
 from chemtomo.pipeline.writing import write
 
-__all__ = ["Job", "Outcome", "do_job_job"]
+__all__ = ["Outcome", "PlannedRun", "planned_run_job"]
 
 Became = Literal["made", "there already", "failed", "cancelled"]
 ShouldStop = Callable[[], bool]
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class PlannedRun:
     """One result that is to be made. It is plain data, so that it can be sent to another computer.
 
     Attributes
@@ -59,11 +59,11 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a job.
+    """What became of a run.
 
     Attributes
     ----------
-    job : Job
+    run : PlannedRun
         What was to be made.
     became : {"made", "there already", "failed", "cancelled"}
         A result is there already when it was made from the same values by the same steps.
@@ -81,7 +81,7 @@ class Outcome:
         Where it was done; empty for this process.
     """
 
-    job: Job
+    run: PlannedRun
     became: Became
     message: str = ""
     files: tuple[str, ...] = ()
@@ -93,20 +93,20 @@ class Outcome:
     def to_json(self) -> dict[str, Any]:
         """Return it ready for JSON."""
         found = dataclasses.asdict(self)
-        job = found.pop("job")
-        about = {key: job[key] for key in ("data", "path", "settings", "output")}
+        run = found.pop("run")
+        about = {key: run[key] for key in ("data", "path", "settings", "output")}
         return {**about, **found, "reports": [{"step": name, **report} for name, report in self.reports]}
 
 
-def do_job_job(job: Job, should_stop: ShouldStop) -> Generator[Any, None, Outcome]:
-    """Do one job. Whatever goes wrong with it is in the outcome, and ends no other job.
+def planned_run_job(run: PlannedRun, should_stop: ShouldStop) -> Generator[Any, None, Outcome]:
+    """Do one run. Whatever goes wrong with it is in the outcome, and ends no other run.
 
     Parameters
     ----------
-    job : Job
+    run : PlannedRun
         What to make.
     should_stop : callable
-        Asked now and then; ``True`` ends the job without a result.
+        Asked now and then; ``True`` ends the run without a result.
 
     Yields
     ------
@@ -120,34 +120,34 @@ def do_job_job(job: Job, should_stop: ShouldStop) -> Generator[Any, None, Outcom
     """
     start = time.monotonic()
     try:
-        outcome = yield from _try(job, should_stop)
+        outcome = yield from _try(run, should_stop)
     except ChemTomoError as error:
-        outcome = Outcome(job, "failed", " ".join(str(error).split()))
+        outcome = Outcome(run, "failed", " ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - it must not end the others
-        outcome = Outcome(job, "failed", f"{type(error).__name__}: {error}")
+        outcome = Outcome(run, "failed", f"{type(error).__name__}: {error}")
     return dataclasses.replace(outcome, seconds=time.monotonic() - start)
 
 
-def _try(job: Job, should_stop: ShouldStop) -> Generator[Any, None, Outcome]:
+def _try(run: PlannedRun, should_stop: ShouldStop) -> Generator[Any, None, Outcome]:
     from chemtomo.io import check_output, check_targets, input_files
 
-    recipe = Recipe.from_json(job.recipe)
-    if job.path is not None:
-        recipe = _on_data_set(recipe, Path(job.path))
-    output = Path(job.output)
+    recipe = Recipe.from_json(run.recipe)
+    if run.path is not None:
+        recipe = _on_data_set(recipe, Path(run.path))
+    output = Path(run.output)
     check_targets([output], input_files(path for one in recipe.inputs for path in one.paths))
-    state = yield from read_inputs_job(recipe, accept_changed=job.accept_changed)
+    state = yield from read_inputs_job(recipe, accept_changed=run.accept_changed)
     key = content_key(state, recipe.steps)
     if _made_from(output) == key:
-        return Outcome(job, "there already")
+        return Outcome(run, "there already")
     output.parent.mkdir(parents=True, exist_ok=True)
-    check_output(output, overwrite=job.overwrite)
+    check_output(output, overwrite=run.overwrite)
     state = yield from run_steps_job(state, recipe.steps, should_stop=should_stop)
     if should_stop():
-        return Outcome(job, "cancelled")
+        return Outcome(run, "cancelled")
     result = state.volume if state.volume is not None else state.require_series("run")
-    written = write(result, output, overwrite=job.overwrite, made_from=key)
-    return Outcome(job, "made", "", tuple(map(str, written)), written.notes, reports=state.reports)
+    written = write(result, output, overwrite=run.overwrite, made_from=key)
+    return Outcome(run, "made", "", tuple(map(str, written)), written.notes, reports=state.reports)
 
 
 def _on_data_set(recipe: Recipe, path: Path) -> Recipe:
