@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from chemtomo.errors import DeviceMemoryError
 
-__all__ = ["LEAST_OVERLAP", "OVERLAP", "Slab", "halves", "plan_slabs"]
+__all__ = ["LEAST_OVERLAP", "OVERLAP", "Slab", "even_slabs", "halves", "plan_slabs"]
 
 OVERLAP = 8
 """Slices on either side that are reconstructed and thrown away, with derivatives across slices."""
@@ -72,6 +72,11 @@ def plan_slabs(slices: int, overlap: int, fits: Callable[[int], bool]) -> tuple[
             "Raise the memory, crop the detector, choose fewer channels, or 2 dimensions"
         )
     return found
+
+
+def even_slabs(slices: int, count: int, overlap: int) -> tuple[Slab, ...]:
+    """Split slices into `count` slabs of about equal height, with `overlap` more slices on either side."""
+    return _split(0, slices, count, overlap, slices)
 
 
 def _fewest(slices: int, overlap: int, fits: Callable[[int], bool]) -> tuple[Slab, ...]:

@@ -6,7 +6,7 @@ import glob
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -36,6 +36,7 @@ def run_many(
     scheduler: str | None,
     report: Path | None,
     inputs: Sequence[Path],
+    slabs: int | None = None,
 ) -> None:
     """Do runs, print what became of each, and end the command with 1 if one failed, 130 if it was stopped.
 
@@ -49,9 +50,11 @@ def run_many(
         A JSON file, which is written whenever a run has ended.
     inputs : sequence of pathlib.Path
         What must not be written.
+    slabs : int, optional
+        In how many slabs the only run is done.
     """
     from chemtomo.io.atomic import write_json
-    from chemtomo.pipeline.many import run_many_job
+    from chemtomo.pipeline.many import run_in_slabs_job, run_many_job
 
     for run in runs:
         Path(run.output).parent.mkdir(parents=True, exist_ok=True)
@@ -64,13 +67,16 @@ def run_many(
             write_json(_report(recipe, runs, ended), report)
 
     with task_bar("the results that are complete") as watching:
-        running = run_many_job(
-            runs,
-            workers=workers,
-            scheduler=scheduler,
-            on_outcome=note,
-            should_stop=watching.should_stop,
-        )
+        options: dict[str, Any] = {
+            "workers": workers,
+            "scheduler": scheduler,
+            "on_outcome": note,
+            "should_stop": watching.should_stop,
+        }
+        if slabs is None:
+            running = run_many_job(runs, **options)
+        else:
+            running = run_in_slabs_job(runs[0], slabs, **options)
         outcomes = watching.finish(running)
     _print_table(outcomes)
     for text in dict.fromkeys(text for outcome in outcomes for text in outcome.notes):

@@ -115,6 +115,16 @@ def run(
             "--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler instead."
         ),
     ] = None,
+    slabs: Annotated[
+        int | None,
+        typer.Option(
+            "--slabs",
+            min=1,
+            metavar="N",
+            help="Reconstruct one large volume in N slabs of slices, on the workers of --workers or "
+            "--scheduler.",
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="FILE", help="Write what became of each result as JSON."),
@@ -141,7 +151,9 @@ def run(
         raise typer.BadParameter(f"found {more[0]} after the recipe; expected --each before data sets")
     if each and inputs is not None:
         raise typer.BadParameter("found --inputs and --each; expected one of the two")
-    if each or grid or workers or scheduler is not None or report is not None:
+    if slabs is not None and (each or grid):
+        raise typer.BadParameter("found --slabs with --each or --grid; expected one volume")
+    if each or grid or slabs or workers or scheduler is not None or report is not None:
         data_sets = expanded([*(each or ()), *(more or ())])
         runs = plan_runs(
             found if inputs is None else in_folder(found, inputs),
@@ -152,7 +164,15 @@ def run(
             overwrite=overwrite,
             accept_changed=accept_changed_inputs,
         )
-        run_many(found, runs, workers=workers, scheduler=scheduler, report=report, inputs=[file, *data_sets])
+        run_many(
+            found,
+            runs,
+            workers=workers,
+            scheduler=scheduler,
+            report=report,
+            inputs=[file, *data_sets],
+            slabs=slabs,
+        )
         return
     gives_volume = any(one.step == "reconstruct" for one in found.steps)
     check_output(output, overwrite=overwrite, folders=not gives_volume)

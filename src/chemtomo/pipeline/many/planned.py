@@ -15,7 +15,7 @@ from chemtomo.pipeline.recipes.recipe import Recipe
 from chemtomo.pipeline.runner import content_key, run_steps_job
 from chemtomo.pipeline.writing import write
 
-__all__ = ["Outcome", "PlannedRun", "planned_run_job"]
+__all__ = ["Outcome", "PlannedRun", "is_made_from", "planned_run_job"]
 
 Became = Literal["made", "there already", "failed", "cancelled"]
 ShouldStop = Callable[[], bool]
@@ -138,7 +138,7 @@ def _try(run: PlannedRun, should_stop: ShouldStop) -> Generator[Any, None, Outco
     check_targets([output], input_files(path for one in recipe.inputs for path in one.paths))
     state = yield from read_inputs_job(recipe, accept_changed=run.accept_changed)
     key = content_key(state, recipe.steps)
-    if _made_from(output) == key:
+    if is_made_from(output, key):
         return Outcome(run, "there already")
     output.parent.mkdir(parents=True, exist_ok=True)
     check_output(output, overwrite=run.overwrite)
@@ -173,14 +173,14 @@ def _on_data_set(recipe: Recipe, path: Path) -> Recipe:
     return dataclasses.replace(recipe, inputs=tuple(inputs))
 
 
-def _made_from(output: Path) -> str:
-    """Return what the result at a place was made from, see `Recipe.made_from`; nothing for no result."""
+def is_made_from(output: Path, key: str) -> bool:
+    """Tell whether there is a result at a place that was made from this, see `Recipe.made_from`."""
     from chemtomo.io import is_volume, read, recipe_of_volume
 
     try:
         if is_volume(output, ours=True):
-            return Recipe.from_json(recipe_of_volume(output)).made_from
+            return Recipe.from_json(recipe_of_volume(output)).made_from == key
         written = recipe_as_written(read(output)) if output.exists() else None
     except ChemTomoError:
-        return ""
-    return "" if written is None else written.made_from
+        return False
+    return written is not None and written.made_from == key

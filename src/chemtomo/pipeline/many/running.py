@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline.many.planned import Outcome, PlannedRun, planned_run_job
 from chemtomo.progress import TaskProgress
 
-__all__ = ["run_many_job"]
+__all__ = ["as_tasks", "run_many_job"]
+
+_Result = TypeVar("_Result")
 
 
 def run_many_job(
@@ -73,23 +75,23 @@ def _here(runs: Sequence[PlannedRun], should_stop: Callable[[], bool]) -> Iterat
         if should_stop():
             yield Outcome(run, "cancelled")
             continue
-        outcome = yield from _shown(run, should_stop)
+        outcome = yield from as_tasks(planned_run_job(run, should_stop), run.title)
         yield outcome
 
 
-def _shown(run: PlannedRun, should_stop: Callable[[], bool]) -> Generator[TaskProgress, None, Outcome]:
-    doing = planned_run_job(run, should_stop)
+def as_tasks(job: Generator[Any, None, _Result], title: str) -> Generator[TaskProgress, None, _Result]:
+    """Do a job, and yield each progress, of iterations too, as a `TaskProgress` with a title."""
     while True:
         try:
-            progress: Any = next(doing)
+            progress: Any = next(job)
         except StopIteration as end:
-            outcome: Outcome = end.value
-            return outcome
+            result: _Result = end.value
+            return result
         if isinstance(progress, TaskProgress):
-            yield dataclasses.replace(progress, message=f"{run.title}: {progress.message}")
+            yield dataclasses.replace(progress, message=f"{title}: {progress.message}")
         else:
             at = f"{progress.iteration} of {progress.iterations} iterations"
-            yield TaskProgress(progress.iteration, progress.iterations, f"{run.title}: {at}")
+            yield TaskProgress(progress.iteration, progress.iterations, f"{title}: {at}")
 
 
 def _there(
