@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from chemtomo.io import read_volume, write_dataset
@@ -67,11 +68,21 @@ def test_settings_are_combined(run, folders, tmp_path):
     assert volume.provenance["steps"][-1]["iterations"] == 3
 
 
+def test_one_volume_in_slabs(run, folders, tmp_path):
+    output = tmp_path / "slabs.zarr"
+    status, out, err = run("run", tmp_path / "recipe.zarr", "--slabs", 2, "-o", output)
+    assert status == 0, err
+    assert "3 made" in out
+    found, expected = read_volume(output), read_volume(tmp_path / "recipe.zarr")
+    np.testing.assert_array_equal(found.data, expected.data)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["{folder}/one"], "expected --each before data sets"),
         (["--each", "{folder}/one", "--inputs", "{folder}/one"], "--inputs and --each"),
+        (["--grid", "reconstruct.strength=1,2", "--slabs", "2"], "expected one volume"),
         (["--grid", "iterations=1,2"], "expected each parameter once, as STEP.PARAMETER=VALUE,VALUE"),
     ],
 )

@@ -69,7 +69,7 @@ def test_after_a_stop_it_goes_on_where_it_was(recipe, tmp_path):
     )
     assert [one.became for one in outcomes] == ["made", "cancelled", "cancelled", "cancelled"]
     assert not (tmp_path / "v.zarr").exists()
-    series = tmp_path / ".v.zarr.slabs" / "series.zarr" / "zarr.json"
+    series = tmp_path / ".v.zarr.slabs" / "series.zarr"
     before = series.stat().st_mtime_ns
     stopped: list[int] = []
 
