@@ -1,10 +1,6 @@
 """Estimators of alignments, and the ways to combine, link and apply them."""
 
-from chemtomo.align.applying import aligned_view, apply, covered_rows
 from chemtomo.align.automatic import auto
-from chemtomo.align.composition import compose
-from chemtomo.align.linking import link, link_with_shift, sum_of_channels
-from chemtomo.align.manual import axis_preview, nudge, set_axis
 from chemtomo.align.matching.projection_matching import projection_matching
 from chemtomo.align.parameters import AlignParameters, AxisParameters, LinkParameters
 from chemtomo.align.registration.center_of_mass import center_of_mass, com_common_line
@@ -15,6 +11,10 @@ from chemtomo.align.tilt_axis.com_path import com_path
 from chemtomo.align.tilt_axis.max_image import max_image
 from chemtomo.align.tilt_axis.sharpness import axis_from_sharpness, sum_minimum
 from chemtomo.align.tracks.estimator import patch_tracks
+from chemtomo.align.transforms.applying import aligned_view, apply, covered_rows
+from chemtomo.align.transforms.composition import compose
+from chemtomo.align.transforms.linking import link, link_with_shift, sum_of_channels
+from chemtomo.align.transforms.manual import axis_preview, nudge, set_axis
 from chemtomo.align.verdict import warnings_of
 
 __all__ = [

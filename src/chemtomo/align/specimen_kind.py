@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.align.images import Images, pedestal, prepare_images
-from chemtomo.align.manual import set_axis
 from chemtomo.align.starting_point import current
+from chemtomo.align.transforms.manual import set_axis
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.geometry.resample import warp
 

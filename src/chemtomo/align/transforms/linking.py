@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.align.applying import aligned_view
+from chemtomo.align.transforms.applying import aligned_view
 from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.errors import DataError
 from chemtomo.geometry import affine
