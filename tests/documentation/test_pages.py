@@ -81,6 +81,7 @@ def test_every_command_is_on_the_page_of_the_command_line():
     [
         ("docs/align.md", AlignParameters, "method"),
         ("docs/align.md", AlignParameters, "axis"),
+        ("docs/align.md", AlignParameters, "specimen"),
         ("docs/spectra.md", MapParameters, "method"),
         ("docs/model.md", ReconstructParameters, "method"),
     ],
@@ -165,6 +166,17 @@ def test_names_of_python_are_there(page):
         name = re.match(r"^(?:napari_)?chemtomo(?:\.\w+)+(?=$|\()", span.text)
         if name and not re.search(r"\.(py|zarr|json|toml|yaml|cl)$", name[0]):
             assert is_there(name[0]), f"{span.where}: there is no {name[0]}; was it moved?"
+
+
+@every_page
+def test_names_in_pieces_of_python_are_there(page):
+    """Also where an example cannot run here."""
+    for block in blocks(page):
+        if block.language == "python":
+            for name in re.findall(
+                r"^(?!from).*?\b((?:napari_)?chemtomo(?:\.\w+)+)", block.text, re.MULTILINE
+            ):
+                assert is_there(name), f"{block.where}: there is no {name}; was it moved?"
 
 
 def is_there(dotted):
