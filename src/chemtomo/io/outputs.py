@@ -7,15 +7,16 @@ from os import PathLike
 from pathlib import Path
 
 from chemtomo.errors import WriteError
+from chemtomo.io.formats import registry
 from chemtomo.io.formats.file_format import OutputFormat
-from chemtomo.io.formats.registry import FORMATS
 from chemtomo.io.formats.target import Target, check_free
 
 __all__ = ["OUTPUT_FORMATS", "check_output", "endings", "folder_format", "output_format", "target_of"]
 
-_WRITABLE = {one.name: one.output for one in FORMATS if one.output is not None}
 
-OUTPUT_FORMATS: dict[str, tuple[str, ...]] = {name: one.suffixes for name, one in _WRITABLE.items()}
+OUTPUT_FORMATS: dict[str, tuple[str, ...]] = {
+    one.name: one.output.suffixes for one in registry.FORMATS if one.output is not None
+}
 """Endings of file names, in lower case, by the format that is written."""
 
 _LOOKS_LIKE_A_FORMAT = re.compile(r"\.[a-z][a-z0-9]{1,5}", re.IGNORECASE)
@@ -24,20 +25,18 @@ _LOOKS_LIKE_A_FORMAT = re.compile(r"\.[a-z][a-z0-9]{1,5}", re.IGNORECASE)
 def output_format(path: Path) -> tuple[OutputFormat, str] | None:
     """Return the format that a name asks for, and the name without its ending; None for no format."""
     found = [
-        (len(suffix), name)
-        for name, suffixes in OUTPUT_FORMATS.items()
-        for suffix in suffixes
+        (one, path.name[: -len(suffix)])
+        for one in registry.output_formats()
+        for suffix in one.suffixes
         if path.name.lower().endswith(suffix) and len(path.name) > len(suffix)
     ]
-    if not found:
-        return None
-    length, name = max(found)
-    return _WRITABLE[name], path.name[:-length]
+    # The longest ending counts: .ome.tif before .tif.
+    return min(found, key=lambda one: len(one[1]), default=None)
 
 
 def folder_format() -> OutputFormat:
     """Return the format of the files in a folder to which a dataset is written."""
-    return next(one for one in _WRITABLE.values() if one.folder_of_files)
+    return next(one for one in registry.output_formats() if one.folder_of_files)
 
 
 def target_of(path: Path, *, dataset: bool, overwrite: bool = False) -> tuple[OutputFormat, Target] | None:
@@ -64,7 +63,7 @@ def target_of(path: Path, *, dataset: bool, overwrite: bool = False) -> tuple[Ou
 
 def endings() -> str:
     """Return the usual ending of every format, for messages."""
-    return ", ".join(suffixes[0] for suffixes in OUTPUT_FORMATS.values())
+    return ", ".join(one.suffixes[0] for one in registry.output_formats())
 
 
 def check_output(path: str | PathLike[str], *, overwrite: bool = True, folders: bool = False) -> Path:

@@ -11,7 +11,7 @@ from chemtomo.data import Volume
 from chemtomo.errors import ChemTomoError, ReadError
 from chemtomo.io.description import VOLUME
 from chemtomo.io.formats.file_format import OutputFormat
-from chemtomo.io.formats.registry import FORMATS
+from chemtomo.io.formats.registry import output_formats
 from chemtomo.io.outputs import OUTPUT_FORMATS, output_format
 from chemtomo.io.storage.library import collect_warnings
 
@@ -40,7 +40,7 @@ def read_volume(path: str | PathLike[str]) -> Volume:
     except ChemTomoError:
         raise
     except FileNotFoundError as error:
-        raise ReadError(f"{path}: no such file") from error
+        raise ReadError(f"{error.filename or path}: no such file") from error
     except MemoryError as error:
         raise ReadError(f"{path}: found a volume larger than the memory; expected a smaller one") from error
     except Exception as error:
@@ -98,11 +98,7 @@ def _by_name(path: Path) -> OutputFormat | None:
     if found is not None:
         return found[0]
     name = path.name.lower()
-    return next((one for one in _outputs() if name.endswith(one.read_volume_suffixes or ("\0",))), None)
-
-
-def _outputs() -> list[OutputFormat]:
-    return [one.output for one in FORMATS if one.output is not None]
+    return next((one for one in output_formats() if name.endswith(one.read_volume_suffixes)), None)
 
 
 def _format_of_volume(path: Path) -> OutputFormat:
@@ -113,6 +109,6 @@ def _format_of_volume(path: Path) -> OutputFormat:
         raise ReadError(f"{path}: no such file")
     if path.is_dir():
         # A Zarr image may have any name.
-        return next(one for one in _outputs() if one.folder)
+        return next(one for one in output_formats() if one.folder)
     *names, last = OUTPUT_FORMATS
     raise ReadError(f"{path}: not a format of volumes; expected {', '.join(names)} or {last} by its ending")

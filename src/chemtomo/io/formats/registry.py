@@ -40,6 +40,7 @@ __all__ = [
     "find",
     "format_name",
     "format_of",
+    "output_formats",
     "owned_files",
     "readable_suffixes",
 ]
@@ -160,6 +161,11 @@ def readable_suffixes() -> tuple[str, ...]:
     return tuple(
         dict.fromkeys((*(suffix for one in FORMATS for suffix in one.suffixes), MDOC_SUFFIX, ARCHIVE_SUFFIX))
     )
+
+
+def output_formats() -> list[OutputFormat]:
+    """Return how each of the formats is written that are written."""
+    return [one.output for one in FORMATS if one.output is not None]
 
 
 def format_of(path: Path) -> FileFormat | None:
