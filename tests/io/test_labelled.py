@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chemtomo.io.labelled import Axis, Labelled, to_found
+from chemtomo.io.labelled import Axis, LabelledArray, to_found
 
 
 def found(channels, scale, offset=0.0, units="eV", signal_type="", name="Energy"):
@@ -12,7 +12,7 @@ def found(channels, scale, offset=0.0, units="eV", signal_type="", name="Energy"
         Axis("x", 3, 1.0, 0.0, "nm"),
         Axis(name, channels, scale, offset, units),
     )
-    return to_found(Labelled("s", np.zeros((2, 3, channels), np.uint16), axes, signal_type=signal_type))
+    return to_found(LabelledArray("s", np.zeros((2, 3, channels), np.uint16), axes, signal_type=signal_type))
 
 
 @pytest.mark.parametrize(

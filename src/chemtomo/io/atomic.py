@@ -16,9 +16,9 @@ from chemtomo.errors import WriteError
 
 __all__ = ["replacing", "write_json"]
 
-_FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
-_BLOCK = 1 << 12
-_TRIES, _PAUSE = 50, 0.02
+_DISK_FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+_DISK_BLOCK_BYTES = 1 << 12
+_REMOVAL_TRIES, _REMOVAL_PAUSE_S = 50, 0.02
 
 
 @contextlib.contextmanager
@@ -63,10 +63,10 @@ def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
 
 def _reason(error: OSError, targets: Sequence[Path]) -> str:
     """Say why the system refused. NumPy says only how much of an array it could write."""
-    full = error.errno in _FULL
+    full = error.errno in _DISK_FULL_ERRORS
     if error.errno is None:
         with contextlib.suppress(OSError):
-            full = shutil.disk_usage(targets[0].parent).free < _BLOCK
+            full = shutil.disk_usage(targets[0].parent).free < _DISK_BLOCK_BYTES
     return "no space left" if full else str(error.strerror or error)
 
 
@@ -107,9 +107,9 @@ def _move_into_place(temporaries: Sequence[Path], targets: Sequence[Path], token
 def _remove(path: Path) -> None:
     if path.is_dir():
         # Zarr writes in threads, which may go on for a moment when one of them has failed.
-        for _ in range(_TRIES):
+        for _ in range(_REMOVAL_TRIES):
             shutil.rmtree(path, ignore_errors=True)
-            time.sleep(_PAUSE)
+            time.sleep(_REMOVAL_PAUSE_S)
             if not path.exists():
                 break
     else:

@@ -32,15 +32,15 @@ __all__ = [
     "describe_dataset",
     "describe_series",
     "describe_volume",
-    "described",
     "entry_index",
     "entry_shape",
     "from_text",
-    "load",
-    "plain",
+    "load_description",
+    "restore_one_series",
     "restore_series",
     "restore_volume",
     "series_entries",
+    "to_json",
     "to_text",
 ]
 
@@ -67,7 +67,7 @@ def describe_series(series: TiltSeries) -> dict[str, Any]:
     a compressed mask, in base64.
     """
     shifts, gains = series.detector_shifts_px, series.gains
-    entry: dict[str, Any] = plain(
+    entry: dict[str, Any] = to_json(
         {
             "name": series.name,
             "signal": series.kind,
@@ -89,7 +89,7 @@ def describe_series(series: TiltSeries) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if value is not None}
 
 
-def described(
+def restore_one_series(
     entry: Mapping[str, Any], data: Any, where: str, *, background: Any = None, notes: Sequence[str] = ()
 ) -> Found:
     """Return the series that `describe_series` described, with its values, as found in a file.
@@ -183,7 +183,7 @@ def restore_series(
         if data is None or tuple(data.shape) != entry_shape(entry, where):
             return None
         behind = None if entry.get("background") is None else background(entry)
-        restored.append(described(entry, data, where, background=behind))
+        restored.append(restore_one_series(entry, data, where, background=behind))
     return restored
 
 
@@ -210,7 +210,7 @@ def describe_volume(volume: Volume) -> dict[str, Any]:
         "names": list(volume.names),
         "voxel_size_nm": float(volume.voxel_size_nm),
         "origin_px": [float(index) for index in volume.origin_px],
-        "recipe": plain(volume.provenance),
+        "recipe": to_json(volume.provenance),
     }
 
 
@@ -282,7 +282,7 @@ def from_text(text: str | bytes, where: str) -> dict[str, Any]:
     return dict(found)
 
 
-def load(path: Path) -> dict[str, Any]:
+def load_description(path: Path) -> dict[str, Any]:
     """Read a file of such text.
 
     Raises
@@ -301,18 +301,18 @@ def load(path: Path) -> dict[str, Any]:
         raise ReadError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def plain(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """Return `value` as JSON knows it.
 
     Numbers and arrays of NumPy, tuples and paths become plain ones. Numbers that are not finite, for which
     JSON has no word, become text.
     """
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): to_json(one) for key, one in value.items()}
     if hasattr(value, "tolist"):
-        return plain(value.tolist())
+        return to_json(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [to_json(one) for one in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
     if value is None or isinstance(value, (bool, int, str)):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from chemtomo.data import EnergyAxis, SignalKind, SpectrumSignal, TiltSeries
 from chemtomo.errors import DataError
-from chemtomo.io.tilts.sources import InsideTilts
+from chemtomo.io.tilts.sources import RecordedTilts
 from chemtomo.io.tilts.units import AngleUnit
 
 __all__ = ["Found", "FoundKind"]
@@ -48,7 +48,7 @@ class Found:
         The tilt of an image, or the tilts of a stack, in degrees. None where the file does not say.
     tilt_unit : {"deg", "rad"} or None
         The unit of the tilts in the file, which are in degrees here. None where it does not say.
-    tilts_misfit : int, optional
+    wrong_tilt_count : int, optional
         How many tilts the file gives where that is not the number of its projections.
     pixel_size_nm : float or None
         Edge of a pixel in nanometres; None where the file does not say.
@@ -92,7 +92,7 @@ class Found:
     notes: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     tilt_unit: AngleUnit | None = None
-    tilts_misfit: int | None = None
+    wrong_tilt_count: int | None = None
 
     def __post_init__(self) -> None:
         where = f"{self.kind} {self.name!r}"
@@ -146,10 +146,10 @@ class Found:
         return self.kind == "stack" or (self.kind == "spectrum image" and self.data.ndim == 4)
 
     @property
-    def tilts(self) -> InsideTilts:
+    def tilts(self) -> RecordedTilts:
         """The tilts that the file says, one for each projection."""
         known = None if self.tilts_deg is None else np.atleast_1d(np.asarray(self.tilts_deg, np.float64))
-        return InsideTilts(known, self.tilt_unit, self.tilts_misfit)
+        return RecordedTilts(known, self.tilt_unit, self.wrong_tilt_count)
 
     def replace(self, **changes: Any) -> Found:
         """Return a copy with some attributes changed and everything checked anew."""

@@ -9,11 +9,11 @@ from os import PathLike
 from pathlib import Path
 
 from chemtomo.errors import ReadError, WriteError
-from chemtomo.io.assembly.source_files import expand
-from chemtomo.io.description import DESCRIPTION_SUFFIX, load
+from chemtomo.io.assembly.source_files import list_source_files
+from chemtomo.io.description import DESCRIPTION_SUFFIX, load_description
 from chemtomo.io.formats.registry import MDOC_SUFFIX, format_of, owned_files
 from chemtomo.io.outputs import output_format, target_of
-from chemtomo.io.tilts.sources import companions
+from chemtomo.io.tilts.sources import sidecar_files
 from chemtomo.io.volumes import is_volume
 
 __all__ = ["check_targets", "files_of_output", "input_files"]
@@ -33,10 +33,12 @@ def input_files(paths: Iterable[str | PathLike[str] | None]) -> list[Path]:
         sources = [path] if path.exists() else []
         if path.is_dir() and format_of(path) is None:
             with contextlib.suppress(ReadError):
-                sources = [one.path for one in expand([path]) if not is_volume(one.path, ours=True)]
+                sources = [
+                    one.path for one in list_source_files([path]) if not is_volume(one.path, ours=True)
+                ]
         elif path.suffix.lower() == MDOC_SUFFIX and path.is_file():
             with contextlib.suppress(ReadError):
-                sources += [one.path for one in expand([path])]
+                sources += [one.path for one in list_source_files([path])]
         for one in (*sources, *([] if sources else [path])):
             found |= dict.fromkeys([*([one] if one.exists() else []), *_beside(one)])
     return list(found)
@@ -47,11 +49,11 @@ def _beside(path: Path) -> list[Path]:
     described = path.with_name(stem + DESCRIPTION_SUFFIX)
     if path.name.endswith(DESCRIPTION_SUFFIX):
         described = path
-    found = companions(path)
+    found = sidecar_files(path)
     if described.is_file():
         found.append(described)
         with contextlib.suppress(ReadError, TypeError, AttributeError):
-            found += [described.with_name(str(name)) for name in load(described).get("files", [])]
+            found += [described.with_name(str(name)) for name in load_description(described).get("files", [])]
     if path.is_file():
         found += sorted(owned_files(path, path.parent.iterdir()))
     return [one for one in found if one.exists()]

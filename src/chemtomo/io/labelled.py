@@ -18,11 +18,11 @@ import numpy.typing as npt
 from chemtomo.data import EnergyAxis, SpectrumSignal
 from chemtomo.errors import ReadError
 from chemtomo.io.found import Found
-from chemtomo.io.interpret.pixel_size import pixel_size, plain_unit
-from chemtomo.io.interpret.signal_kind import map_kind
+from chemtomo.io.interpret.pixel_size import bare_unit, pixel_size
+from chemtomo.io.interpret.signal_kind import kind_from_name
 from chemtomo.io.tilts.units import AngleUnit
 
-__all__ = ["Axis", "Labelled", "lookup", "number", "to_found"]
+__all__ = ["Axis", "LabelledArray", "lookup", "number", "to_found"]
 
 _Role = Literal["tilt", "energy", "extra", "space", "other"]
 
@@ -31,13 +31,13 @@ _RADIANS = {"rad": 1.0, "radian": 1.0, "radians": 1.0, "mrad": 1e-3}
 _KEV = {"ev": 1e-3, "kev": 1.0}
 _EDX_STEP_EV, _EDX_LAST_EV = 4.0, 6000.0
 # Spectra of X-rays end below this; those of energy losses, in eV, above.
-_MOST_KEV = 50.0
+_MAX_X_RAY_KEV = 50.0
 _TILT_NAMES = {"tilt", "tilts", "tilt angle", "angle", "angles", "alpha", "theta", "tilt axis", "stage tilt"}
 # Of the stage: not that of the beam, and not the angles into which electrons are scattered.
-_SAYS_TILT = re.compile(r"(?<![a-z])tilts?(?![a-z])", re.IGNORECASE)
+_TILT_WORD = re.compile(r"(?<![a-z])tilts?(?![a-z])", re.IGNORECASE)
 _OTHER_TILT = re.compile(r"beam|scatter|azimuth|beta|detector", re.IGNORECASE)
 # What libraries call an axis that nobody named.
-_NO_NAME = re.compile(
+_DEFAULT_NAME = re.compile(
     r"(?:|z|n|i|axis|index|dim|stack|image|images|projections?|frames?|series|unnamed)[ _-]*\d*"
 )
 _EXTRA_NAMES = {"detector", "detectors", "segment", "frame", "frames", "time", "scan", "repeat"}
@@ -66,7 +66,7 @@ class Axis:
 
 
 @dataclasses.dataclass(frozen=True)
-class Labelled:
+class LabelledArray:
     """An array with its axes and what else the file says.
 
     `tilts_deg` are the tilts from elsewhere than the axes: one number, or one for each index of the tilt
@@ -88,7 +88,7 @@ class Labelled:
     axis_angle_deg: float | None = None
 
 
-def to_found(given: Labelled) -> Found | None:
+def to_found(given: LabelledArray) -> Found | None:
     """Return what `given` means; None when it is neither an image, a stack of them, nor spectra of them.
 
     Raises
@@ -119,7 +119,7 @@ def to_found(given: Labelled) -> Found | None:
     data = data.transpose(order) if order != sorted(order) else data
     axes, roles = [axes[index] for index in order], [roles[index] for index in order]
     y, x = (axis for axis, role in zip(axes, roles, strict=True) if role == "space")
-    _require_bearable(given.name, axes, roles)
+    _require_plausible_size(given.name, axes, roles)
     size, size_notes = pixel_size((y.scale, y.units), (x.scale, x.units))
     tilts, unit, misfit, tilt_notes = _tilts(given, axes[0] if roles[0] == "tilt" else None)
     notes += [*size_notes, *tilt_notes]
@@ -128,7 +128,7 @@ def to_found(given: Labelled) -> Found | None:
         "data": data,
         "tilts_deg": tilts,
         "tilt_unit": unit,
-        "tilts_misfit": misfit,
+        "wrong_tilt_count": misfit,
         "attributes": {} if given.axis_angle_deg is None else {"axis_angle_deg": given.axis_angle_deg},
         "pixel_size_nm": size,
         "elements": given.elements,
@@ -148,13 +148,13 @@ def to_found(given: Labelled) -> Found | None:
         )
     return Found(
         kind="stack" if roles[0] == "tilt" else "image",
-        signal=map_kind(given.name, data, given.quantity),
+        signal=kind_from_name(given.name, data, given.quantity),
         notes=tuple(notes),
         **common,
     )
 
 
-def _without_single_axes(given: Labelled) -> Labelled:
+def _without_single_axes(given: LabelledArray) -> LabelledArray:
     """Drop axes of one value that an image has no use for."""
     axes, data = list(given.axes), given.data
     while len(spaces := [index for index, axis in enumerate(axes) if _role(axis) == "space"]) > 2:
@@ -167,7 +167,7 @@ def _without_single_axes(given: Labelled) -> Labelled:
 
 
 def _role(axis: Axis) -> _Role:
-    unit, name = plain_unit(axis.units).lower(), axis.name.strip().lower()
+    unit, name = bare_unit(axis.units).lower(), axis.name.strip().lower()
     if _is_tilt(name, unit):
         return "tilt"
     if unit in _DEGREES or unit in _RADIANS:
@@ -183,15 +183,15 @@ def _is_tilt(name: str, unit: str) -> bool:
     """Tell whether an axis is that of the tilts of the stage, by its name; without one, by degrees."""
     if _OTHER_TILT.search(name):
         return False
-    if _SAYS_TILT.search(name.replace("_", " ")):
+    if _TILT_WORD.search(name.replace("_", " ")):
         return True
     if name in _TILT_NAMES:
         # Angles in thousandths of a radian are those of scattering.
         return unit != "mrad"
-    return unit in _DEGREES and _NO_NAME.fullmatch(name) is not None
+    return unit in _DEGREES and _DEFAULT_NAME.fullmatch(name) is not None
 
 
-def _roles(given: Labelled) -> list[_Role]:
+def _roles(given: LabelledArray) -> list[_Role]:
     """Tell what every axis is."""
     roles = [_role(axis) for axis in given.axes]
     spectral = given.signal_type.upper().startswith(("EDS", "EELS"))
@@ -218,7 +218,7 @@ def _order(roles: Sequence[_Role], axes: Sequence[Axis]) -> list[int]:
     return [*tilt, *spaces, *energy]
 
 
-def _require_bearable(name: str, axes: Sequence[Axis], roles: Sequence[_Role]) -> None:
+def _require_plausible_size(name: str, axes: Sequence[Axis], roles: Sequence[_Role]) -> None:
     """Raise for sizes that no microscope writes, before anything is allocated for them."""
     image = math.prod(axis.size for axis, role in zip(axes, roles, strict=True) if role == "space")
     bounds = {"tilt": _LARGEST_SERIES, "energy": _LARGEST_SPECTRUM}
@@ -232,7 +232,7 @@ def _require_bearable(name: str, axes: Sequence[Axis], roles: Sequence[_Role]) -
 _Tilts = float | npt.NDArray[np.float64] | None
 
 
-def _tilts(given: Labelled, axis: Axis | None) -> tuple[_Tilts, AngleUnit | None, int | None, list[str]]:
+def _tilts(given: LabelledArray, axis: Axis | None) -> tuple[_Tilts, AngleUnit | None, int | None, list[str]]:
     """Return tilts in degrees, their unit in the file, how many do not fit, and what was assumed.
 
     What the file says apart from its axes comes before the axis itself.
@@ -247,7 +247,7 @@ def _tilts(given: Labelled, axis: Axis | None) -> tuple[_Tilts, AngleUnit | None
     wrong = said.size if said is not None and said.ndim == 1 and said.size != axis.size else None
     if axis.values is not None and axis.values.size != axis.size:
         return None, None, axis.values.size, []
-    unit = plain_unit(axis.units).lower()
+    unit = bare_unit(axis.units).lower()
     name = axis.name.strip().lower()
     notes = [] if wrong is None else [f"{wrong} tilts in the metadata are not used; those of the axis are"]
     if unit in _RADIANS:
@@ -276,7 +276,7 @@ def _energy(axis: Axis, signal_type: str) -> tuple[EnergyAxis, SpectrumSignal, l
     notes = []
     signal: SpectrumSignal
     said = signal_type.upper()
-    unit = plain_unit(axis.units).lower()
+    unit = bare_unit(axis.units).lower()
     if said.startswith("EELS") or "loss" in axis.name.lower():
         signal = "EELS"
     elif said.startswith("EDS"):
@@ -291,7 +291,7 @@ def _energy(axis: Axis, signal_type: str) -> tuple[EnergyAxis, SpectrumSignal, l
     if positions.size != axis.size:
         raise ReadError(f"found {positions.size} energies; expected {axis.size}, one for each channel")
     if unit not in _KEV:
-        unit = "ev" if signal == "EELS" or positions.max() > _MOST_KEV else "kev"
+        unit = "ev" if signal == "EELS" or positions.max() > _MAX_X_RAY_KEV else "kev"
         notes.append(f"the unit of the energies is {axis.units!r}; taken for {unit.replace('ev', 'eV')}")
     step = axis.scale if axis.values is None or positions.size < 2 else float(positions[1] - positions[0])
     if positions.size > 2 and np.abs(np.diff(positions) - step).max() > 1e-3 * abs(step):
@@ -306,7 +306,7 @@ def _guess_spectra(axis: Axis, unit: str) -> SpectrumSignal:
     5 eV and more, or go to 10 keV and more. Without a unit, what ends below 50 is in keV.
     """
     positions = axis.positions()
-    factor = 1.0 if unit == "ev" or positions.max() > _MOST_KEV else 1e3
+    factor = 1.0 if unit == "ev" or positions.max() > _MAX_X_RAY_KEV else 1e3
     step = abs(float(positions[1] - positions[0])) if positions.size > 1 else abs(axis.scale)
     wide, far = step * factor >= _EDX_STEP_EV, float(positions.max()) * factor >= _EDX_LAST_EV
     return "EDX" if wide or far else "EELS"

@@ -19,7 +19,7 @@ OUTPUT_FORMATS: dict[str, tuple[str, ...]] = {
 }
 """Endings of file names, in lower case, by the format that is written."""
 
-_LOOKS_LIKE_A_FORMAT = re.compile(r"\.[a-z][a-z0-9]{1,5}", re.IGNORECASE)
+_FILE_ENDING = re.compile(r"\.[a-z][a-z0-9]{1,5}", re.IGNORECASE)
 
 
 def output_format(path: Path) -> tuple[OutputFormat, str] | None:
@@ -86,7 +86,7 @@ def check_output(path: str | PathLike[str], *, overwrite: bool = True, folders: 
     """
     path = Path(path)
     found = output_format(path)
-    if folders and found is None and (path.is_dir() or not _LOOKS_LIKE_A_FORMAT.fullmatch(path.suffix)):
+    if folders and found is None and (path.is_dir() or not _FILE_ENDING.fullmatch(path.suffix)):
         return path
     if folders and found is not None and not found[0].folder and path.is_dir():
         return path

@@ -8,7 +8,7 @@ from tests.io.formats.rosetta.digital_micrograph_writing import write_dm3
 
 from chemtomo.errors import ReadError
 from chemtomo.io import read
-from chemtomo.io.assembly.source_files import expand
+from chemtomo.io.assembly.source_files import list_source_files
 from chemtomo.io.formats import registry as formats
 
 RGB = np.random.default_rng(0).integers(0, 255, (6, 7, 3)).astype(np.uint8)
@@ -73,7 +73,7 @@ def test_files_of_a_jeol_project_are_read_with_it_only(tmp_path):
     (tmp_path / "a.ASW").write_bytes(b"\0\x01Sample\\00_View001\\View001_0000000.img\0\x02")
     for name in ("View001_0000000.img", "other.img"):
         (tmp_path / name).write_bytes(b"x")
-    assert sorted(one.path.name for one in expand([tmp_path])) == ["a.ASW", "other.img"]
+    assert sorted(one.path.name for one in list_source_files([tmp_path])) == ["a.ASW", "other.img"]
 
 
 def test_files_of_a_jeol_project_in_folders_of_an_archive_are_read_with_it_only(tmp_path):
@@ -83,11 +83,11 @@ def test_files_of_a_jeol_project_in_folders_of_an_archive_are_read_with_it_only(
         archive.writestr("a.ASW", b"Sample\\00_View001\\View001_0000000.img\0")
         archive.writestr("Sample/00_View001/View001_0000000.img", b"x")
         archive.writestr("Sample/00_View001/other.img", b"x")
-    assert sorted(one.path.name for one in expand([tmp_path / "a.zip"])) == ["a.ASW", "other.img"]
+    assert sorted(one.path.name for one in list_source_files([tmp_path / "a.zip"])) == ["a.ASW", "other.img"]
 
 
 def test_images_of_a_tia_header_are_read_with_it_only(tmp_path):
     for name in ("a.emi", "a_1.ser", "a_2.ser", "b_1.ser"):
         (tmp_path / name).write_bytes(b"x")
-    assert sorted(one.path.name for one in expand([tmp_path])) == ["a.emi", "b_1.ser"]
+    assert sorted(one.path.name for one in list_source_files([tmp_path])) == ["a.emi", "b_1.ser"]
     assert formats.format_of(tmp_path / "a.emi") is not None

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from chemtomo.errors import ReadError
-from chemtomo.io.interpret.signal_kind import guess_kind, map_kind, summarise
+from chemtomo.io.interpret.signal_kind import guess_kind, kind_from_name, summarise_values
 
 
 def kind(name, values):
-    found, note = guess_kind(name, summarise(np.asarray(values).reshape(1, 1, -1), Path("a.mrc")))
+    found, note = guess_kind(name, summarise_values(np.asarray(values).reshape(1, 1, -1), Path("a.mrc")))
     assert note.startswith("taken for")
     return found
 
@@ -30,15 +30,15 @@ def test_detector_images_are_intensities_whatever_their_numbers():
 def test_values_are_looked_at_in_all_projections():
     data = np.zeros((3, 4, 5), np.float32)
     data[0, 0, 0], data[2, 3, 4] = -7, 9.5
-    found = summarise(data, Path("a.mrc"))
+    found = summarise_values(data, Path("a.mrc"))
     assert (found.smallest, found.largest, found.whole) == (-7, 9.5, False)
     data[2, 1, 1] = np.nan
     with pytest.raises(ReadError, match=r"a.mrc: found nan at \(tilt, y, x\) = \(2, 1, 1\)"):
-        summarise(data, Path("a.mrc"))
+        summarise_values(data, Path("a.mrc"))
 
 
 def stack(name, data, detectors=()):
-    found, note = guess_kind(name, summarise(np.asarray(data), Path("a.mrc")), detectors)
+    found, note = guess_kind(name, summarise_values(np.asarray(data), Path("a.mrc")), detectors)
     assert note.startswith("taken for")
     return found
 
@@ -89,8 +89,8 @@ def test_cameras_and_detectors_of_images_are_intensities_by_name(name):
 
 def test_the_quantity_of_a_file_comes_first():
     values = camera(0, 900, np.int32)
-    assert map_kind("run", values, "X-rays (Counts)") == "counts"
-    assert map_kind("run", values, "counts") == "counts"
-    assert map_kind("run", values, "Intensity") == "intensity"
-    assert map_kind("run", values - 5, "counts") == "intensity"
-    assert map_kind("run", values, "Electrons (Counts)") is None
+    assert kind_from_name("run", values, "X-rays (Counts)") == "counts"
+    assert kind_from_name("run", values, "counts") == "counts"
+    assert kind_from_name("run", values, "Intensity") == "intensity"
+    assert kind_from_name("run", values - 5, "counts") == "intensity"
+    assert kind_from_name("run", values, "Electrons (Counts)") is None

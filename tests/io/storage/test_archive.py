@@ -10,7 +10,7 @@ import pytest
 
 from chemtomo.errors import ReadError
 from chemtomo.io import contents, read, write_dataset
-from chemtomo.io.storage.archive import unpacked
+from chemtomo.io.storage.archive import unpack
 from chemtomo.samples import phantom
 
 
@@ -52,11 +52,11 @@ def test_a_zarr_image_in_an_archive(tmp_path: Path) -> None:
 
 def test_it_is_unpacked_once_and_again_when_it_has_changed(files: list[Path], tmp_path: Path) -> None:
     path = packed(tmp_path / "one.zip", files[:2])
-    first = unpacked(path)
-    assert first == unpacked(path)
+    first = unpack(path)
+    assert first == unpack(path)
     assert first.name == "one.zip"
     path.unlink()
-    assert unpacked(packed(path, files)) != first
+    assert unpack(packed(path, files)) != first
 
 
 def test_archives_that_are_refused(files: list[Path], tmp_path: Path) -> None:

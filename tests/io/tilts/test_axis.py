@@ -13,7 +13,7 @@ from chemtomo.errors import DataError
 from chemtomo.io import read, write_dataset
 from chemtomo.io.assembly import source_files as expand
 from chemtomo.io.tilts import sources as tilts
-from chemtomo.io.tilts.axis import axis_in_text, from_imod, wrapped
+from chemtomo.io.tilts.axis import axis_angle_in_text, axis_from_imod, wrap_angle
 from chemtomo.io.tilts.mdoc import read_mdoc
 from chemtomo.preprocess import bin_pixels, crop, drop_tilts
 
@@ -37,7 +37,7 @@ def axis_of(path, **options):
 
 @given(angle=st.floats(-720, 720))
 def test_angles_are_directions(angle):
-    found = wrapped(angle)
+    found = wrap_angle(angle)
     assert -180 < found <= 180
     difference = np.deg2rad(found - angle)
     np.testing.assert_allclose([np.cos(difference), np.sin(difference)], [1, 0], atol=1e-6)
@@ -48,7 +48,7 @@ def test_the_axis_is_the_line_that_imod_draws(angle):
     """Counterclockwise from the vertical, seen upright, whichever row is the first."""
     up, right = np.cos(np.deg2rad(angle)), -np.sin(np.deg2rad(angle))
     for bottom_row_first in (True, False):
-        found = np.deg2rad(from_imod(angle, bottom_row_first=bottom_row_first))
+        found = np.deg2rad(axis_from_imod(angle, bottom_row_first=bottom_row_first))
         y, x = np.cos(found), np.sin(found)
         np.testing.assert_allclose([y if bottom_row_first else -y, x], [up, right], atol=1e-7)
 
@@ -66,7 +66,7 @@ def test_the_axis_is_the_line_that_imod_draws(angle):
     ],
 )
 def test_the_ways_in_which_programs_say_it(text, angle):
-    assert axis_in_text(text) == angle
+    assert axis_angle_in_text(text) == angle
 
 
 def test_the_title_of_an_mdoc_is_the_axis_of_its_stack(tmp_path):

@@ -11,7 +11,7 @@ from tests.io.formats.hyperspy.hyperspy_writing import axis, spectral, write_hsp
 
 from chemtomo.errors import NoTiltsError, ReadError
 from chemtomo.io import contents, read, read_spectra
-from chemtomo.io.tilts.file_names import look_like_tilts, natural_order, order_of_names, tilts_in_names
+from chemtomo.io.tilts.file_names import look_like_tilts, name_order, natural_order, tilts_in_names
 
 STEMS = {
     "{sign}{size}": {"-": "-", "+": ""},
@@ -42,7 +42,7 @@ def test_the_number_that_differs_is_the_tilt_with_its_sign(pattern, tilts):
     paths = named(pattern, tilts)
     assert tilts_in_names(paths) == tilts
     assert look_like_tilts(paths)
-    assert [tilts[index] for index in order_of_names(paths)] == sorted(tilts)
+    assert [tilts[index] for index in name_order(paths)] == sorted(tilts)
 
 
 def test_a_hyphen_in_a_word_or_a_date_is_no_minus():
@@ -56,7 +56,7 @@ def test_a_hyphen_in_a_word_or_a_date_is_no_minus():
 def test_a_number_of_the_image_is_no_obstacle_to_a_signed_tilt():
     paths = [Path(name) for name in ("run_001_0.mrc", "run_002_-30.mrc", "run_003_30.mrc")]
     assert tilts_in_names(paths) == [0, -30, 30]
-    assert order_of_names(paths) == [0, 1, 2]
+    assert name_order(paths) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

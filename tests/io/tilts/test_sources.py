@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import ReadError
 from chemtomo.io import read, write_dataset
-from chemtomo.io.tilts.sources import companions, given_tilts, parse_tilts
+from chemtomo.io.tilts.sources import given_tilts, parse_tilts, sidecar_files
 
 MDOC = "".join(f"[ZValue = {number}]\nTiltAngle = {tilt}\n" for number, tilt in enumerate((-1, 0, 1)))
 
@@ -72,7 +72,7 @@ def test_a_table_of_something_else_is_no_obstacle_but_for_the_only_one(stack):
 
 def test_endings_may_be_in_upper_case(stack):
     write(stack, ".RAWTLT", "1\n2\n3\n")
-    assert [one.name.lower() for one in companions(stack)] == ["a.rawtlt"]
+    assert [one.name.lower() for one in sidecar_files(stack)] == ["a.rawtlt"]
     assert tilts(stack) == [1, 2, 3]
 
 

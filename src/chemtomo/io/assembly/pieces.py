@@ -15,9 +15,9 @@ from chemtomo.io.assembly.dose_frames import average_frames, frame_runs
 from chemtomo.io.assembly.source_files import Source
 from chemtomo.io.formats import registry as formats
 from chemtomo.io.found import Found
-from chemtomo.io.tilts.axis import from_imod, is_aligned
-from chemtomo.io.tilts.sources import GivenTilts, mdoc_beside, stack_tilts
-from chemtomo.io.tilts.units import in_unit
+from chemtomo.io.tilts.axis import axis_from_imod, is_aligned_by_imod
+from chemtomo.io.tilts.sources import GivenTilts, choose_tilts, sidecar_mdoc
+from chemtomo.io.tilts.units import reread_in_unit
 
 __all__ = ["Piece", "common_axis", "piece_of", "with_borrowed_tilts"]
 
@@ -76,11 +76,11 @@ def piece_of(source: Source, index: int, found: Found, given: GivenTilts | None)
     tilts: npt.NDArray[np.float64] | None
     if source.tilt_deg is not None:
         unit = None if given is None else given.unit
-        tilts, tilts_source = in_unit(np.full(count, source.tilt_deg), None, unit), ".mdoc"
+        tilts, tilts_source = reread_in_unit(np.full(count, source.tilt_deg), None, unit), ".mdoc"
     else:
         # One image a file: the given tilts are those of the set.
         by_hand = _unit_only(given) if count == 1 else given
-        chosen = stack_tilts(path, count, found.tilts, by_hand, source.mdoc)
+        chosen = choose_tilts(path, count, found.tilts, by_hand, source.mdoc)
         tilts, tilts_source = chosen.tilts_deg, chosen.source
         notes += chosen.notes
     if tilts is not None and count > 1 and tilts_source.lower().endswith(".mdoc"):
@@ -108,16 +108,16 @@ def _unit_only(given: GivenTilts | None) -> GivenTilts | None:
 
 def _with_axis(source: Source, found: Found) -> Found:
     """Add the tilt axis that the ``.mdoc`` file says, unless the file itself says one."""
-    if "axis_angle_deg" in found.attributes or is_aligned(source.path):
+    if "axis_angle_deg" in found.attributes or is_aligned_by_imod(source.path):
         return found
     angle = source.imod_axis_deg
     if source.mdoc is None:
-        beside = mdoc_beside(source.path)
+        beside = sidecar_mdoc(source.path)
         angle = None if beside is None else beside.axis_angle_deg
     one = formats.format_of(source.path)
     if angle is None or one is None:
         return found
-    axis = from_imod(angle, bottom_row_first=one.bottom_row_first)
+    axis = axis_from_imod(angle, bottom_row_first=one.bottom_row_first)
     return found.replace(attributes={**found.attributes, "axis_angle_deg": axis})
 
 

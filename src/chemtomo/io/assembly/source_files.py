@@ -12,15 +12,15 @@ from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.description import TILT_SERIES
 from chemtomo.io.formats.file_format import OutputFormat
 from chemtomo.io.formats.registry import MDOC_SUFFIX, format_of, owned_files, readable_suffixes
-from chemtomo.io.storage.archive import ARCHIVE_SUFFIX, unpacked
+from chemtomo.io.storage.archive import ARCHIVE_SUFFIX, unpack
 from chemtomo.io.storage.library import collect_warnings
 from chemtomo.io.tilts.file_names import natural_order
 from chemtomo.io.tilts.mdoc import Mdoc, read_mdoc
-from chemtomo.io.tilts.sources import companions
+from chemtomo.io.tilts.sources import sidecar_files
 
-__all__ = ["Source", "expand", "may_hold_tilt_series"]
+__all__ = ["Source", "list_source_files", "may_hold_tilt_series"]
 
-_MOST_MDOCS = 200
+_MAX_MDOCS = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Source:
     imod_axis_deg: float | None = None
 
 
-def expand(paths: Iterable[Path]) -> list[Source]:
+def list_source_files(paths: Iterable[Path]) -> list[Source]:
     """List the files that are meant, each once.
 
     Parameters
@@ -95,7 +95,7 @@ def may_hold_tilt_series(path: str | PathLike[str]) -> bool:
         return True
     form = format_of(path)
     if form is not None:
-        return form.output is None or bool(companions(path)) or _says_tilt_series(form.output, path)
+        return form.output is None or bool(sidecar_files(path)) or _says_tilt_series(form.output, path)
     try:
         return any(one.suffix.lower() in readable_suffixes() for one in path.iterdir())
     except OSError:
@@ -156,7 +156,7 @@ def _in_archive(path: Path) -> list[Source]:
     Archives inside of it are left alone: they could be endless.
     """
     known = _without_archives()
-    folder = unpacked(path)
+    folder = unpack(path)
     folders = [folder, *(one for one in sorted(folder.rglob("*"), key=natural_order) if one.is_dir())]
     images = [one for one in folders[1:] if one.suffix.lower() in known]
     sources: list[Source] = []
@@ -212,12 +212,12 @@ def _with_its_mdoc(path: Path, naming: dict[Path, dict[str, Mdoc]]) -> Source:
 
     `naming` keeps what was found in a folder, for the next file of it.
     """
-    if any(one.suffix.lower() == MDOC_SUFFIX for one in companions(path)):
+    if any(one.suffix.lower() == MDOC_SUFFIX for one in sidecar_files(path)):
         return Source(path)
     folder = path.parent
     if folder not in naming:
         naming[folder] = {}
-        for one in sorted(folder.glob(f"*{MDOC_SUFFIX}"))[:_MOST_MDOCS]:
+        for one in sorted(folder.glob(f"*{MDOC_SUFFIX}"))[:_MAX_MDOCS]:
             try:
                 mdoc = read_mdoc(one)
             except ReadError:

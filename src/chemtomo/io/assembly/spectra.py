@@ -14,11 +14,11 @@ import numpy.typing as npt
 from chemtomo.data import SpectrumSeries
 from chemtomo.data.origin import Origin
 from chemtomo.errors import DataError, NoTiltSeriesError, NoTiltsError, ReadError
-from chemtomo.io.assembly.source_files import expand
+from chemtomo.io.assembly.source_files import list_source_files
 from chemtomo.io.formats import registry as formats
 from chemtomo.io.found import Found
 from chemtomo.io.tilts.file_names import look_like_tilts
-from chemtomo.io.tilts.sources import GivenTilts, TiltsArgument, given_tilts, how_to_give, stack_tilts
+from chemtomo.io.tilts.sources import GivenTilts, TiltsArgument, choose_tilts, given_tilts, tilts_option_hint
 from chemtomo.io.tilts.units import AngleUnit, radians_note
 
 __all__ = ["assemble_spectra", "describe_spectra", "read_spectra"]
@@ -158,7 +158,7 @@ def _pieces(paths: Paths) -> list[tuple[Path, Found]]:
     if not listed:
         raise ReadError("found no file to read; expected at least one")
     pieces: list[tuple[Path, Found]] = []
-    for source in expand(listed):
+    for source in list_source_files(listed):
         try:
             found = formats.find(source.path)
         except NoTiltSeriesError:
@@ -247,12 +247,12 @@ def _series(name: str, pieces: Sequence[tuple[Path, Found]], given: GivenTilts |
 def _part(path: Path, found: Found, given: GivenTilts | None, several: bool) -> _Piece:
     data = found.data if found.has_tilt_axis else found.data[np.newaxis]
     if several and not hasattr(data, "dask"):
-        data = _read_again_later(path, found)
+        data = _lazy_reread(path, found)
     # One spectrum image a file: the given tilts are those of all files.
     by_hand = given
     if given is not None and (several or data.shape[0] == 1):
         by_hand = None if given.unit is None else GivenTilts(None, "", given.unit)
-    chosen = stack_tilts(path, data.shape[0], found.tilts, by_hand)
+    chosen = choose_tilts(path, data.shape[0], found.tilts, by_hand)
     if chosen.tilts_deg is None and data.shape[0] > 1 and not several:
         raise NoTiltsError(
             f"{path}: found no tilts for {data.shape[0]} spectrum images; expected {chosen.source}. "
@@ -279,7 +279,7 @@ def _tilts(parts: Sequence[_Piece], given: GivenTilts | None) -> tuple[npt.NDArr
         named = look_like_tilts(paths)
         raise NoTiltsError(
             f"{without[0]}: found no tilt in {len(without)} of {len(parts)} files; expected one in each. "
-            f"{how_to_give(named)}",
+            f"{tilts_option_hint(named)}",
             count,
             named,
         )
@@ -322,7 +322,7 @@ def _joined(parts: Sequence[_Piece], order: npt.NDArray[np.intp]) -> Any:
     return da.concatenate([single[index].astype(dtype, copy=False) for index in order], axis=0)
 
 
-def _read_again_later(path: Path, found: Found) -> Any:
+def _lazy_reread(path: Path, found: Found) -> Any:
     """Return an array that reads a file again, where its library read all values at once.
 
     So the values of a whole series are not in memory together.

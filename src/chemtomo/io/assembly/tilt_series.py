@@ -22,12 +22,12 @@ from chemtomo.data.fingerprint import frame_digest
 from chemtomo.data.origin import Origin
 from chemtomo.errors import DataError, NoTiltSeriesError, NoTiltsError, ReadError
 from chemtomo.io.assembly.pieces import Piece, common_axis, piece_of, with_borrowed_tilts
-from chemtomo.io.assembly.source_files import Source, expand
+from chemtomo.io.assembly.source_files import Source, list_source_files
 from chemtomo.io.formats import registry as formats
 from chemtomo.io.found import Found
-from chemtomo.io.interpret.signal_kind import guess_kind, summarise
+from chemtomo.io.interpret.signal_kind import guess_kind, summarise_values
 from chemtomo.io.tilts.file_names import look_like_tilts
-from chemtomo.io.tilts.sources import GivenTilts, TiltsArgument, given_tilts, how_to_give
+from chemtomo.io.tilts.sources import GivenTilts, TiltsArgument, given_tilts, tilts_option_hint
 from chemtomo.io.tilts.units import AngleUnit, radians_note
 
 __all__ = ["Contents", "contents", "read"]
@@ -121,7 +121,7 @@ def contents(paths: Paths, *, tilts: TiltsArgument = None, tilts_unit: AngleUnit
     pieces: list[Piece] = []
     spectra: list[tuple[Path, Found]] = []
     left_out: list[str] = []
-    sources = expand(listed)
+    sources = list_source_files(listed)
     for source in sources:
         try:
             found = formats.find(source.path)
@@ -135,7 +135,7 @@ def contents(paths: Paths, *, tilts: TiltsArgument = None, tilts_unit: AngleUnit
                 raise
             left_out.append(f"{source.path.name} ({str(error).removeprefix(f'{source.path}: ')})")
     pieces = with_borrowed_tilts(pieces)
-    made: list[_Made] = []
+    made: list[_Assembled] = []
     for piece in pieces:
         if not piece.is_image and piece.tilts_deg is None:
             if piece.source.folder is None or len(pieces) == 1:
@@ -146,13 +146,13 @@ def contents(paths: Paths, *, tilts: TiltsArgument = None, tilts_unit: AngleUnit
                 )
             left_out.append(f"{piece.path.name} (no tilts)")
         elif not piece.is_image:
-            made.append(_Made(piece.found.name, piece.path, [piece], piece.data, piece.tilts_deg, ()))
-    made += _sets_of_images([one for one in pieces if one.is_image], given)
+            made.append(_Assembled(piece.found.name, piece.path, [piece], piece.data, piece.tilts_deg, ()))
+    made += _image_sets([one for one in pieces if one.is_image], given)
     if not made and not spectra:
         raise ReadError(f"{listed[0]}: found no tilt series; {'; '.join(left_out)}")
     order = {id(piece): index for index, piece in enumerate(pieces)}
     made.sort(key=lambda one: min(order[id(piece)] for piece in one.pieces))
-    series = [one.series(*name) for one, name in zip(made, _different_names(made), strict=True)]
+    series = [one.series(*name) for one, name in zip(made, _unique_series_names(made), strict=True)]
     if series and any(source.folder is not None for source in sources):
         note = _folder_note(sources, left_out)
         series[0] = series[0].replace(notes=(*series[0].notes, note))
@@ -173,7 +173,7 @@ def contents(paths: Paths, *, tilts: TiltsArgument = None, tilts_unit: AngleUnit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Made:
+class _Assembled:
     """A tilt series before it has its final name."""
 
     name: str
@@ -193,7 +193,7 @@ class _Made:
         if pixel_size is None:
             pixel_size = 1.0
             notes.append("no pixel size in the file; 1 nm is assumed")
-        values = summarise(self.data, self.path)
+        values = summarise_values(self.data, self.path)
         kind = first.found.signal
         if kind is None:
             kind, note = guess_kind(self.name, values, first.found.detectors)
@@ -218,7 +218,7 @@ class _Made:
             raise ReadError(f"{self.path}: {error}") from error
 
 
-def _sets_of_images(images: list[Piece], given: GivenTilts | None) -> list[_Made]:
+def _image_sets(images: list[Piece], given: GivenTilts | None) -> list[_Assembled]:
     """Put images of one signal together, sorted by their tilt."""
     groups: dict[tuple[str, int], list[Piece]] = {}
     names = _set_names(images)
@@ -231,7 +231,7 @@ def _sets_of_images(images: list[Piece], given: GivenTilts | None) -> list[_Made
         groups.setdefault((name, seen[repeated]), []).append(image)
         seen[repeated] += 1
     lazy = sum(one.data.nbytes for one in images) > _LAZY_FROM_BYTES
-    return [_set_of_images(name, group, given, lazy) for (name, _), group in groups.items()]
+    return [_image_set(name, group, given, lazy) for (name, _), group in groups.items()]
 
 
 def _set_names(images: list[Piece]) -> dict[str, str]:
@@ -248,7 +248,7 @@ def _set_names(images: list[Piece]) -> dict[str, str]:
     }
 
 
-def _set_of_images(name: str, images: list[Piece], given: GivenTilts | None, lazy: bool) -> _Made:
+def _image_set(name: str, images: list[Piece], given: GivenTilts | None, lazy: bool) -> _Assembled:
     notes: list[str] = []
     first = images[0]
     for one in images[1:]:
@@ -279,14 +279,14 @@ def _set_of_images(name: str, images: list[Piece], given: GivenTilts | None, laz
         named = look_like_tilts(paths)
         raise NoTiltsError(
             f"{unknown[0].path}: found no tilt in {len(unknown)} of {len(images)} images of {name!r}; "
-            f"expected one in each. {how_to_give(named)}",
+            f"expected one in each. {tilts_option_hint(named)}",
             len(images),
             named,
         )
     order = np.argsort(tilts, kind="stable")
     if len(images) > 1:
         notes.append(f"{len(images)} images, one a tilt")
-    return _Made(
+    return _Assembled(
         name,
         first.path,
         [images[index] for index in order],
@@ -318,7 +318,7 @@ def _read_again(path: Path, index: int) -> npt.NDArray[Any]:
     return np.asarray(formats.find(path)[index].data)[np.newaxis]
 
 
-def _different_names(made: list[_Made]) -> list[tuple[str, str | None]]:
+def _unique_series_names(made: list[_Assembled]) -> list[tuple[str, str | None]]:
     """Return a name for every series, and a note where it is not that of its file."""
     counts = Counter(one.name for one in made)
     names: list[tuple[str, str | None]] = []

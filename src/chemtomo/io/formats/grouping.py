@@ -9,10 +9,10 @@ import numpy as np
 
 from chemtomo.data import TiltSeries
 
-__all__ = ["alike", "as_type", "value_range"]
+__all__ = ["group_alike", "storage_dtype", "value_range"]
 
 
-def alike(series: Sequence[TiltSeries], *, same_type: bool = True) -> list[list[TiltSeries]]:
+def group_alike(series: Sequence[TiltSeries], *, same_type: bool = True) -> list[list[TiltSeries]]:
     """Put series of the same shape, tilts and pixel size together, in the order of their first.
 
     Parameters
@@ -34,7 +34,7 @@ def alike(series: Sequence[TiltSeries], *, same_type: bool = True) -> list[list[
     return list(groups.values())
 
 
-def as_type(series: TiltSeries, names: Sequence[str]) -> tuple[np.dtype[Any], str | None]:
+def storage_dtype(series: TiltSeries, names: Sequence[str]) -> tuple[np.dtype[Any], str | None]:
     """Choose a data type that a format has for the values of a series.
 
     Parameters

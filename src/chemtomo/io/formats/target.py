@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chemtomo.errors import WriteError
 from chemtomo.io.atomic import replacing
-from chemtomo.io.storage.names import distinct, file_name
+from chemtomo.io.storage.names import file_name, unique_names
 
 __all__ = ["Target", "Written", "check_free", "is_zarr"]
 
@@ -60,7 +60,7 @@ class Target:
 
     def stems(self, names: Sequence[str]) -> list[str]:
         """Return a stem per signal: that of the target for one signal, ``NAME_SIGNAL`` for several."""
-        own = distinct(names, file_name)
+        own = unique_names(names, file_name)
         if self.stem is None:
             return own
         return [f"{self.stem}_{one}" for one in own] if len(own) > 1 else [self.stem]

@@ -7,7 +7,7 @@ import math
 from chemtomo.data import to_nanometre
 from chemtomo.errors import DataError
 
-__all__ = ["length_nm", "pixel_size", "plain_unit"]
+__all__ = ["bare_unit", "length_nm", "pixel_size"]
 
 _SAME = 1e-3
 
@@ -57,9 +57,9 @@ def length_nm(value: float, unit: str) -> float:
     DataError
         When `unit` is no length.
     """
-    return float(f"{to_nanometre(value, plain_unit(unit)):.7g}")
+    return float(f"{to_nanometre(value, bare_unit(unit)):.7g}")
 
 
-def plain_unit(unit: str) -> str:
+def bare_unit(unit: str) -> str:
     """Return a unit without what EMD files put around it: ``[n_m]`` is a nanometre."""
     return unit.strip().strip("[]").replace("_", "")

@@ -3,7 +3,7 @@
 The evidence, the strongest first:
 
 1. What the file says: spectra are counts, so is the quantity ``counts`` or ``X-rays (Counts)``, and
-   ``intensity`` is none (`map_kind`).
+   ``intensity`` is none (`kind_from_name`).
 2. Values that no counter gives: fractions, negative numbers, more than 4095, and values that end exactly at
    the largest number of 8, 10 or 12 bits, where a detector saturates and where images are stretched to.
 3. The name, of the signal or of the detector: elements and lines, EDX, X-rays are counts if the values may
@@ -30,16 +30,16 @@ from chemtomo.data.colours import is_structural
 from chemtomo.errors import ReadError
 from chemtomo.io.interpret.elements import element_of
 
-__all__ = ["ValueSummary", "guess_kind", "map_kind", "summarise"]
+__all__ = ["ValueSummary", "guess_kind", "kind_from_name", "summarise_values"]
 
 _LARGEST_COUNT = 4095
 _LARGEST_UNNAMED = 255
-_ENDS_OF_RANGES = {255: 8, 1023: 10, 4095: 12}
+_BITS_BY_MAXIMUM = {255: 8, 1023: 10, 4095: 12}
 # Of the noise of counting; half of it, as filters and few pixels make it uncertain.
-_LEAST_NOISE = 0.5
-_FEWEST_PIXELS = 1024
+_MIN_COUNTING_NOISE = 0.5
+_MIN_PIXELS = 1024
 # Whole numbers are looked for in arrays up to this size; the kind of larger ones is left open.
-_LOOK_AT_BYTES = 256 << 20
+_INSPECT_UP_TO_BYTES = 256 << 20
 _COUNTING = re.compile(r"(?<![a-z])(?:x?eds|edx|x-?rays?|counts?)(?![a-z])", re.IGNORECASE)
 _CAMERA = re.compile(
     r"(?<![a-z])(?:(?:bm-)?ceta|falcon|oneview|rio|clearview|orius|ultrascan|eagle|temcam|tietz|veleta|"
@@ -58,7 +58,7 @@ class ValueSummary:
         Smallest and largest value.
     whole : bool
         Whether all are whole numbers.
-    looked_at : int or None
+    inspected : int or None
         How many projections were looked at; all when it is None.
     noise : float or None
         The mean square difference of neighbours along a row over twice the mean, which is at least about 1
@@ -68,11 +68,11 @@ class ValueSummary:
     smallest: float
     largest: float
     whole: bool
-    looked_at: int | None = None
+    inspected: int | None = None
     noise: float | None = None
 
 
-def summarise(data: Any, path: Path) -> ValueSummary:
+def summarise_values(data: Any, path: Path) -> ValueSummary:
     """Look at all values of a stack ``(tilt, y, x)``, one projection at a time.
 
     Of a stack that is not in memory only the first, the middle and the last projection are looked at.
@@ -84,10 +84,10 @@ def summarise(data: Any, path: Path) -> ValueSummary:
     """
     tilts = range(data.shape[0])
     lazy = not isinstance(data, np.ndarray) or isinstance(data, np.memmap)
-    looked_at = sorted({0, len(tilts) // 2, len(tilts) - 1}) if lazy else tilts
+    inspected = sorted({0, len(tilts) // 2, len(tilts) - 1}) if lazy else tilts
     smallest, largest, whole = np.inf, -np.inf, True
     squares, total, pixels = 0.0, 0.0, 0
-    for tilt in looked_at:
+    for tilt in inspected:
         projection = np.asarray(data[tilt])
         if not np.isfinite(projection).all():
             y, x = np.argwhere(~np.isfinite(projection))[0].tolist()
@@ -103,8 +103,8 @@ def summarise(data: Any, path: Path) -> ValueSummary:
             squares += float((steps * steps).sum(dtype=np.float64)) * projection.size / steps.size
             total += float(projection.sum(dtype=np.float64))
             pixels += projection.size
-    noise = squares / (2 * total) if pixels >= _FEWEST_PIXELS and total > 0 else None
-    seen = len(looked_at) if len(looked_at) < len(tilts) else None
+    noise = squares / (2 * total) if pixels >= _MIN_PIXELS and total > 0 else None
+    seen = len(inspected) if len(inspected) < len(tilts) else None
     return ValueSummary(smallest, largest, whole, seen, noise)
 
 
@@ -127,10 +127,12 @@ def guess_kind(name: str, values: ValueSummary, detectors: Sequence[str] = ()) -
         A sentence with the reason.
     """
     found = f"from {values.smallest:g} to {values.largest:g}"
-    if values.looked_at is not None:
-        found += f", in {values.looked_at} projections"
-    reason = _no_counts(values, found)
-    if reason is None and (image := next((one for one in (name, *detectors) if _is_image(one)), None)):
+    if values.inspected is not None:
+        found += f", in {values.inspected} projections"
+    reason = _reason_not_counts(values, found)
+    if reason is None and (
+        image := next((one for one in (name, *detectors) if _is_detector_image(one)), None)
+    ):
         reason = f"{image!r} is the name of a detector image"
     if reason is not None:
         return "intensity", f"taken for intensities: {reason}"
@@ -140,44 +142,44 @@ def guess_kind(name: str, values: ValueSummary, detectors: Sequence[str] = ()) -
         reason = f"the values go {found}, as those of a camera, and {name!r} is no element"
     elif values.smallest > 0:
         reason = f"no value is 0 ({found}), as in images with an offset, and {name!r} is no element"
-    elif values.noise is not None and values.noise < _LEAST_NOISE:
+    elif values.noise is not None and values.noise < _MIN_COUNTING_NOISE:
         reason = f"neighbouring values ({found}) differ by less than the noise of counting"
     if reason is not None:
         return "intensity", f"taken for intensities: {reason}"
     return "counts", f"taken for event counts: all values are whole numbers {found}"
 
 
-def map_kind(name: str, data: Any, quantity: str = "") -> SignalKind | None:
+def kind_from_name(name: str, data: Any, quantity: str = "") -> SignalKind | None:
     """Tell whether values are counts, as far as name and file say it; None where it is to be guessed."""
     said = quantity.strip().lower()
     if element_of(name) or said == "counts" or said.startswith("x-rays"):
         if data.dtype.kind == "u":
             return "counts"
-        if data.size * data.dtype.itemsize > _LOOK_AT_BYTES:
+        if data.size * data.dtype.itemsize > _INSPECT_UP_TO_BYTES:
             return None
         images = data if data.ndim == 3 else data[np.newaxis]
-        whole = all(_is_counts(np.asarray(images[index])) for index in range(images.shape[0]))
+        whole = all(_is_whole_and_not_negative(np.asarray(images[index])) for index in range(images.shape[0]))
         return "counts" if whole else "intensity"
     if said == "intensity" or is_structural(name):
         return "intensity"
     return None
 
 
-def _no_counts(values: ValueSummary, found: str) -> str | None:
+def _reason_not_counts(values: ValueSummary, found: str) -> str | None:
     """Return why values cannot be counts; None if they may be."""
     if not values.whole:
         return f"not all values are whole numbers ({found})"
     if values.smallest < 0 or values.largest > _LARGEST_COUNT:
         return f"the values go {found}"
-    bits = _ENDS_OF_RANGES.get(int(values.largest))
+    bits = _BITS_BY_MAXIMUM.get(int(values.largest))
     if bits is not None:
         return f"the values go {found}, the largest number of {bits} bits"
     return None
 
 
-def _is_image(name: str) -> bool:
+def _is_detector_image(name: str) -> bool:
     return is_structural(name) or _CAMERA.search(name) is not None
 
 
-def _is_counts(image: npt.NDArray[Any]) -> bool:
+def _is_whole_and_not_negative(image: npt.NDArray[Any]) -> bool:
     return bool((image >= 0).all() and (image == np.rint(image)).all())

@@ -11,16 +11,16 @@ from pathlib import Path, PurePosixPath
 
 from chemtomo.errors import ReadError
 
-__all__ = ["ARCHIVE_SUFFIX", "unpacked"]
+__all__ = ["ARCHIVE_SUFFIX", "unpack"]
 
 ARCHIVE_SUFFIX = ".zip"
 
 # More than a whole day's work; an archive that claims more is damaged, or meant to do harm.
 _LARGEST_BYTES = 64 << 30
-_MOST_FILES = 20_000
+_MAX_FILES = 20_000
 
 
-def unpacked(path: Path) -> Path:
+def unpack(path: Path) -> Path:
     """Unpack an archive and return the folder, which has the archive's name.
 
     It lies among the temporary files and is removed when the program ends. An archive is unpacked once,
@@ -47,7 +47,7 @@ def _unpacked(path: Path, size: int, changed: int) -> Path:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [one for one in archive.infolist() if not one.is_dir()]
-            _require_sense(path, members, shutil.disk_usage(temporary).free)
+            _require_safe_contents(path, members, shutil.disk_usage(temporary).free)
             for member in members:
                 archive.extract(member, folder)
     except ReadError:
@@ -60,12 +60,12 @@ def _unpacked(path: Path, size: int, changed: int) -> Path:
     return folder
 
 
-def _require_sense(path: Path, members: list[zipfile.ZipInfo], free: int) -> None:
+def _require_safe_contents(path: Path, members: list[zipfile.ZipInfo], free: int) -> None:
     total = sum(one.file_size for one in members)
-    if len(members) > _MOST_FILES or total > min(_LARGEST_BYTES, free):
+    if len(members) > _MAX_FILES or total > min(_LARGEST_BYTES, free):
         raise ReadError(
             f"{path}: found {len(members)} files of {total / 2**30:.1f} GiB in the archive; expected at most "
-            f"{_MOST_FILES} files and {min(_LARGEST_BYTES, free) / 2**30:.1f} GiB, what there is room for"
+            f"{_MAX_FILES} files and {min(_LARGEST_BYTES, free) / 2**30:.1f} GiB, what there is room for"
         )
     for one in members:
         inside = PurePosixPath(one.filename.replace("\\", "/"))

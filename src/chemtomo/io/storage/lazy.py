@@ -18,7 +18,7 @@ from chemtomo.errors import ReadError
 from chemtomo.io.found import Found
 from chemtomo.io.storage.library import collect_warnings
 
-__all__ = ["HDF5Values", "LibraryValues", "lazy_array", "lazy_hdf5", "lazy_mapped", "loaded"]
+__all__ = ["HDF5Values", "LibraryValues", "lazy_array", "lazy_hdf5", "lazy_mapped", "load_small"]
 
 _CHUNK_BYTES = 32 << 20
 _LAZY_FROM_BYTES = 256 << 20
@@ -55,7 +55,7 @@ class HDF5Values:
             ) from error
 
 
-def loaded(found: list[Found]) -> list[Found]:
+def load_small(found: list[Found]) -> list[Found]:
     """Read the values of images and stacks of less than 256 MiB now; spectra and larger ones stay lazy."""
     return [
         one.replace(data=np.asarray(one.data))

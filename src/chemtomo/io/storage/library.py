@@ -17,10 +17,10 @@ LIBRARIES = ("dask", "h5py", "hyperspy", "mrcfile", "numba", "numcodecs", "rscii
 """The packages that read files for us; their loggers have these names, and those below."""
 
 _Result = TypeVar("_Result")
-_LONGEST = 200
-_OURS = ("chemtomo", "napari_chemtomo")
+_MAX_LENGTH = 200
+_OWN_PACKAGES = ("chemtomo", "napari_chemtomo")
 # Warnings and handlers of messages belong to the whole process: one thread after the other.
-_ALONE = threading.RLock()
+_LIBRARY_LOCK = threading.RLock()
 
 
 def collect_warnings(
@@ -41,29 +41,29 @@ def collect_warnings(
         Whether to wait for another thread that does the same. Values that are read when they are needed
         must not: the other thread may be waiting for them. It keeps the messages of this one too.
     """
-    if not _ALONE.acquire(blocking=wait):
+    if not _LIBRARY_LOCK.acquire(blocking=wait):
         return function(), ()
     try:
-        return _alone(function, library)
+        return _with_lock_held(function, library)
     finally:
-        _ALONE.release()
+        _LIBRARY_LOCK.release()
 
 
-def _alone(function: Callable[[], _Result], library: str) -> tuple[_Result, tuple[str, ...]]:
+def _with_lock_held(function: Callable[[], _Result], library: str) -> tuple[_Result, tuple[str, ...]]:
     said: list[str] = []
-    with _messages_kept(said), warnings.catch_warnings(record=True) as caught:
+    with _logging_captured(said), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with contextlib.redirect_stdout(io.StringIO()):
             result = function()
     for one in caught:
-        if _package(one.filename, _OURS):
+        if _package(one.filename, _OWN_PACKAGES):
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     warned = [
         f"{_package(one.filename, LIBRARIES) or library or 'a library'}: {one.message}"
         for one in caught
-        if not _package(one.filename, _OURS) and not issubclass(one.category, DeprecationWarning)
+        if not _package(one.filename, _OWN_PACKAGES) and not issubclass(one.category, DeprecationWarning)
     ]
-    return result, tuple(dict.fromkeys(" ".join(text.split())[:_LONGEST] for text in (*warned, *said)))
+    return result, tuple(dict.fromkeys(" ".join(text.split())[:_MAX_LENGTH] for text in (*warned, *said)))
 
 
 def _package(file: str, names: tuple[str, ...]) -> str:
@@ -72,7 +72,7 @@ def _package(file: str, names: tuple[str, ...]) -> str:
 
 
 @contextlib.contextmanager
-def _messages_kept(said: list[str]) -> Iterator[None]:
+def _logging_captured(said: list[str]) -> Iterator[None]:
     """Keep the messages of libraries from all handlers: also of those that they set up meanwhile.
 
     A handler of our own beside theirs would not do: RosettaSciIO prints to standard output as soon as it

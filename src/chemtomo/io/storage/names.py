@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-__all__ = ["distinct", "file_name", "link_name", "xml_text"]
+__all__ = ["file_name", "link_name", "unique_names", "xml_text"]
 
 # What Windows, which is the strictest, does not allow.
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 # What XML 1.0 cannot say.
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_LONGEST = 100
+_MAX_LENGTH = 100
 
 
 def file_name(name: str) -> str:
@@ -30,7 +30,7 @@ def xml_text(name: str) -> str:
     return _NOT_IN_XML.sub("_", name)
 
 
-def distinct(names: Iterable[str], make: Callable[[str], str]) -> list[str]:
+def unique_names(names: Iterable[str], make: Callable[[str], str]) -> list[str]:
     """Return what `make` makes of every name, short and numbered where two would be the same.
 
     Names that differ only in the case of letters are the same to some file systems, and to this.
@@ -38,7 +38,7 @@ def distinct(names: Iterable[str], make: Callable[[str], str]) -> list[str]:
     found: list[str] = []
     seen: set[str] = set()
     for index, name in enumerate(names):
-        made = make(name)[:_LONGEST]
+        made = make(name)[:_MAX_LENGTH]
         while made.casefold() in seen:
             made = f"{made}_{index}"
         seen.add(made.casefold())

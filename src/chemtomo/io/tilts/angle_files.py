@@ -27,7 +27,7 @@ ANGLE_SUFFIXES = (".rawtlt", ".tlt", ".csv")
 
 _LARGEST_BYTES = 64 << 20
 _LARGEST_TILT = 360.0
-_MOST_TILTS = 1 << 16
+_MAX_TILTS = 1 << 16
 _DELIMITERS = ("\t", ";", ",")
 # The heading of the column with the tilts. "Tilt axis angle" and "beta" are other things.
 _TILT_HEADING = re.compile(r"tilts?|angles?|alpha", re.IGNORECASE)
@@ -71,8 +71,8 @@ def read_angles_and_unit(path: Path) -> tuple[npt.NDArray[np.float64], AngleUnit
         if line.strip()
     ]
     rows = [(number, line) for number, line in lines if not line.startswith("#")]
-    if len(rows) > _MOST_TILTS:
-        raise ReadError(f"{path}: found {len(rows)} lines; expected {expected}, at most {_MOST_TILTS}")
+    if len(rows) > _MAX_TILTS:
+        raise ReadError(f"{path}: found {len(rows)} lines; expected {expected}, at most {_MAX_TILTS}")
     first = rows[0][0] if rows else 0
     comments = [line for number, line in lines if number < first]
     heading, cells = _column(path, rows) if path.suffix.lower() in _TABLES else ("", rows)

@@ -16,24 +16,24 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["axis_in_text", "from_imod", "is_aligned", "wrapped"]
+__all__ = ["axis_angle_in_text", "axis_from_imod", "is_aligned_by_imod", "wrap_angle"]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
-_SAID = re.compile(
+_AXIS_ANGLE_TEXT = re.compile(
     rf"tilt[ _-]?axis(?:[ _-]?rotation)?(?:[ _-]?angle)?(?:[ _]*\(?deg(?:rees)?\)?)?\s*[=:]\s*"
     rf"({_NUMBER})(?![\d.])",
     re.IGNORECASE,
 )
 
 
-def axis_in_text(text: str) -> float | None:
+def axis_angle_in_text(text: str) -> float | None:
     """Return the angle of ``Tilt axis angle = ...`` in a title or description; None where there is none."""
-    found = _SAID.search(text)
+    found = _AXIS_ANGLE_TEXT.search(text)
     angle = None if found is None else float(found[1])
     return angle if angle is not None and abs(angle) <= 360 else None
 
 
-def from_imod(angle_deg: float, *, bottom_row_first: bool) -> float:
+def axis_from_imod(angle_deg: float, *, bottom_row_first: bool) -> float:
     """Return the angle from ``y`` towards ``x`` of a tilt axis that IMOD has at `angle_deg`.
 
     Parameters
@@ -43,14 +43,14 @@ def from_imod(angle_deg: float, *, bottom_row_first: bool) -> float:
     bottom_row_first : bool
         Whether the first row of the array is the lowest of the image, as in MRC files.
     """
-    return wrapped(-angle_deg if bottom_row_first else angle_deg + 180)
+    return wrap_angle(-angle_deg if bottom_row_first else angle_deg + 180)
 
 
-def is_aligned(path: Path) -> bool:
+def is_aligned_by_imod(path: Path) -> bool:
     """Tell by the name whether IMOD aligned a stack: its titles still say where the tilt axis once was."""
     return path.suffix.lower() == ".ali" or path.stem.lower().endswith("_ali")
 
 
-def wrapped(angle_deg: float) -> float:
+def wrap_angle(angle_deg: float) -> float:
     """Return the same direction as an angle above -180 and up to 180 degrees."""
     return round(180 - (180 - angle_deg) % 360, 6) + 0.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from chemtomo.errors import ReadError
 
-__all__ = ["look_like_tilts", "natural_order", "order_of_names", "tilts_in_names"]
+__all__ = ["look_like_tilts", "name_order", "natural_order", "tilts_in_names"]
 
 _LARGEST_TILT = 180.0
 _MINUS = ("-", "−", "–", "m", "n", "neg", "minus")
@@ -24,7 +24,7 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _DEGREES = re.compile(r"[\s_]*(?:deg|°|º)", re.IGNORECASE)
-_SAYS_TILT = re.compile(r"(?:tilt|angle|alpha|ang)[\s_=]*$", re.IGNORECASE)
+_TILT_WORD = re.compile(r"(?:tilt|angle|alpha|ang)[\s_=]*$", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ def natural_order(path: Path) -> list[tuple[int, int | str]]:
     return key
 
 
-def order_of_names(paths: Sequence[Path]) -> list[int]:
+def name_order(paths: Sequence[Path]) -> list[int]:
     """Return the numbers of the files in the order of their names, with signed numbers as numbers."""
     columns = _columns(paths)
     if columns is None:
@@ -162,6 +162,6 @@ def _column(place: tuple[_Number, ...]) -> _Column:
         min(values) < 0 < max(values)
         or (signed and bool(signs - {""}))
         or all(_DEGREES.match(one.after) for one in place)
-        or all(_SAYS_TILT.search(one.before) for one in place)
+        or all(_TILT_WORD.search(one.before) for one in place)
     )
     return _Column(values, marked)

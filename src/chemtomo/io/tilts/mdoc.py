@@ -19,7 +19,7 @@ import numpy.typing as npt
 from chemtomo.data import to_nanometre
 from chemtomo.errors import ReadError
 from chemtomo.io.tilts.angle_files import read_text
-from chemtomo.io.tilts.axis import axis_in_text
+from chemtomo.io.tilts.axis import axis_angle_in_text
 
 __all__ = ["Mdoc", "MdocSection", "parse_mdoc", "read_mdoc"]
 
@@ -27,7 +27,7 @@ _SECTION = re.compile(r"\[\s*(\w+)\s*=\s*(.*?)\s*\]")
 _ENTRY = re.compile(r"([A-Za-z_][\w./-]*)\s*=\s*(.*)")
 _TITLE = "T"
 _LARGEST_TILT = 360.0
-_MOST_LINES = 400_000
+_MAX_LINES = 400_000
 _SAME_TILT_DEG = 0.05
 _SAME_AXIS_DEG = 1.0
 # From the axis that SerialEM calls the rotation of the image to the tilt axis.
@@ -139,12 +139,12 @@ class Mdoc:
 
         See Also
         --------
-        chemtomo.io.tilts.axis.from_imod : what that is in an array.
+        chemtomo.io.tilts.axis.axis_from_imod : what that is in an array.
         """
         if any(one.entries.get("RotationAndFlip", "0").strip() not in ("0", "") for one in self.sections[:1]):
             return None
         for title in self.titles:
-            said = axis_in_text(title)
+            said = axis_angle_in_text(title)
             if said is not None:
                 return said
         try:
@@ -259,8 +259,8 @@ def parse_mdoc(text: str, path: Path) -> Mdoc:
     sections: list[MdocSection] = []
     entries = common
     lines = text.splitlines()
-    if len(lines) > _MOST_LINES:
-        raise ReadError(f"{path}: found {len(lines)} lines; expected an .mdoc file, at most {_MOST_LINES}")
+    if len(lines) > _MAX_LINES:
+        raise ReadError(f"{path}: found {len(lines)} lines; expected an .mdoc file, at most {_MAX_LINES}")
     for number, line in enumerate(lines, start=1):
         line = line.strip()
         if not line or line.startswith("#"):

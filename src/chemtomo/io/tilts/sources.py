@@ -28,22 +28,22 @@ import numpy.typing as npt
 
 from chemtomo.errors import ReadError
 from chemtomo.io.tilts.angle_files import ANGLE_SUFFIXES, read_angles_and_unit
-from chemtomo.io.tilts.file_names import order_of_names, tilts_in_names
+from chemtomo.io.tilts.file_names import name_order, tilts_in_names
 from chemtomo.io.tilts.mdoc import Mdoc, read_mdoc
-from chemtomo.io.tilts.units import AngleUnit, in_unit, radians_note
+from chemtomo.io.tilts.units import AngleUnit, radians_note, reread_in_unit
 
 __all__ = [
     "FROM_NAMES",
+    "ChosenTilts",
     "GivenTilts",
-    "InsideTilts",
-    "StackTilts",
+    "RecordedTilts",
     "TiltsArgument",
-    "companions",
+    "choose_tilts",
     "given_tilts",
-    "how_to_give",
-    "mdoc_beside",
     "parse_tilts",
-    "stack_tilts",
+    "sidecar_files",
+    "sidecar_mdoc",
+    "tilts_option_hint",
 ]
 
 TiltsArgument = str | PathLike[str] | Sequence[float] | npt.NDArray[np.float64] | None
@@ -52,13 +52,13 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER}):(\d+)")
 _LARGEST_COUNT = 1 << 20
 _LARGEST_TILT = 360.0
-_SAME_DEG = 0.01
+_SAME_TILT_DEG = 0.01
 
 FROM_NAMES = "names"
 """Word in place of tilts: the number in the name of every file is its tilt."""
 
 # More files are not named one by one in a note.
-_MOST_NAMED = 200
+_MAX_NAMED_FILES = 200
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class GivenTilts:
                 f"{what}: found {self.tilts_deg.size} tilts in {self.source!r}; "
                 f"expected {projections}, one for each projection"
             )
-        return in_unit(self.tilts_deg, self.said, self.unit)
+        return reread_in_unit(self.tilts_deg, self.said, self.unit)
 
     def for_files(self, paths: Sequence[Path], what: str) -> tuple[npt.NDArray[np.float64], str]:
         """Return the tilts of files that have one projection each, in their order; and which got which.
@@ -119,18 +119,18 @@ class GivenTilts:
             When their number is another, or the names say no tilts.
         """
         if self.tilts_deg is None:
-            tilts = in_unit(np.array(tilts_in_names(paths), np.float64), None, self.unit)
+            tilts = reread_in_unit(np.array(tilts_in_names(paths), np.float64), None, self.unit)
             said = _checked(tilts, self.source).tilts_deg
             assert said is not None
             return said, _assigned(paths, said, "tilts from the names")
         listed = self.for_projections(len(paths), what)
         tilts = np.empty(len(paths))
-        tilts[order_of_names(paths)] = listed
+        tilts[name_order(paths)] = listed
         return tilts, _assigned(paths, tilts, f"tilts from {self.source} in the order of the names")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class InsideTilts:
+class RecordedTilts:
     """The tilts that the file of a stack itself says.
 
     Attributes
@@ -149,7 +149,7 @@ class InsideTilts:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StackTilts:
+class ChosenTilts:
     """The tilts that were chosen for a stack.
 
     Attributes
@@ -239,7 +239,7 @@ def given_tilts(tilts: TiltsArgument, unit: AngleUnit | None = None) -> GivenTil
         raise ReadError(f"tilts: found {tilts!r}; expected numbers in degrees") from error
 
 
-def companions(path: Path) -> list[Path]:
+def sidecar_files(path: Path) -> list[Path]:
     """List the files beside `path` that can hold its tilts, in order of precedence.
 
     For ``a.st`` these are ``a.st.mdoc``, ``a.mdoc``, ``a.rawtlt``, ``a.tlt`` and ``a.csv``, in lower or
@@ -254,7 +254,7 @@ def companions(path: Path) -> list[Path]:
     return [one for one in found if one != path]
 
 
-def mdoc_beside(path: Path) -> Mdoc | None:
+def sidecar_mdoc(path: Path) -> Mdoc | None:
     """Read the ``.mdoc`` file beside an image or stack; None when there is none.
 
     Raises
@@ -262,17 +262,17 @@ def mdoc_beside(path: Path) -> Mdoc | None:
     ReadError
         When it cannot be read.
     """
-    mdocs = [one for one in companions(path) if one.suffix.lower() == ".mdoc"]
+    mdocs = [one for one in sidecar_files(path) if one.suffix.lower() == ".mdoc"]
     return read_mdoc(mdocs[0]) if mdocs else None
 
 
-def stack_tilts(
+def choose_tilts(
     path: Path,
     projections: int,
-    inside: InsideTilts,
+    inside: RecordedTilts,
     given: GivenTilts | None = None,
     mdoc: Path | None = None,
-) -> StackTilts:
+) -> ChosenTilts:
     """Choose the tilts of a stack by the precedence of this module.
 
     Parameters
@@ -281,7 +281,7 @@ def stack_tilts(
         The file of the stack.
     projections : int
         Number of its projections.
-    inside : InsideTilts
+    inside : RecordedTilts
         Tilts that the file itself gives.
     given : GivenTilts, optional
         Tilts that the user gives, or their unit. A stack has one name: where the tilts are in the names
@@ -299,11 +299,11 @@ def stack_tilts(
     if given is not None and given.tilts_deg is not None:
         tilts = given.for_projections(projections, str(path))
         said = given.unit or given.said
-        return StackTilts(tilts, given.source, radians_note(tilts, said))
+        return ChosenTilts(tilts, given.source, radians_note(tilts, said))
     sources: list[tuple[str, npt.NDArray[np.float64], AngleUnit | None]] = []
     wrong: list[tuple[str, int]] = []
     broken: ReadError | None = None
-    beside = companions(path)
+    beside = sidecar_files(path)
     for file in beside if mdoc is None or mdoc in beside else [mdoc, *beside]:
         try:
             found, said = _tilts_in(file, projections)
@@ -316,11 +316,13 @@ def stack_tilts(
         if found is None:
             continue
         if found.size == projections:
-            sources.append((str(file), in_unit(found, said, unit), unit or said))
+            sources.append((str(file), reread_in_unit(found, said, unit), unit or said))
         else:
             wrong.append((str(file), found.size))
     if inside.tilts_deg is not None:
-        sources.append(("the file itself", in_unit(inside.tilts_deg, inside.unit, unit), unit or inside.unit))
+        sources.append(
+            ("the file itself", reread_in_unit(inside.tilts_deg, inside.unit, unit), unit or inside.unit)
+        )
     if inside.misfit is not None:
         wrong.append(("the file itself", inside.misfit))
     if not sources:
@@ -334,7 +336,7 @@ def stack_tilts(
         if given is not None and given.are_given:  # by the names of files, and this is one
             given.for_projections(projections, str(path))
         names = [f"{path.name}.mdoc", *(path.with_suffix(suffix).name for suffix in ANGLE_SUFFIXES)]
-        return StackTilts(None, f"{', '.join(names[:-1])} or {names[-1]} beside it, or tilts in the file")
+        return ChosenTilts(None, f"{', '.join(names[:-1])} or {names[-1]} beside it, or tilts in the file")
     name, chosen, said = sources[0]
     notes = [
         f"{Path(other).name} has {count} tilts for {projections} projections and is not used"
@@ -342,15 +344,15 @@ def stack_tilts(
     ]
     for other, tilts, _ in sources[1:]:
         apart = float(np.abs(tilts - chosen).max())
-        if apart > _SAME_DEG:
+        if apart > _SAME_TILT_DEG:
             notes.append(
                 f"tilts from {Path(name).name}; those in {Path(other).name} differ by up to {apart:.4g} "
                 "degrees and are not used"
             )
-    return StackTilts(chosen, name, (*notes, *radians_note(chosen, said)))
+    return ChosenTilts(chosen, name, (*notes, *radians_note(chosen, said)))
 
 
-def how_to_give(from_names: bool) -> str:
+def tilts_option_hint(from_names: bool) -> str:
     """Return the end of the message about files, one a tilt, that do not say their tilts."""
     if from_names:
         return (
@@ -363,8 +365,8 @@ def how_to_give(from_names: bool) -> str:
 def _assigned(paths: Sequence[Path], tilts_deg: npt.NDArray[np.float64], how: str) -> str:
     """Say which file got which tilt, in the order of the tilts."""
     pairs = [f"{paths[index].name} {tilts_deg[index]:.6g}" for index in np.argsort(tilts_deg, kind="stable")]
-    if len(pairs) > _MOST_NAMED:
-        pairs = [*pairs[: _MOST_NAMED // 2], "...", *pairs[-_MOST_NAMED // 2 :]]
+    if len(pairs) > _MAX_NAMED_FILES:
+        pairs = [*pairs[: _MAX_NAMED_FILES // 2], "...", *pairs[-_MAX_NAMED_FILES // 2 :]]
     return f"{how}, in degrees: {', '.join(pairs)}"
 
 

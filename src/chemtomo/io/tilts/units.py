@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["AngleUnit", "as_degrees", "in_unit", "radians_note", "unit_in"]
+__all__ = ["AngleUnit", "as_degrees", "radians_note", "reread_in_unit", "unit_in"]
 
 AngleUnit = Literal["deg", "rad"]
 
@@ -19,7 +19,7 @@ _UNITS: dict[AngleUnit, re.Pattern[str]] = {
 # Tilts in radians, which were read as degrees: the whole range, and the largest step.
 _RADIANS_SPAN = (0.2, 4.0)
 _RADIANS_STEP = 0.2
-_FEWEST_RADIANS = 5
+_MIN_TILTS_FOR_RADIANS = 5
 
 
 def unit_in(text: str) -> AngleUnit | None:
@@ -33,7 +33,7 @@ def as_degrees(angles: npt.NDArray[np.float64], unit: AngleUnit | None) -> npt.N
     return np.rad2deg(angles) if unit == "rad" else angles
 
 
-def in_unit(
+def reread_in_unit(
     tilts_deg: npt.NDArray[np.float64], said: AngleUnit | None, unit: AngleUnit | None
 ) -> npt.NDArray[np.float64]:
     """Return tilts anew that were read by the unit `said` (None: degrees), when the user says `unit`."""
@@ -45,7 +45,7 @@ def in_unit(
 def radians_note(tilts_deg: npt.NDArray[np.float64], said: AngleUnit | None) -> tuple[str, ...]:
     """Return a note where tilts whose unit nobody said look like radians that were taken for degrees."""
     span = float(np.ptp(tilts_deg))
-    if said is not None or tilts_deg.size < _FEWEST_RADIANS:
+    if said is not None or tilts_deg.size < _MIN_TILTS_FOR_RADIANS:
         return ()
     if (
         not _RADIANS_SPAN[0] < span < _RADIANS_SPAN[1]

@@ -22,11 +22,11 @@ from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.description import KEY, TILT_SERIES, VOLUME, from_text, restore_series, restore_volume
 from chemtomo.io.formats.volume_parts import require_fits_file, voxel_size_nm
 from chemtomo.io.found import Found
-from chemtomo.io.interpret.pixel_size import plain_unit
-from chemtomo.io.labelled import Axis, Labelled, to_found
+from chemtomo.io.interpret.pixel_size import bare_unit
+from chemtomo.io.labelled import Axis, LabelledArray, to_found
 from chemtomo.io.storage.hdf5_heaps import check_heaps
-from chemtomo.io.storage.lazy import lazy_hdf5, loaded
-from chemtomo.io.tilts.axis import axis_in_text, from_imod, wrapped
+from chemtomo.io.storage.lazy import lazy_hdf5, load_small
+from chemtomo.io.tilts.axis import axis_angle_in_text, axis_from_imod, wrap_angle
 
 __all__ = ["GROUP", "SCALARS", "description", "find", "is_emd", "read_volume"]
 
@@ -66,7 +66,7 @@ def find(path: Path) -> list[Found]:
         for group in _groups(file):
             restored = _restored(group, path)
             if restored is not None:
-                return loaded(restored)
+                return load_small(restored)
             for labelled in _arrays(path, group):
                 named = ", ".join(repr(one.name) for one in labelled.axes)
                 shapes.append(f"{tuple(labelled.data.shape)} with the axes {named}")
@@ -80,7 +80,7 @@ def find(path: Path) -> list[Found]:
         raise NoTiltSeriesError(
             f"{path}: found {what}; expected a tilt series, an image or a spectrum image with its axes"
         )
-    return loaded(found)
+    return load_small(found)
 
 
 def read_volume(path: Path) -> Volume:
@@ -103,7 +103,7 @@ def read_volume(path: Path) -> Volume:
         if len(shapes) != 1 or arrays[0].data.ndim != 3:
             raise ReadError(f"{path}: found arrays of shapes {shapes}; expected one of three axes")
         axis = arrays[0].axes[0]
-        if plain_unit(axis.units) in _ANGLES:
+        if bare_unit(axis.units) in _ANGLES:
             raise ReadError(f"{path}: found a tilt series; expected a volume")
         said = _said(group, path)
     x, y, z = arrays[0].data.shape
@@ -130,7 +130,7 @@ def description(path: Path) -> Mapping[str, Any] | None:
         if said is not None:
             return said
         unit = _text(group["dim1"].attrs.get("units"))
-        return {"kind": TILT_SERIES if plain_unit(unit) in _ANGLES else VOLUME}
+        return {"kind": TILT_SERIES if bare_unit(unit) in _ANGLES else VOLUME}
 
 
 def _said(group: Any, path: Path) -> dict[str, Any] | None:
@@ -186,7 +186,7 @@ def _is_tomviz(group: Any) -> bool:
     return bool(group.name.strip("/") == GROUP or SCALARS in group)
 
 
-def _arrays(path: Path, group: Any) -> Iterator[Labelled]:
+def _arrays(path: Path, group: Any) -> Iterator[LabelledArray]:
     """Yield the array of a group, and the other channels of tomviz."""
     import h5py
 
@@ -199,7 +199,7 @@ def _arrays(path: Path, group: Any) -> Iterator[Labelled]:
         own = group.name.rsplit("/", 1)[-1]
     named = own.lower() not in _NO_NAMES
     axes = tuple(_axis(group, index, size) for index, size in enumerate(dataset.shape))
-    first = Labelled(
+    first = LabelledArray(
         name=own if named else path.stem,
         named=named,
         data=lazy_hdf5(path, dataset),
@@ -244,13 +244,13 @@ def _axis_angle(group: Any, dataset: Any) -> float | None:
                 named = _AXES.get(text.lower())
                 if named is not None:
                     return named
-            said = axis_in_text(f"{key} = {text}")
+            said = axis_angle_in_text(f"{key} = {text}")
             if said is not None:
-                return from_imod(said, bottom_row_first=False)
+                return axis_from_imod(said, bottom_row_first=False)
     return None
 
 
-def _is_volume(labelled: Labelled) -> bool:
+def _is_volume(labelled: LabelledArray) -> bool:
     """Tell whether the axes are those of a reconstruction, which is no tilt series."""
     return sorted(axis.name.strip().lower() for axis in labelled.axes) == ["x", "y", "z"]
 
@@ -262,7 +262,7 @@ def _of_tomviz(one: Found) -> Found:
     note = "written by tomviz, which has the tilt axis parallel to x: rows and columns are exchanged"
     attributes = dict(one.attributes)
     if "axis_angle_deg" in attributes:
-        attributes["axis_angle_deg"] = wrapped(90.0 - attributes["axis_angle_deg"])
+        attributes["axis_angle_deg"] = wrap_angle(90.0 - attributes["axis_angle_deg"])
     return one.replace(data=one.data.transpose(0, 2, 1), notes=(*one.notes, note), attributes=attributes)
 
 

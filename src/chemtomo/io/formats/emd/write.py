@@ -23,10 +23,10 @@ import numpy.typing as npt
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.io.description import KEY, describe_dataset, describe_volume, to_text
 from chemtomo.io.formats.emd.read import GROUP, SCALARS
-from chemtomo.io.formats.grouping import alike
+from chemtomo.io.formats.grouping import group_alike
 from chemtomo.io.formats.target import Target, Written
 from chemtomo.io.storage.hdf5_writing import hdf5_target
-from chemtomo.io.storage.names import distinct, link_name
+from chemtomo.io.storage.names import link_name, unique_names
 
 __all__ = ["SERIES_AXES", "files", "write_series", "write_volume"]
 
@@ -67,7 +67,7 @@ def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
 
     Backgrounds are in a group beside the data, which tomviz does not look at.
     """
-    groups = alike(series, same_type=False)
+    groups = group_alike(series, same_type=False)
     paths, notes = [target.path], []
     if len(groups) > 1:
         paths = [target.beside(one) for one in target.stems([group[0].name for group in groups])]
@@ -117,7 +117,7 @@ def _write(
 ) -> None:
     import h5py
 
-    links = distinct(names, link_name)
+    links = unique_names(names, link_name)
     entries = description.get("series", [])
     for entry, link in zip(entries, links, strict=False):
         entry["scalars"] = link

@@ -31,9 +31,9 @@ from chemtomo.io.description import (
 )
 from chemtomo.io.formats.volume_parts import require_fits_file
 from chemtomo.io.found import Found
-from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
+from chemtomo.io.labelled import Axis, LabelledArray, lookup, number, to_found
 from chemtomo.io.storage.hdf5_heaps import check_heaps
-from chemtomo.io.storage.lazy import lazy_array, lazy_hdf5, loaded
+from chemtomo.io.storage.lazy import lazy_array, lazy_hdf5, load_small
 
 __all__ = ["description", "find", "is_hyperspy", "read_volume"]
 
@@ -74,7 +74,7 @@ def find(path: Path) -> list[Found]:
     signals = _signals(path)
     restored = _restored(signals, str(path))
     if restored is not None:
-        return loaded(restored)
+        return load_small(restored)
     if any(one.said is not None and one.said.get("kind") == VOLUME for one in signals):
         raise NoTiltSeriesError(f"{path}: found a volume; expected a tilt series")
     found = [one for signal in signals if (one := to_found(signal.labelled)) is not None]
@@ -83,7 +83,7 @@ def find(path: Path) -> list[Found]:
         raise NoTiltSeriesError(
             f"{path}: found {what}; expected an image, a stack of images or a spectrum image"
         )
-    return loaded(found)
+    return load_small(found)
 
 
 def read_volume(path: Path) -> Volume:
@@ -116,7 +116,7 @@ def description(path: Path) -> Mapping[str, Any] | None:
 class _Signal:
     """A signal of a file, with the description that this program left in its metadata."""
 
-    labelled: Labelled
+    labelled: LabelledArray
     said: dict[str, Any] | None
 
 
@@ -217,7 +217,7 @@ def _opened(path: Path, zarr: bool) -> Iterator[Any]:
         yield library.open_group(store, mode="r")
 
 
-def _labelled(path: Path, name: str, group: Any, zarr: bool) -> Labelled:
+def _labelled(path: Path, name: str, group: Any, zarr: bool) -> LabelledArray:
     metadata = _tree(group["metadata"]) if "metadata" in group else {}
     array = group["data"]
     if zarr:
@@ -229,7 +229,7 @@ def _labelled(path: Path, name: str, group: Any, zarr: bool) -> Labelled:
     named = bool(title) and title != "__unnamed__"
     signal_type = str(lookup(metadata, "Signal.signal_type") or "")
     axes = tuple(_axis(group, index, size) for index, size in enumerate(array.shape))
-    labelled = Labelled(
+    labelled = LabelledArray(
         name=title if named else path.stem,
         named=named,
         data=data,

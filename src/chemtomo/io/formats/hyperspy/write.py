@@ -14,7 +14,7 @@ from chemtomo.data import TiltSeries, Volume
 from chemtomo.io.description import KEY, describe_series, describe_volume, to_text
 from chemtomo.io.formats.target import Target, Written
 from chemtomo.io.storage.hdf5_writing import hdf5_target
-from chemtomo.io.storage.names import distinct, link_name
+from chemtomo.io.storage.names import link_name, unique_names
 from chemtomo.version import VERSION
 
 __all__ = ["write_series", "write_volume"]
@@ -34,7 +34,7 @@ def write_volume(volume: Volume, target: Target) -> Written:
     signals = [
         _signal(title, np.asarray(data, np.float32), axes, description | {"channel": index})
         for index, (title, data) in enumerate(
-            zip(distinct(volume.names, link_name), volume.data, strict=True)
+            zip(unique_names(volume.names, link_name), volume.data, strict=True)
         )
     ]
     with target.writing([target.path]) as (path,):
@@ -52,7 +52,7 @@ def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
     signals = []
     given = [one.name for one in series]
     given += [f"{one.name} {_BACKGROUND}" for one in series if one.background is not None]
-    titles = distinct(given, link_name)
+    titles = unique_names(given, link_name)
     background_titles = iter(titles[len(series) :])
     for index, (title, one) in enumerate(zip(titles, series, strict=False)):
         _, rows, columns = one.shape

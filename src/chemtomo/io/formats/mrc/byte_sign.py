@@ -21,7 +21,7 @@ ByteMeaning = Literal["signed", "unsigned", "shifted"]
 
 _IMOD_STAMP = 1146047817
 _SIGNED_FLAG = 1
-_HALF = 128
+_SIGN_OFFSET = 128
 
 
 def byte_meaning(raw: Any, order: ByteOrder, stored: npt.NDArray[np.uint8]) -> tuple[ByteMeaning, str | None]:
@@ -45,17 +45,17 @@ def byte_meaning(raw: Any, order: ByteOrder, stored: npt.NDArray[np.uint8]) -> t
     stamp, flags = np.frombuffer(bytes(raw["extra2"])[40:48], dtype=np.dtype("i4").newbyteorder(order))
     low, high = float(raw["dmin"]), float(raw["dmax"])
     said = math.isfinite(low) and math.isfinite(high) and low < high
-    negative = bool((stored >= _HALF).any())
+    negative = bool((stored >= _SIGN_OFFSET).any())
     span = f"the header says {low:g} to {high:g}"
     if int(stamp) != _IMOD_STAMP:
-        if said and low >= 0 and high >= _HALF:
+        if said and low >= 0 and high >= _SIGN_OFFSET:
             return "unsigned", f"bytes are taken without a sign: {span}"
         return "signed", None
     if not int(flags) & _SIGNED_FLAG:
         if said and low < 0:
             return "signed", f"bytes are taken with a sign, against the flag of IMOD: {span}"
         return "unsigned", None
-    if said and low >= 0 and high >= _HALF and not _fits_shifted(stored, low, high):
+    if said and low >= 0 and high >= _SIGN_OFFSET and not _fits_shifted(stored, low, high):
         return "unsigned", f"bytes are taken without a sign, against the flag of IMOD: {span}"
     if not negative and said and low >= 0:
         return "signed", None
@@ -64,7 +64,7 @@ def byte_meaning(raw: Any, order: ByteOrder, stored: npt.NDArray[np.uint8]) -> t
 
 def shifted(stored: Any) -> Any:
     """Return bytes with a sign, given as those without, plus 128: 0 to 255."""
-    return stored ^ np.uint8(_HALF)
+    return stored ^ np.uint8(_SIGN_OFFSET)
 
 
 def _fits_shifted(stored: npt.NDArray[np.uint8], low: float, high: float) -> bool:

@@ -20,8 +20,8 @@ from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.description import (
     DESCRIPTION_SUFFIX,
     VOLUME,
-    described,
-    load,
+    load_description,
+    restore_one_series,
     restore_volume,
     series_entries,
 )
@@ -30,8 +30,8 @@ from chemtomo.io.formats.mrc.extended_header import ByteOrder, ExtendedHeader, r
 from chemtomo.io.found import Found
 from chemtomo.io.interpret.pixel_size import pixel_size
 from chemtomo.io.storage.lazy import lazy_mapped
-from chemtomo.io.tilts.axis import axis_in_text, from_imod, is_aligned
-from chemtomo.io.tilts.sources import mdoc_beside
+from chemtomo.io.tilts.axis import axis_angle_in_text, axis_from_imod, is_aligned_by_imod
+from chemtomo.io.tilts.sources import sidecar_mdoc
 
 __all__ = ["SERIES_LABEL", "description", "find", "read_volume", "recognises"]
 
@@ -90,7 +90,7 @@ def find(path: Path) -> list[Found]:
         )
     size, notes = header.pixel_size_nm, [*header.notes]
     if size is None or size == _UNSET_PIXEL_NM:
-        mdoc = mdoc_beside(path)
+        mdoc = sidecar_mdoc(path)
         others = {
             mdoc.path.name if mdoc is not None else "": mdoc.pixel_size_nm if mdoc is not None else None,
             "the extended header": header.extended.pixel_size_nm,
@@ -104,7 +104,7 @@ def find(path: Path) -> list[Found]:
     attributes: dict[str, Any] = {}
     if "axis_position_px" in said:
         attributes["axis_position_px"] = float(said["axis_position_px"])
-    axis = None if is_aligned(path) else _axis_angle(header)
+    axis = None if is_aligned_by_imod(path) else _axis_angle(header)
     if axis is not None:
         attributes["axis_angle_deg"] = axis
     kind: Any = said.get("kind")
@@ -124,14 +124,14 @@ def find(path: Path) -> list[Found]:
 
 def _axis_angle(header: _Header) -> float | None:
     """Return the tilt axis that a title of the header says, or else the extended header."""
-    titles = (said for label in header.labels if (said := axis_in_text(label)) is not None)
+    titles = (said for label in header.labels if (said := axis_angle_in_text(label)) is not None)
     angle = next(titles, None)
     if angle is None:
         angle = header.extended.axis_angle_deg
         # As IMOD's program `header` does.
         if angle is not None and header.labels and header.labels[0].startswith("Fei "):
             angle = -angle
-    return None if angle is None else from_imod(angle, bottom_row_first=True)
+    return None if angle is None else axis_from_imod(angle, bottom_row_first=True)
 
 
 def _with_description(found: Found, path: Path) -> Found:
@@ -139,13 +139,13 @@ def _with_description(found: Found, path: Path) -> Found:
     beside = path.with_name(path.stem + DESCRIPTION_SUFFIX)
     if not beside.is_file():
         return found
-    (entry,) = series_entries(load(beside), str(beside))[:1]
+    (entry,) = series_entries(load_description(beside), str(beside))[:1]
     shape = tuple(entry.get("shape", ()))
     if shape != found.data.shape:
         note = f"{beside.name} is not used: it describes {shape}, and the file has {found.data.shape}"
         return found.replace(notes=(*found.notes, note))
     with_tilts = entry | {"tilts_deg": found.tilts_deg}
-    return described(with_tilts, found.data, str(beside), notes=found.notes)
+    return restore_one_series(with_tilts, found.data, str(beside), notes=found.notes)
 
 
 def description(path: Path) -> dict[str, Any] | None:
@@ -154,12 +154,12 @@ def description(path: Path) -> dict[str, Any] | None:
     It has the name of the MRC file, or lists it.
     """
     if path.name.endswith(DESCRIPTION_SUFFIX):
-        return load(path)
+        return load_description(path)
     own = path.with_name(path.stem + DESCRIPTION_SUFFIX)
     others = sorted(path.parent.glob(f"*{DESCRIPTION_SUFFIX}")) if path.is_file() else []
     for one in (own, *others):
         if one.is_file():
-            found = load(one)
+            found = load_description(one)
             if one == own or path.name in found.get("files", []):
                 return found
     return None

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.errors import WriteError
 from chemtomo.io.description import DESCRIPTION_SUFFIX, describe_dataset, describe_volume
-from chemtomo.io.formats.grouping import as_type, value_range
+from chemtomo.io.formats.grouping import storage_dtype, value_range
 from chemtomo.io.formats.mrc.read import SERIES_LABEL
 from chemtomo.io.formats.target import Target, Written
 from chemtomo.io.tilts.angle_files import format_angles
@@ -69,7 +69,7 @@ def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
 
 def _write_one(series: TiltSeries, stack: Path, angles: Path, beside: Path, *, where: str) -> list[str]:
     """Write a series and return notes on what MRC has no place for; `where` is the file, for messages."""
-    dtype, note = as_type(series, _TYPES)
+    dtype, note = storage_dtype(series, _TYPES)
     if dtype.kind == "f" and np.dtype(series.data.dtype).kind in "ui" and note is not None:
         smallest, largest = value_range(series)
         raise WriteError(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.io.description import KEY, describe_dataset, describe_volume, to_text
 from chemtomo.io.formats.target import Target, Written
-from chemtomo.io.storage.names import distinct, file_name, link_name
+from chemtomo.io.storage.names import file_name, link_name, unique_names
 
 __all__ = ["write_series", "write_volume"]
 
@@ -64,7 +64,7 @@ def _archive(target: Target) -> Iterator[zipfile.ZipFile]:
 
 
 def _keys(names: Iterable[str]) -> list[str]:
-    return distinct([*_RESERVED, *names], lambda name: file_name(link_name(name)))[len(_RESERVED) :]
+    return unique_names([*_RESERVED, *names], lambda name: file_name(link_name(name)))[len(_RESERVED) :]
 
 
 def _bytes(description: dict[str, Any]) -> npt.NDArray[np.uint8]:

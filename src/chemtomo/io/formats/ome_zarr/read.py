@@ -36,8 +36,8 @@ from chemtomo.io.tilts.units import AngleUnit, as_degrees, unit_in
 __all__ = ["description", "find", "read_volume"]
 
 _LAZY_FROM_BYTES = 256 << 20
-_MOST_IMAGES = 1000
-_MOST_PROJECTIONS = 1 << 17
+_MAX_IMAGES = 1000
+_MAX_PROJECTIONS = 1 << 17
 
 
 def find(path: Path) -> list[Found]:
@@ -136,7 +136,7 @@ def _collection(root: Any) -> list[Any]:
     import zarr
 
     images = []
-    for number in range(_MOST_IMAGES):
+    for number in range(_MAX_IMAGES):
         if str(number) not in root:
             break
         image = root[str(number)]
@@ -242,7 +242,7 @@ def _values(array: Any, path: Path) -> Any:
         raise NoTiltSeriesError(f"{path}: found no array of real numbers; expected an OME-Zarr image")
     if math.prod(array.shape) * array.dtype.itemsize < _LAZY_FROM_BYTES:
         return np.asarray(array[...])
-    if math.prod(array.shape[:-2]) > _MOST_PROJECTIONS:
+    if math.prod(array.shape[:-2]) > _MAX_PROJECTIONS:
         raise ReadError(f"{path}: found an array of shape {array.shape}; expected a tilt series")
     from dask.array import from_array
 

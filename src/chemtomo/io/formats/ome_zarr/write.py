@@ -15,7 +15,7 @@ import numpy.typing as npt
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.data.colours import channel_colours
 from chemtomo.io.description import KEY, TILT_SERIES, describe_dataset, describe_volume
-from chemtomo.io.formats.grouping import alike
+from chemtomo.io.formats.grouping import group_alike
 from chemtomo.io.formats.ome_zarr.pyramid import level_count, levels_of
 from chemtomo.io.formats.target import Target, Written
 
@@ -72,7 +72,7 @@ def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
         root = zarr.open_group(str(path), mode="w", zarr_format=2)
         description = describe_dataset(series)
         entries = dict(zip((one.name for one in series), description["series"], strict=True))
-        groups = alike(series)
+        groups = group_alike(series)
         for index, members in enumerate(groups):
             inside = f"{index}/" if len(groups) > 1 else ""
             group = root.create_group(str(index)) if inside else root

@@ -27,7 +27,7 @@ __all__ = ["check_container", "check_spectra", "correct_pixel_width", "lazy_spec
 _CHUNK_HEADER = 0x20
 _FIRST_CHUNK = 0x118
 _ITEM = struct.Struct("<iQQQQIi176s?3s256s32s")
-_MOST_ITEMS = 4096
+_MAX_ITEMS = 4096
 _PIXEL = struct.Struct("<I8xHHHI")
 _PIXELS_AT = 0x1A0
 _COMPRESSED = b"AACS"
@@ -130,7 +130,7 @@ def _container(path: Path) -> _Container:
         if len(head) < 40:
             raise ReadError(f"{path}: truncated: found {size} bytes; expected a container of Bruker")
         chunk, (tree, count) = struct.unpack("<4xI", head[:8])[0], struct.unpack("<II", head[28:36])
-        if not (256 <= chunk <= 1 << 26 and 1 <= count <= _MOST_ITEMS):
+        if not (256 <= chunk <= 1 << 26 and 1 <= count <= _MAX_ITEMS):
             raise ReadError(
                 f"{path}: found {count} items in chunks of {chunk} bytes; expected a container of Bruker"
             )

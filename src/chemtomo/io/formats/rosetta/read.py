@@ -21,8 +21,8 @@ from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.formats.file_format import never
 from chemtomo.io.formats.rosetta import bruker
 from chemtomo.io.found import Found
-from chemtomo.io.labelled import Axis, Labelled, lookup, number, to_found
-from chemtomo.io.storage.lazy import LibraryValues, lazy_array, loaded
+from chemtomo.io.labelled import Axis, LabelledArray, lookup, number, to_found
+from chemtomo.io.storage.lazy import LibraryValues, lazy_array, load_small
 from chemtomo.io.storage.library import collect_warnings
 
 __all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find"]
@@ -144,7 +144,7 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
         bruker.check_container(path)
     size = path.stat().st_size
     if how.module == "tia":
-        _require_elements_in_file(path, size)
+        _require_tia_elements_in_file(path, size)
     options: dict[str, Any] = {"lazy": True} if how.lazy else {}
     try:
         signals, notes = collect_warnings(
@@ -182,7 +182,7 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
         raise NoTiltSeriesError(
             f"{path}: found {shapes}; expected an image, a stack of images or a spectrum image"
         )
-    return loaded(found)
+    return load_small(found)
 
 
 def _check_head(path: Path, how: LibraryFormat) -> None:
@@ -204,7 +204,7 @@ def _require_in_file(signal: Mapping[str, Any], size: int, path: Path) -> None:
         )
 
 
-def _require_elements_in_file(path: Path, size: int) -> None:
+def _require_tia_elements_in_file(path: Path, size: int) -> None:
     """Refuse a series of TIA that announces more elements, or larger ones, than the file has bytes for."""
     with path.open("rb") as file:
         head = file.read(30)
@@ -230,7 +230,7 @@ def _require_elements_in_file(path: Path, size: int) -> None:
         )
 
 
-def _labelled(signal: Mapping[str, Any], path: Path, several: bool) -> Labelled:
+def _labelled(signal: Mapping[str, Any], path: Path, several: bool) -> LabelledArray:
     data, metadata = signal["data"], signal.get("metadata", {})
     axes = sorted(enumerate(signal["axes"]), key=lambda one: _place(one, np.ndim(data)))
     title = str(lookup(metadata, "General.title") or "").strip()
@@ -240,7 +240,7 @@ def _labelled(signal: Mapping[str, Any], path: Path, several: bool) -> Labelled:
         name = "EDX"
     elif signal_type.upper() == "EELS" and not several:
         name = "EELS"
-    return Labelled(
+    return LabelledArray(
         name=name,
         named=name != path.stem,
         data=data,

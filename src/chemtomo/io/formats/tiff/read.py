@@ -30,7 +30,7 @@ from chemtomo.io.formats.volume_parts import channel_names, require_fits_file
 from chemtomo.io.found import Found
 from chemtomo.io.interpret.stack_axes import channel_stacks
 from chemtomo.io.storage.library import collect_warnings
-from chemtomo.io.tilts.axis import axis_in_text, from_imod
+from chemtomo.io.tilts.axis import axis_angle_in_text, axis_from_imod
 
 __all__ = ["description", "find", "read_volume", "recognises"]
 
@@ -38,7 +38,7 @@ _MAP_FROM_BYTES = 512 << 20
 # More than any codec of TIFF shrinks anything, which bounds what a small file can claim to hold.
 _LARGEST_COMPRESSION = 2000
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_MOST_WARNINGS = 3
+_MAX_WARNINGS = 3
 
 
 def recognises(head: bytes) -> bool:
@@ -65,7 +65,7 @@ def find(path: Path) -> list[Found]:
     # The library goes on with the pages before the first that it cannot find.
     if lost := [one for one in warned if "TiffPages" in one]:
         raise ReadError(f"{path}: damaged or truncated: found a broken list of pages ({lost[0]})")
-    return [one.replace(notes=(*one.notes, *warned[:_MOST_WARNINGS])) for one in found]
+    return [one.replace(notes=(*one.notes, *warned[:_MAX_WARNINGS])) for one in found]
 
 
 def _find(path: Path) -> list[Found]:
@@ -81,13 +81,13 @@ def _find(path: Path) -> list[Found]:
         images = _images(file, path)
         pixel_size, notes = tiff_pixel_size(file)
         ome = ome_images(file)
-        axis = axis_in_text(_description(file))
+        axis = axis_angle_in_text(_description(file))
     found: list[Found] = []
     for index, (axes, data) in enumerate(images):
         said = ome[index] if index < len(ome) else {}
         found += _channels(path, axes, data, said, pixel_size, notes, many=len(images) > 1)
     if axis is not None:
-        said = {"axis_angle_deg": from_imod(axis, bottom_row_first=False)}
+        said = {"axis_angle_deg": axis_from_imod(axis, bottom_row_first=False)}
         found = [one.replace(attributes={**one.attributes, **said}) for one in found]
     return found
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.data.colours import channel_colours
 from chemtomo.io.description import KEY, describe_dataset, describe_volume, to_text
-from chemtomo.io.formats.grouping import alike, as_type
+from chemtomo.io.formats.grouping import group_alike, storage_dtype
 from chemtomo.io.formats.target import Target, Written
 from chemtomo.io.storage.names import xml_text
 from chemtomo.io.tilts.angle_files import format_angles
@@ -74,14 +74,14 @@ def _write_images(series: Sequence[TiltSeries], path: Path) -> list[str]:
     notes = []
     stored = []
     for one in series:
-        dtype, note = as_type(one, _TYPES)
+        dtype, note = storage_dtype(one, _TYPES)
         stored.append(dtype)
         notes += [note] if note is not None else []
     dtypes = dict(zip((one.name for one in series), stored, strict=True))
     # An image has one type: put those apart that are stored in different ones.
     groups = [
         [one for one in group if dtypes[one.name] == dtype]
-        for group in alike(series, same_type=False)
+        for group in group_alike(series, same_type=False)
         for dtype in dict.fromkeys(dtypes[one.name] for one in group)
     ]
     background = [one for group in groups for one in group if one.background is not None]

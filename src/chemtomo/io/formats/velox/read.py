@@ -24,9 +24,9 @@ from chemtomo.io.formats.velox.count_stream import Stream, lazy_spectra
 from chemtomo.io.found import Found, FoundKind
 from chemtomo.io.interpret.elements import SYMBOLS, element_of
 from chemtomo.io.interpret.pixel_size import pixel_size
-from chemtomo.io.interpret.signal_kind import map_kind
+from chemtomo.io.interpret.signal_kind import kind_from_name
 from chemtomo.io.labelled import lookup, number
-from chemtomo.io.storage.lazy import lazy_hdf5, loaded
+from chemtomo.io.storage.lazy import lazy_hdf5, load_small
 
 __all__ = ["find", "is_velox"]
 
@@ -91,7 +91,7 @@ def find(path: Path) -> list[Found]:
     if not kept:
         what = "; ".join(odd) or "no image and no spectrum image"
         raise NoTiltSeriesError(f"{path}: found {what}; expected a file with either")
-    return loaded(kept)
+    return load_small(kept)
 
 
 def _recorded(group: Any) -> Iterator[_Recorded]:
@@ -199,7 +199,7 @@ def _image(
     size, notes = _pixel_size(one, images)
     stack = lazy_hdf5(path, one.dataset).transpose(2, 0, 1)
     frames = stack.shape[0]
-    kind = map_kind(name, stack) if element_of(name) else "intensity"
+    kind = kind_from_name(name, stack) if element_of(name) else "intensity"
     tilts = one.tilts_deg
     what: FoundKind = "image"
     data: Any
@@ -221,7 +221,7 @@ def _image(
         kind=what,
         tilts_deg=tilts if what == "stack" else tilt,
         tilt_unit="rad",
-        tilts_misfit=one.misfit if what == "stack" else None,
+        wrong_tilt_count=one.misfit if what == "stack" else None,
         pixel_size_nm=size,
         signal=kind,
         elements=(symbol,) if (symbol := element_of(name)) else (),
