@@ -1,4 +1,4 @@
-"""Files in, files out: one module per format family behind one `read` and one `write`."""
+"""Reading and writing files: one folder per format behind one `read` and one `write`."""
 
 from chemtomo.io.assembly.source_files import may_hold_tilt_series
 from chemtomo.io.assembly.spectra import assemble_spectra, describe_spectra, read_spectra

@@ -23,7 +23,7 @@ _REMOVAL_TRIES, _REMOVAL_PAUSE_S = 50, 0.02
 
 @contextlib.contextmanager
 def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
-    """Give temporary neighbours to write to; move all into place when the block ends well.
+    """Provide temporary paths to write to, and move all into place when the block succeeds.
 
     Files and folders alike. When the block or a move fails, the targets are as they were before
     and the temporary files are gone.
@@ -36,7 +36,7 @@ def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
     Yields
     ------
     list of pathlib.Path
-        One path a target, which does not exist yet.
+        One path per target, which does not exist yet.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _reason(error: OSError, targets: Sequence[Path]) -> str:
-    """Say why the system refused. NumPy says only how much of an array it could write."""
+    """Return the reason of a failed write. NumPy reports only how much of an array it could write."""
     full = error.errno in _DISK_FULL_ERRORS
     if error.errno is None:
         with contextlib.suppress(OSError):
@@ -71,7 +71,7 @@ def _reason(error: OSError, targets: Sequence[Path]) -> str:
 
 
 def write_json(value: Any, path: Path, *, strict: bool = False) -> None:
-    """Write or replace a JSON file; a `strict` one has no NaN, which is no JSON.
+    """Write or replace a JSON file; `strict` refuses NaN, which is not JSON.
 
     Raises
     ------

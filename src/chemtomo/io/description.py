@@ -1,9 +1,9 @@
-"""What tilt series and volumes are besides their pixels, as JSON: one form in every format of file.
+"""The metadata of tilt series and volumes as JSON, in one form for all file formats.
 
-Formats of other programs have places for names, pixel sizes and sometimes tilts. They have none for the
-rest: whether values are counts, where the tilt axis is, gains, alignment, provenance. All of it goes, in
-one object under the key `KEY`, to wherever a format lets other programs keep something. The places of the
-format are filled as well, for those who read no such object.
+Other programs' formats have places for names, pixel sizes and sometimes tilts, but none for the rest:
+whether values are counts, the tilt axis, gains, alignment, provenance. All of it is stored as one object
+under the key `KEY`, wherever a format has room for other programs' data. The places of the format itself
+are filled too, for programs that do not know this object.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ _REQUIRED = ("name", "signal", "pixel_size_nm")
 
 
 def describe_dataset(series: Sequence[TiltSeries]) -> dict[str, Any]:
-    """Return the object that describes all of `series`, in order, ready for JSON."""
+    """Describe all of `series`, in order, ready for JSON."""
     return {"version": _VERSION, "kind": TILT_SERIES, "series": [describe_series(one) for one in series]}
 
 
 def describe_series(series: TiltSeries) -> dict[str, Any]:
-    """Return everything of a series but its values and its background, ready for JSON.
+    """Describe a series except for its values and its background, ready for JSON.
 
-    Numbers are written so that reading gives back exactly the same ones. The pixels that are not valid are
+    Reading restores exactly the same numbers. The pixels that are not valid are
     a compressed mask, in base64.
     """
     shifts, gains = series.detector_shifts_px, series.gains
@@ -92,7 +92,7 @@ def describe_series(series: TiltSeries) -> dict[str, Any]:
 def restore_one_series(
     entry: Mapping[str, Any], data: Any, where: str, *, background: Any = None, notes: Sequence[str] = ()
 ) -> Found:
-    """Return the series that `describe_series` described, with its values, as found in a file.
+    """Restore a series from its description by `describe_series` and its values.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def restore_one_series(
     Raises
     ------
     ReadError
-        When something is missing or does not fit together; the message starts with `where`.
+        When something is missing or inconsistent; the message starts with `where`.
     """
     missing = [name for name in _REQUIRED if name not in entry]
     if missing:
@@ -150,7 +150,7 @@ def restore_series(
     stack: Callable[[Mapping[str, Any], int], Any],
     background: Callable[[Mapping[str, Any]], Any],
 ) -> list[Found] | None:
-    """Return the series that `describe_dataset` described.
+    """Restore the series of a dataset from their description by `describe_dataset`.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def entry_shape(entry: Mapping[str, Any], where: str) -> tuple[int, int, int]:
 
 
 def describe_volume(volume: Volume) -> dict[str, Any]:
-    """Return everything of a volume but its values, ready for JSON."""
+    """Describe a volume except for its values, ready for JSON."""
     return {
         "version": _VERSION,
         "kind": VOLUME,
@@ -215,12 +215,12 @@ def describe_volume(volume: Volume) -> dict[str, Any]:
 
 
 def restore_volume(found: Mapping[str, Any], data: Any, where: str) -> Volume:
-    """Return the volume that `describe_volume` described, with its values (channel, z, y, x).
+    """Restore a volume from its description by `describe_volume` and its values (channel, z, y, x).
 
     Raises
     ------
     ReadError
-        When something is missing or does not fit together; the message starts with `where`.
+        When something is missing or inconsistent; the message starts with `where`.
     """
     try:
         z, y, x = (float(index) for index in found.get("origin_px", (0.0, 0.0, 0.0)))
@@ -238,41 +238,41 @@ def restore_volume(found: Mapping[str, Any], data: Any, where: str) -> Volume:
 
 
 def series_entries(found: Any, where: str) -> list[dict[str, Any]]:
-    """Return the descriptions of the series in the object of a file.
+    """Return the descriptions of the single series in the description of a file.
 
     Raises
     ------
     ReadError
-        When it is of a later version, or describes no tilt series.
+        When it is of a later version, or does not describe tilt series.
     """
     check_version(found, where)
     entries = found.get("series")
     if found.get("kind") != TILT_SERIES or not isinstance(entries, list) or not entries:
         raise ReadError(f"{where}: found a {found.get('kind')}; expected tilt series")
     if not all(isinstance(entry, dict) for entry in entries):
-        raise ReadError(f"{where}: found no description of every series; expected one each")
+        raise ReadError(f"{where}: found no description of every series; expected one per series")
     return entries
 
 
 def check_version(found: Any, where: str) -> None:
-    """Raise `ReadError` unless `found` is a description that this version of the program reads."""
+    """Raise `ReadError` unless `found` is a description of a version that this program can read."""
     if not isinstance(found, Mapping) or found.get("version") != _VERSION:
         version = found.get("version") if isinstance(found, Mapping) else type(found).__name__
         raise ReadError(f"{where}: found a description of version {version!r}; expected {_VERSION}")
 
 
 def to_text(found: Mapping[str, Any]) -> str:
-    """Return the object as ASCII text, for formats that keep text."""
+    """Return a description as ASCII text, for formats that store text."""
     return json.dumps(found)
 
 
 def from_text(text: str | bytes, where: str) -> dict[str, Any]:
-    """Return the object that `to_text` wrote.
+    """Return the description that `to_text` wrote.
 
     Raises
     ------
     ReadError
-        When the text is no such object.
+        When the text is not a description.
     """
     try:
         found = json.loads(text)
@@ -283,12 +283,12 @@ def from_text(text: str | bytes, where: str) -> dict[str, Any]:
 
 
 def load_description(path: Path) -> dict[str, Any]:
-    """Read a file of such text.
+    """Read a description from a file.
 
     Raises
     ------
     ReadError
-        When it cannot be read, is too long, or is no such object.
+        When it cannot be read, is too long, or is not a description.
     """
     try:
         size = path.stat().st_size
@@ -302,10 +302,10 @@ def load_description(path: Path) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> Any:
-    """Return `value` as JSON knows it.
+    """Convert a value to types that JSON has.
 
-    Numbers and arrays of NumPy, tuples and paths become plain ones. Numbers that are not finite, for which
-    JSON has no word, become text.
+    NumPy numbers and arrays, tuples and paths become plain numbers, lists and text. Numbers that are not
+    finite, which JSON cannot express, become text.
     """
     if isinstance(value, Mapping):
         return {str(key): to_json(one) for key, one in value.items()}

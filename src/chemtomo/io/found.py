@@ -1,4 +1,4 @@
-"""What a reader finds in a file, before it is put together with what is in others.
+"""What a reader finds in a file, before it is combined with other files.
 
 Microscopes write a tilt series as one file or as one file per tilt. A reader therefore returns what is in its
 file as it is, an image with one tilt or a stack with many, and `chemtomo.io.assembly` combines them.
@@ -37,44 +37,44 @@ class Found:
     Attributes
     ----------
     name : str
-        Name of the signal as the file says it: a detector (``"HAADF"``), or an element with or without
-        its line (``"Fe"``, ``"Fe Ka"``). The stem of the file where it says none; see `named`.
+        Name of the signal in the file: a detector (``"HAADF"``), or an element with or without its line
+        (``"Fe"``, ``"Fe Ka"``). If the file has no name, its stem; see `named`.
     data : numpy.ndarray or dask array
         An image ``(y, x)``, a stack ``(tilt, y, x)``, or spectra ``(y, x, energy)`` or
         ``(tilt, y, x, energy)``.
     kind : {"image", "stack", "spectrum image"}
         Which of these it is.
     tilts_deg : float or numpy.ndarray, shape (tilt,), or None
-        The tilt of an image, or the tilts of a stack, in degrees. None where the file does not say.
+        The tilt of an image, or the tilts of a stack, in degrees. None if the file does not give them.
     tilt_unit : {"deg", "rad"} or None
-        The unit of the tilts in the file, which are in degrees here. None where it does not say.
+        The unit of the tilts in the file, which are in degrees here. None if the file does not state it.
     wrong_tilt_count : int, optional
-        How many tilts the file gives where that is not the number of its projections.
+        The number of tilts in the file, if that is not the number of its projections.
     pixel_size_nm : float or None
-        Edge of a pixel in nanometres; None where the file does not say.
+        Pixel size in nanometres; None if the file does not give it.
     signal : {"counts", "intensity"} or None
-        What the values are; None where that is still to be guessed from them.
+        What the values are; None if that has to be guessed from the values.
     energy : EnergyAxis or None
-        Where the channels of spectra are.
+        The energies of the channels of spectra.
     spectrum_signal : {"EDX", "EELS"} or None
-        What the spectra are of.
+        The kind of spectra.
     detectors, elements : tuple of str
-        Detectors and chemical elements that the file names for this signal.
+        Detectors and chemical elements that the file lists for this signal.
     beam_energy_keV : float or None
-        Energy of the electrons.
+        Beam energy.
     named : bool
-        Whether the file says the name. If not, it is the stem of the file, which for a set of files
+        Whether the name comes from the file. If not, it is the stem of the file, which in a set of files
         differs from tilt to tilt.
     notes : tuple of str
         What was assumed.
     attributes : mapping
-        Further attributes of the tilt series that the file gives, by their names in
+        Further attributes of the tilt series in the file, by their names in
         `chemtomo.data.TiltSeries`: ``axis_position_px``, ``axis_angle_deg``, ``gains``, ``provenance``...
 
     Raises
     ------
     DataError
-        When the number of axes, or of tilts, is not that of its kind.
+        When the number of axes or tilts does not match the kind.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Found:
 
     @classmethod
     def of_series(cls, series: TiltSeries) -> Found:
-        """Return what a file holds that describes a whole tilt series, as those of this program do."""
+        """Return a whole tilt series as something found in a file, as files of this program describe it."""
         kept = (
             "axis_position_px",
             "axis_angle_deg",
@@ -142,12 +142,12 @@ class Found:
 
     @property
     def has_tilt_axis(self) -> bool:
-        """Whether the first axis of the data is that of the tilts."""
+        """Whether the first axis of the data is the tilt axis."""
         return self.kind == "stack" or (self.kind == "spectrum image" and self.data.ndim == 4)
 
     @property
     def tilts(self) -> RecordedTilts:
-        """The tilts that the file says, one for each projection."""
+        """The tilts in the file, one per projection."""
         known = None if self.tilts_deg is None else np.atleast_1d(np.asarray(self.tilts_deg, np.float64))
         return RecordedTilts(known, self.tilt_unit, self.wrong_tilt_count)
 

@@ -1,4 +1,4 @@
-"""Which files a command reads, and that none of them is written onto."""
+"""The files that a command reads, and the check that none of them is overwritten."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["check_targets", "files_of_output", "input_files"]
 
 
 def input_files(paths: Iterable[str | PathLike[str] | None]) -> list[Path]:
-    """List the files that are read when `paths` are given, with those beside them that are read too.
+    """List the files that are read when `paths` are given, with their sidecar files.
 
-    Of a folder these are the files that `chemtomo.io.read` would look at, without the volumes that this
-    program wrote there. What is no path of a file, as ``-60:2:61``, is left out.
+    For a folder these are the files that `chemtomo.io.read` would read, without volumes that this program
+    wrote there. Arguments that are not paths, such as ``-60:2:61``, are ignored.
     """
     found: dict[Path, None] = {}
     for given in paths:
@@ -60,7 +60,7 @@ def _beside(path: Path) -> list[Path]:
 
 
 def files_of_output(path: Path, names: Sequence[str], *, volume: bool) -> list[Path]:
-    """List what may be written when channels of these `names` are written to `path`."""
+    """List the files that may be written when channels of these `names` are written to `path`."""
     found = target_of(path, dataset=not volume)
     if found is None:
         return [path]
@@ -71,8 +71,8 @@ def files_of_output(path: Path, names: Sequence[str], *, volume: bool) -> list[P
 def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
     """Check, before any work is done, that `targets` can be written and that none of them is an input.
 
-    Files are compared, not names: a link, another spelling, and another case where the file system does
-    not tell them apart are the same file. A Zarr image is all that is in its folder.
+    Files are compared, not names: a link, another spelling, or another case on a file system that ignores
+    case is the same file. A Zarr image includes everything in its folder.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def _same(target: Path, one: Path) -> bool:
 
 
 def _holds(folder: Path, one: Path) -> bool:
-    """Tell whether something lies in a folder, however it is spelled."""
+    """Tell whether a path lies in a folder, however it is spelled."""
     if not folder.is_dir():
         return False
     return any(_same(parent, folder) for parent in one.absolute().parents) or (

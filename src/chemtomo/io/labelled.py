@@ -1,7 +1,7 @@
-"""From arrays with named axes, as libraries and HDF5 files give them, to what they mean.
+"""Interpret arrays with named axes, as libraries and HDF5 files provide them.
 
-A file says of every axis its name, unit, scale and offset. Here it is decided which of them are the
-tilts, the rows and columns of the image, and the energies, and lengths become nanometres.
+A file gives the name, unit, scale and offset of every axis. This module decides which axes are tilts, image
+rows and columns, and energies, and converts lengths to nanometres.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _DEGREES = {"deg", "degs", "degree", "degrees", "°", "º"}
 _RADIANS = {"rad": 1.0, "radian": 1.0, "radians": 1.0, "mrad": 1e-3}
 _KEV = {"ev": 1e-3, "kev": 1.0}
 _EDX_STEP_EV, _EDX_LAST_EV = 4.0, 6000.0
-# Spectra of X-rays end below this; those of energy losses, in eV, above.
+# X-ray spectra end below this; energy-loss spectra in eV end above it.
 _MAX_X_RAY_KEV = 50.0
 _TILT_NAMES = {"tilt", "tilts", "tilt angle", "angle", "angles", "alpha", "theta", "tilt axis", "stage tilt"}
-# Of the stage: not that of the beam, and not the angles into which electrons are scattered.
+# The tilt of the stage: neither the beam tilt nor scattering angles.
 _TILT_WORD = re.compile(r"(?<![a-z])tilts?(?![a-z])", re.IGNORECASE)
 _OTHER_TILT = re.compile(r"beam|scatter|azimuth|beta|detector", re.IGNORECASE)
-# What libraries call an axis that nobody named.
+# Default names that libraries give to axes.
 _DEFAULT_NAME = re.compile(
     r"(?:|z|n|i|axis|index|dim|stack|image|images|projections?|frames?|series|unnamed)[ _-]*\d*"
 )
@@ -49,7 +49,7 @@ _LARGEST_SERIES = 1 << 16
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """One axis of an array, as a file describes it; `values` where it is not even."""
+    """One axis of an array as a file describes it; with `values` if it is not evenly spaced."""
 
     name: str
     size: int
@@ -59,7 +59,7 @@ class Axis:
     values: npt.NDArray[np.float64] | None = None
 
     def positions(self) -> npt.NDArray[np.float64]:
-        """Return where every index is, in `units`."""
+        """Return the position of every index, in `units`."""
         if self.values is not None:
             return np.asarray(self.values, dtype=np.float64)
         return self.offset + self.scale * np.arange(self.size, dtype=np.float64)
@@ -67,11 +67,11 @@ class Axis:
 
 @dataclasses.dataclass(frozen=True)
 class LabelledArray:
-    """An array with its axes and what else the file says.
+    """An array with its axes and other metadata of the file.
 
-    `tilts_deg` are the tilts from elsewhere than the axes: one number, or one for each index of the tilt
-    axis; they take precedence where they are as many. `quantity` is the file's word for what the values are.
-    `axis_angle_deg` is where the tilt axis is in the images, see `chemtomo.data.TiltSeries`.
+    `tilts_deg` are tilts from elsewhere than the axes: one number, or one per index of the tilt axis, which
+    then take precedence over the axis. `quantity` is the file's term for what the values are.
+    `axis_angle_deg` is the direction of the tilt axis in the images, see `chemtomo.data.TiltSeries`.
     """
 
     name: str
@@ -89,12 +89,12 @@ class LabelledArray:
 
 
 def to_found(given: LabelledArray) -> Found | None:
-    """Return what `given` means; None when it is neither an image, a stack of them, nor spectra of them.
+    """Interpret an array; None if it is neither an image, nor a stack, nor a spectrum image.
 
     Raises
     ------
     ReadError
-        When axes and data do not fit together; the message is without the name of the file.
+        When axes and data do not match; the message does not name the file.
     """
     if given.data.dtype.kind not in "uif":
         return None
@@ -121,14 +121,14 @@ def to_found(given: LabelledArray) -> Found | None:
     y, x = (axis for axis, role in zip(axes, roles, strict=True) if role == "space")
     _require_plausible_size(given.name, axes, roles)
     size, size_notes = pixel_size((y.scale, y.units), (x.scale, x.units))
-    tilts, unit, misfit, tilt_notes = _tilts(given, axes[0] if roles[0] == "tilt" else None)
+    tilts, unit, wrong_count, tilt_notes = _tilts(given, axes[0] if roles[0] == "tilt" else None)
     notes += [*size_notes, *tilt_notes]
     common: dict[str, Any] = {
         "name": given.name,
         "data": data,
         "tilts_deg": tilts,
         "tilt_unit": unit,
-        "wrong_tilt_count": misfit,
+        "wrong_tilt_count": wrong_count,
         "attributes": {} if given.axis_angle_deg is None else {"axis_angle_deg": given.axis_angle_deg},
         "pixel_size_nm": size,
         "elements": given.elements,
@@ -155,7 +155,7 @@ def to_found(given: LabelledArray) -> Found | None:
 
 
 def _without_single_axes(given: LabelledArray) -> LabelledArray:
-    """Drop axes of one value that an image has no use for."""
+    """Drop axes of length 1 that an image has no use for."""
     axes, data = list(given.axes), given.data
     while len(spaces := [index for index, axis in enumerate(axes) if _role(axis) == "space"]) > 2:
         single = [index for index in spaces if axes[index].size == 1]
@@ -180,29 +180,29 @@ def _role(axis: Axis) -> _Role:
 
 
 def _is_tilt(name: str, unit: str) -> bool:
-    """Tell whether an axis is that of the tilts of the stage, by its name; without one, by degrees."""
+    """Tell whether an axis is that of the stage tilts: by its name, or if it has none, by its unit."""
     if _OTHER_TILT.search(name):
         return False
     if _TILT_WORD.search(name.replace("_", " ")):
         return True
     if name in _TILT_NAMES:
-        # Angles in thousandths of a radian are those of scattering.
+        # Angles in mrad are scattering angles.
         return unit != "mrad"
     return unit in _DEGREES and _DEFAULT_NAME.fullmatch(name) is not None
 
 
 def _roles(given: LabelledArray) -> list[_Role]:
-    """Tell what every axis is."""
+    """Return the role of every axis."""
     roles = [_role(axis) for axis in given.axes]
     spectral = given.signal_type.upper().startswith(("EDS", "EELS"))
     if spectral and "energy" not in roles and len(roles) > 2 and roles[-1] == "space":
         roles[-1] = "energy"
     extra = [index for index, role in enumerate(roles) if role == "extra"]
-    # An axis of time in a stack of images is that of the images; in spectra it is one to sum over.
+    # A time axis in a stack counts the images; in spectra it is summed over.
     if "tilt" not in roles and "energy" not in roles and len(extra) == 1:
         roles[extra[0]] = "tilt"
     if roles.count("space") == 3 and "tilt" not in roles:
-        # Three lengths, or axes that say nothing: the first is that of the images.
+        # Three lengths or unknown axes: the first one counts the images.
         roles[roles.index("space")] = "tilt"
     return roles
 
@@ -219,7 +219,7 @@ def _order(roles: Sequence[_Role], axes: Sequence[Axis]) -> list[int]:
 
 
 def _require_plausible_size(name: str, axes: Sequence[Axis], roles: Sequence[_Role]) -> None:
-    """Raise for sizes that no microscope writes, before anything is allocated for them."""
+    """Raise for sizes that no microscope produces, before memory is allocated for them."""
     image = math.prod(axis.size for axis, role in zip(axes, roles, strict=True) if role == "space")
     bounds = {"tilt": _LARGEST_SERIES, "energy": _LARGEST_SPECTRUM}
     if image > _LARGEST_IMAGE:
@@ -233,9 +233,9 @@ _Tilts = float | npt.NDArray[np.float64] | None
 
 
 def _tilts(given: LabelledArray, axis: Axis | None) -> tuple[_Tilts, AngleUnit | None, int | None, list[str]]:
-    """Return tilts in degrees, their unit in the file, how many do not fit, and what was assumed.
+    """Return tilts in degrees, their unit in the file, a wrong number of tilts, and what was assumed.
 
-    What the file says apart from its axes comes before the axis itself.
+    Tilts from other metadata take precedence over those of the axis.
     """
     said = None if given.tilts_deg is None else np.asarray(given.tilts_deg, dtype=np.float64)
     if axis is None:
@@ -300,10 +300,10 @@ def _energy(axis: Axis, signal_type: str) -> tuple[EnergyAxis, SpectrumSignal, l
 
 
 def _guess_spectra(axis: Axis, unit: str) -> SpectrumSignal:
-    """Tell EDX from EELS by range and step of the energies, where the file does not say it.
+    """Tell EDX from EELS by the range and step of the energies, if the file does not say.
 
-    Spectrometers of energy losses end below 4 keV or have small channels. Those of X-rays have channels of
-    5 eV and more, or go to 10 keV and more. Without a unit, what ends below 50 is in keV.
+    EELS spectra end below 4 keV or have narrow channels. EDX spectra have channels of 5 eV or more, or extend
+    to 10 keV or more. Energies without a unit that end below 50 are in keV.
     """
     positions = axis.positions()
     factor = 1.0 if unit == "ev" or positions.max() > _MAX_X_RAY_KEV else 1e3
@@ -313,7 +313,7 @@ def _guess_spectra(axis: Axis, unit: str) -> SpectrumSignal:
 
 
 def lookup(tree: Any, path: str) -> Any:
-    """Return what a nested mapping has at a path of keys with dots between them; None if nothing."""
+    """Return the value in a nested mapping at a dotted path of keys; None if there is none."""
     for key in path.split("."):
         if not isinstance(tree, Mapping) or key not in tree:
             return None
@@ -322,7 +322,7 @@ def lookup(tree: Any, path: str) -> Any:
 
 
 def number(value: Any) -> float | None:
-    """Return `value` as a finite number; None if it is none."""
+    """Convert `value` to a finite number; None if that is impossible."""
     if isinstance(value, str):
         match = re.match(r"\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", value)
         value = match.group() if match else None

@@ -67,7 +67,7 @@ def test_images_are_sorted_by_their_tilt_and_named_by_what_their_names_share(ima
         assert np.array_equal(series.data, expected)
         assert series.data.dtype == np.int16
         assert series.pixel_size_nm == 1.5
-        assert "4 images, one a tilt" in series.notes
+        assert "4 images, one per tilt" in series.notes
 
 
 def test_given_tilts_are_in_the_order_of_the_file_names(image_set):

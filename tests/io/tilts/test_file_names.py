@@ -123,7 +123,7 @@ def test_tilts_from_the_names_of_spectra(tmp_path):
 
 def test_a_stack_has_no_name_for_every_tilt(tmp_path):
     np.save(tmp_path / "a_-40.npy", np.ones((3, 4, 5), np.float32))
-    with pytest.raises(ReadError, match="found 3 projections in one file; expected one file a tilt"):
+    with pytest.raises(ReadError, match="found 3 projections in one file; expected one file per tilt"):
         read(tmp_path / "a_-40.npy", tilts="names")
 
 

@@ -1,4 +1,4 @@
-"""What every file gives to a tilt series: a stack, or one image of a set, with the tilts that are known."""
+"""The part of a tilt series that a file holds: a stack, or one image of a set, with its known tilts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SAME_AXIS_DEG = 1.0
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Piece:
-    """A stack or an image of a file, with its tilts as far as they are known."""
+    """A stack or an image in a file, with its tilts as far as they are known."""
 
     source: Source
     index: int
@@ -49,14 +49,14 @@ class Piece:
 
     @property
     def pixel_size_nm(self) -> float | None:
-        """Edge of a pixel; that of the file before that of its ``.mdoc``."""
+        """Pixel size from the file, or else from its ``.mdoc``."""
         return self.found.pixel_size_nm or self.source.pixel_size_nm
 
 
 def piece_of(source: Source, index: int, found: Found, given: GivenTilts | None) -> Piece:
-    """Return what was found in a file with its tilts: given, of a file beside it, or its own.
+    """Return a signal found in a file with its tilts: given, from a sidecar file, or its own.
 
-    Frames of one tilt become one projection.
+    Dose frames of one tilt are averaged to one projection.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def piece_of(source: Source, index: int, found: Found, given: GivenTilts | None)
         unit = None if given is None else given.unit
         tilts, tilts_source = reread_in_unit(np.full(count, source.tilt_deg), None, unit), ".mdoc"
     else:
-        # One image a file: the given tilts are those of the set.
+        # One image per file: the given tilts are those of the whole set.
         by_hand = _unit_only(given) if count == 1 else given
         chosen = choose_tilts(path, count, found.tilts, by_hand, source.mdoc)
         tilts, tilts_source = chosen.tilts_deg, chosen.source
@@ -94,7 +94,7 @@ def piece_of(source: Source, index: int, found: Found, given: GivenTilts | None)
 
 
 def common_axis(pieces: Sequence[Piece]) -> float | None:
-    """Return the angle of the tilt axis on which the files of a series agree; None where they do not."""
+    """Return the tilt axis angle on which the files of a series agree, else None."""
     angles = [one.found.attributes.get("axis_angle_deg") for one in pieces]
     known = [one for one in angles if one is not None]
     if len(known) < len(angles) or max(known) - min(known) > _SAME_AXIS_DEG:
@@ -107,7 +107,7 @@ def _unit_only(given: GivenTilts | None) -> GivenTilts | None:
 
 
 def _with_axis(source: Source, found: Found) -> Found:
-    """Add the tilt axis that the ``.mdoc`` file says, unless the file itself says one."""
+    """Add the tilt axis angle from the ``.mdoc`` file, unless the file itself has one."""
     if "axis_angle_deg" in found.attributes or is_aligned_by_imod(source.path):
         return found
     angle = source.imod_axis_deg
@@ -122,7 +122,7 @@ def _with_axis(source: Source, found: Found) -> Found:
 
 
 def with_borrowed_tilts(pieces: list[Piece]) -> list[Piece]:
-    """Give stacks without tilts those of the others, where all with as many projections agree."""
+    """Give stacks without tilts those of the other stacks with as many projections, if these agree."""
     lenders = [one for one in pieces if one.tilts_deg is not None and not one.is_image]
     done = []
     for piece in pieces:

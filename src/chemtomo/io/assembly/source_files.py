@@ -1,4 +1,4 @@
-"""Which files are meant: those given, those in a folder, or those that an ``.mdoc`` file names."""
+"""The files to read: those given, those in a folder or archive, or those that an ``.mdoc`` file names."""
 
 from __future__ import annotations
 
@@ -32,15 +32,16 @@ class Source:
     path : pathlib.Path
         The file; a folder when it is a Zarr image.
     tilt_deg : float, optional
-        Tilt of its image, where an ``.mdoc`` file of a series of files says it.
+        Tilt of its image, from the ``.mdoc`` file of a series of images.
     pixel_size_nm : float, optional
-        Pixel size that this ``.mdoc`` file says.
+        Pixel size from this ``.mdoc`` file.
     folder : pathlib.Path, optional
-        The folder that was given in place of the file. What is no tilt series there is left out.
+        The folder or archive that was given in place of the file. Files in it that are no tilt series are
+        left out.
     mdoc : pathlib.Path, optional
-        The ``.mdoc`` file that describes it, where its name does not say so.
+        The ``.mdoc`` file that describes it, where that has another name.
     imod_axis_deg : float, optional
-        Where that file says that the tilt axis is, see `chemtomo.io.tilts.mdoc.Mdoc.axis_angle_deg`.
+        Tilt axis angle in that file, see `chemtomo.io.tilts.mdoc.Mdoc.axis_angle_deg`.
     """
 
     path: Path
@@ -52,14 +53,14 @@ class Source:
 
 
 def list_source_files(paths: Iterable[Path]) -> list[Source]:
-    """List the files that are meant, each once.
+    """List the files to read, each once.
 
     Parameters
     ----------
     paths : iterable of pathlib.Path
-        Files; folders, of which all files with an ending of `readable_suffixes` are taken, but not those
-        in folders inside; ``.mdoc`` files, for which the stack or the images that they describe are taken;
-        Zip archives of such files, also in folders.
+        Files; folders, of which all files with an ending of `readable_suffixes` are read, but no
+        subfolders; ``.mdoc`` files, which stand for the stack or the images that they describe; Zip
+        archives of such files, with subfolders.
 
     Raises
     ------
@@ -85,10 +86,11 @@ def list_source_files(paths: Iterable[Path]) -> list[Source]:
 
 
 def may_hold_tilt_series(path: str | PathLike[str]) -> bool:
-    """Tell without opening any image whether it makes sense to `read` a file or folder.
+    """Tell, without reading any image, whether it makes sense to `read` a file or folder.
 
-    A file always does: what is wrong with it is worth a message. A folder does when there is a file with an
-    ending of `readable_suffixes` in it, and a Zarr image when it has tilts, in it or in a file beside it.
+    For a file it always does: what is wrong with it deserves a message. For a folder it does when it holds a
+    file with an ending of `readable_suffixes`, and for a Zarr image when it has tilts, inside or in a sidecar
+    file.
     """
     path = Path(path)
     if not path.is_dir():
@@ -129,7 +131,7 @@ def _in_folder(folder: Path, *, archives: bool = True) -> list[Source]:
             except NoTiltSeriesError:
                 continue
             for one in described:
-                # The file of its own name describes a stack rather than one that only mentions it.
+                # An .mdoc file of the stack's own name takes precedence over others that mention it.
                 known_already = sources.get(one.path.resolve())
                 if known_already is None or known_already.mdoc is not None:
                     sources[one.path.resolve()] = dataclasses.replace(one, folder=folder)
@@ -151,9 +153,9 @@ def _in_folder(folder: Path, *, archives: bool = True) -> list[Source]:
 
 
 def _in_archive(path: Path) -> list[Source]:
-    """Return the files in an archive: of its folders too, which are not those of a Zarr image.
+    """Return the files in an archive and its folders; a folder that is a Zarr image counts as one file.
 
-    Archives inside of it are left alone: they could be endless.
+    Archives inside it are not unpacked: they could be nested without end.
     """
     known = _without_archives()
     folder = unpack(path)
@@ -165,7 +167,7 @@ def _in_archive(path: Path) -> list[Source]:
             continue
         if any(each.suffix.lower() in known for each in one.iterdir()):
             inside = _in_folder(one, archives=False)
-            # Notes name the archive, not the folder among the temporary files.
+            # Notes name the archive, not the temporary folder.
             sources += [dataclasses.replace(each, folder=path) for each in inside]
     if not sources:
         raise NoTiltSeriesError(
@@ -208,9 +210,9 @@ def _of_mdoc(path: Path) -> list[Source]:
 
 
 def _with_its_mdoc(path: Path, naming: dict[Path, dict[str, Mdoc]]) -> Source:
-    """Return a file with the ``.mdoc`` of another name that names it, unless there is one of its own name.
+    """Return a file with the ``.mdoc`` file that names it, unless it has an ``.mdoc`` of its own name.
 
-    `naming` keeps what was found in a folder, for the next file of it.
+    `naming` remembers the ``.mdoc`` files of a folder for its other files.
     """
     if any(one.suffix.lower() == MDOC_SUFFIX for one in sidecar_files(path)):
         return Source(path)
@@ -221,7 +223,7 @@ def _with_its_mdoc(path: Path, naming: dict[Path, dict[str, Mdoc]]) -> Source:
             try:
                 mdoc = read_mdoc(one)
             except ReadError:
-                continue  # of something else; it was not given
+                continue  # nobody asked for this file
             named = _beside(one, mdoc.entries.get("ImageFile", ""))
             if named is not None:
                 naming[folder].setdefault(named.name, mdoc)
@@ -251,7 +253,7 @@ def _images(mdoc: Mdoc, names: list[str]) -> list[Source]:
     tilts = mdoc.tilts_deg()
     if tilts is None:
         raise ReadError(f"{mdoc.path}: found no TiltAngle; expected one in every section")
-    # Asked once: there are as many images as sections.
+    # The same for all images, so computed once.
     described = _described(mdoc.path, mdoc)
     sources = []
     for name, tilt, section in zip(names, tilts, mdoc.sections, strict=True):
@@ -263,7 +265,7 @@ def _images(mdoc: Mdoc, names: list[str]) -> list[Source]:
             )
         sources.append(dataclasses.replace(described, path=image, tilt_deg=tilt))
     if len({one.path for one in sources}) < len(sources):
-        raise ReadError(f"{mdoc.path}: found an image file that is named twice; expected one each section")
+        raise ReadError(f"{mdoc.path}: found an image file that is named twice; expected one per section")
     return sources
 
 

@@ -1,4 +1,4 @@
-"""Spectrum images as series of them: one file with all tilts, or one file for every tilt."""
+"""Combine spectrum images into series: one file with all tilts, or one file per tilt."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ def read_spectra(
     lazy: bool = True,
     signal: str | None = None,
 ) -> SpectrumSeries:
-    """Read spectrum images: all tilts of one file, or one file for every tilt, sorted by the tilts.
+    """Read a series of spectrum images: all tilts in one file, or one file per tilt, sorted by tilt.
 
     Parameters
     ----------
     paths : path or sequence of paths
         Files, or folders of them: Velox EMD, DM3 and DM4, BCF, EDAX, JEOL, HSPY, ZSPY, EMD.
     tilts : path, str or sequence of float, optional
-        Tilts in place of those of the files: a file, ``START:STEP:COUNT``, or numbers in degrees, in the
-        order of the file names; or ``"names"``: the number in the name of every file.
+        Tilts that replace those of the files: a file, ``START:STEP:COUNT``, or numbers in degrees, in the
+        order of the file names; or ``"names"`` for the number in each file name.
     tilts_unit : {"deg", "rad"}, optional
-        Unit of the tilts, wherever they are from. By default what the source says, else degrees.
+        Unit of the tilts, from whichever source. By default the unit that the source states, else degrees.
     lazy : bool
-        Leave the values in the files until they are needed, where the format allows it. A file that is
-        changed or removed in the meantime raises `ReadError` then; none is kept open.
+        Leave the values in the files until they are needed, where the format allows it. No file is kept
+        open; one that is changed or removed in the meantime raises `ReadError` when it is needed.
     signal : str, optional
-        The name of the signal, or a unique beginning of it, where files have several (``"EELS 480"``).
-        EDX by default, or else the first.
+        Name of the signal, or the unique beginning of a name, where files have several (``"EELS 480"``).
+        By default EDX, or else the first.
 
     Returns
     -------
     SpectrumSeries
-        Its notes say what was assumed; a single spectrum image without a tilt is at 0 degrees.
+        The notes say what was assumed. A single spectrum image without a tilt is taken to be at 0 degrees.
 
     Raises
     ------
     ReadError
-        When a file cannot be read, has no spectrum image, or does not fit to the others.
+        When a file cannot be read, has no spectrum image, or does not match the others.
     """
     pieces = _pieces(paths)
     names = list(dict.fromkeys(found.name for _, found in pieces))
@@ -86,14 +86,14 @@ def assemble_spectra(
     tilts: TiltsArgument = None,
     tilts_unit: AngleUnit | None = None,
 ) -> list[SpectrumSeries]:
-    """Put spectrum images of one sample together: one series for each name of a signal.
+    """Combine spectrum images of one sample into one series per signal name.
 
     Parameters
     ----------
     pieces : sequence of (pathlib.Path, Found)
-        Spectrum images and their files, as `chemtomo.io.contents` gives them.
+        Spectrum images and their files, from `chemtomo.io.contents`.
     tilts, tilts_unit : optional
-        Tilts in place of those of the files, and their unit, see `read_spectra`.
+        Tilts that replace those of the files, and their unit; see `read_spectra`.
 
     Raises
     ------
@@ -117,14 +117,14 @@ def describe_spectra(
     tilts: TiltsArgument = None,
     tilts_unit: AngleUnit | None = None,
 ) -> list[dict[str, Any]]:
-    """Return what is in files with spectra, ready for JSON, without reading the spectra.
+    """Describe the spectrum images in files, ready for JSON, without reading the spectra.
 
     Parameters
     ----------
     paths : path, sequence of paths, or sequence of (pathlib.Path, Found)
         Files or folders, or the spectrum images that were found in them.
     tilts, tilts_unit : optional
-        Tilts in place of those of the files, and their unit, see `read_spectra`.
+        Tilts that replace those of the files, and their unit; see `read_spectra`.
 
     Raises
     ------
@@ -204,7 +204,7 @@ class _Piece:
 
 
 def _series(name: str, pieces: Sequence[tuple[Path, Found]], given: GivenTilts | None) -> SpectrumSeries:
-    """Put the spectrum images of one signal together."""
+    """Combine the spectrum images of one signal."""
     parts = [_part(path, found, given, len(pieces) > 1) for path, found in pieces]
     first = parts[0]
     for part in parts[1:]:
@@ -222,7 +222,7 @@ def _series(name: str, pieces: Sequence[tuple[Path, Found]], given: GivenTilts |
         order = np.argsort(tilts, kind="stable")
         tilts = tilts[order]
         data = _joined(parts, order)
-        notes.append(f"{len(parts)} spectrum images, one a file")
+        notes.append(f"{len(parts)} spectrum images, one per file")
     energy = first.found.energy
     assert energy is not None
     try:
@@ -248,7 +248,7 @@ def _part(path: Path, found: Found, given: GivenTilts | None, several: bool) -> 
     data = found.data if found.has_tilt_axis else found.data[np.newaxis]
     if several and not hasattr(data, "dask"):
         data = _lazy_reread(path, found)
-    # One spectrum image a file: the given tilts are those of all files.
+    # One spectrum image per file: the given tilts are those of all files.
     by_hand = given
     if given is not None and (several or data.shape[0] == 1):
         by_hand = None if given.unit is None else GivenTilts(None, "", given.unit)
@@ -323,9 +323,10 @@ def _joined(parts: Sequence[_Piece], order: npt.NDArray[np.intp]) -> Any:
 
 
 def _lazy_reread(path: Path, found: Found) -> Any:
-    """Return an array that reads a file again, where its library read all values at once.
+    """Return an array that reads a file again when it is needed.
 
-    So the values of a whole series are not in memory together.
+    For formats of which the library reads all values at once: the values of a series are then never in memory
+    together.
     """
     import dask.array  # slow to import
     from dask.delayed import delayed

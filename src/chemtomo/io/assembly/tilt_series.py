@@ -1,7 +1,7 @@
-"""One `read` for every format: what is in files becomes one dataset.
+"""Combine what is in files into one dataset.
 
-A stack becomes a tilt series. Images, one file a tilt, become one tilt series for every signal, sorted by
-their tilt. Signals with other tilts, or another binning, stay separate series with their own tilts.
+A stack becomes a tilt series. Images, one file per tilt, become one tilt series per signal, sorted by tilt.
+Signals with different tilts or binning stay separate series with their own tilts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["Contents", "contents", "read"]
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
-# Images of a set that take more than this together are read again when they are needed.
+# Sets of images larger than this are not kept in memory: each image is read again when it is needed.
 _LAZY_FROM_BYTES = 512 << 20
 _NUMBER_AT_END = re.compile(r"[\s_.-]*[+-]?\d+(?:[.,]\d+)?\s*(?:deg|°)?$", re.IGNORECASE)
 _NUMBER = re.compile(r"[\s_.-]*[+-]?\d+(?:[.,]\d+)?")
@@ -47,11 +47,11 @@ class Contents:
     Attributes
     ----------
     series : tuple of TiltSeries
-        The tilt series, with different names.
+        The tilt series, with unique names.
     spectra : tuple of (pathlib.Path, Found)
         The spectrum images and their files. `chemtomo.io.read_spectra` makes a series of them.
     left_out : tuple of str
-        The files of a folder that were not taken, each with the reason.
+        The files of a folder that were not read, each with the reason.
     """
 
     series: tuple[TiltSeries, ...]
@@ -81,27 +81,27 @@ def read(paths: Paths, *, tilts: TiltsArgument = None, tilts_unit: AngleUnit | N
     Parameters
     ----------
     paths : path or sequence of paths
-        Files, or folders of them. The format is found by the ending of the name, else by the content.
+        Files, or folders of files. The format is known by the ending of the name, or else by the content.
         An ``.mdoc`` file stands for the images that it describes.
     tilts : path, str or sequence of float, optional
-        Tilts in place of those of the files: a file, ``START:STEP:COUNT``, numbers in degrees, or
-        ``"names"``: the number in the name of every file. By
-        default the first is taken of the ``.mdoc``, ``.rawtlt``, ``.tlt`` and ``.csv`` file beside a stack
-        and the stack itself, see `chemtomo.io.tilts.sources`.
+        Tilts that replace those of the files: a file, ``START:STEP:COUNT``, numbers in degrees, or
+        ``"names"`` for the number in each file name. By default they come from the first of these that
+        exists: the ``.mdoc``, ``.rawtlt``, ``.tlt`` or ``.csv`` file beside a stack, or the stack itself; see
+        `chemtomo.io.tilts.sources`.
     tilts_unit : {"deg", "rad"}, optional
-        Unit of the tilts, wherever they are from. By default what the source says, else degrees.
+        Unit of the tilts, from whichever source. By default the unit that the source states, else degrees.
 
     Returns
     -------
     Dataset
-        The signals in the order of the files, named as in the file or else by its stem. The values are
-        those of the file, in its data type. The notes of a series say what was assumed.
+        The signals in the order of the files, with the names in the files, or else the file stems. Values
+        and data types are those of the files. The notes of a series say what was assumed.
 
     Raises
     ------
     ReadError
-        When a file cannot be read as what it claims to be: the message names the file, what was
-        found and what was expected.
+        When a file is damaged or of no known format: the message names the file, what was found and
+        what was expected.
     """
     return contents(paths, tilts=tilts, tilts_unit=tilts_unit).dataset()
 
@@ -226,7 +226,7 @@ def _image_sets(images: list[Piece], given: GivenTilts | None) -> list[_Assemble
     for image in images:
         name = image.found.name if image.found.named else names[image.path.stem]
         tilt = None if image.tilts_deg is None else round(float(image.tilts_deg[0]), 2)
-        # Two images of one name and tilt in a file, such as an overview, belong to different sets.
+        # Two images of the same name and tilt in one file, such as an overview, belong to different sets.
         repeated = (image.path, name, tilt)
         groups.setdefault((name, seen[repeated]), []).append(image)
         seen[repeated] += 1
@@ -235,7 +235,7 @@ def _image_sets(images: list[Piece], given: GivenTilts | None) -> list[_Assemble
 
 
 def _set_names(images: list[Piece]) -> dict[str, str]:
-    """Name sets by what the stems of their files have in common, without the numbers."""
+    """Return a name for the set of each file: what the stems have in common, without the numbers."""
     stems = list(dict.fromkeys(one.path.stem for one in images if not one.found.named))
     names = {stem: _NUMBER_AT_END.sub("", _NUMBER_AT_END.sub("", stem)) for stem in stems}
     if len(set(names.values())) == len(stems):
@@ -285,7 +285,7 @@ def _image_set(name: str, images: list[Piece], given: GivenTilts | None, lazy: b
         )
     order = np.argsort(tilts, kind="stable")
     if len(images) > 1:
-        notes.append(f"{len(images)} images, one a tilt")
+        notes.append(f"{len(images)} images, one per tilt")
     return _Assembled(
         name,
         first.path,
@@ -319,7 +319,7 @@ def _read_again(path: Path, index: int) -> npt.NDArray[Any]:
 
 
 def _unique_series_names(made: list[_Assembled]) -> list[tuple[str, str | None]]:
-    """Return a name for every series, and a note where it is not that of its file."""
+    """Return a unique name for every series, and a note where it is not the name in its file."""
     counts = Counter(one.name for one in made)
     names: list[tuple[str, str | None]] = []
     used = {name for name, count in counts.items() if count == 1}

@@ -1,4 +1,4 @@
-"""Which series of a dataset can share one array of a file."""
+"""Group the series of a dataset that can share one array in a file, and choose data types for files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["group_alike", "storage_dtype", "value_range"]
 
 
 def group_alike(series: Sequence[TiltSeries], *, same_type: bool = True) -> list[list[TiltSeries]]:
-    """Put series of the same shape, tilts and pixel size together, in the order of their first.
+    """Group series of the same shape, tilts and pixel size, in the order of their first members.
 
     Parameters
     ----------
     series : sequence of TiltSeries
         The series.
     same_type : bool
-        Keep series of different data types apart.
+        Whether series of a group must have the same data type.
     """
     groups: dict[Any, list[TiltSeries]] = {}
     for one in series:
@@ -35,22 +35,22 @@ def group_alike(series: Sequence[TiltSeries], *, same_type: bool = True) -> list
 
 
 def storage_dtype(series: TiltSeries, names: Sequence[str]) -> tuple[np.dtype[Any], str | None]:
-    """Choose a data type that a format has for the values of a series.
+    """Choose the data type in which a format stores the values of a series.
 
     Parameters
     ----------
     series : TiltSeries
         The series.
     names : sequence of str
-        Names of the types of the format, the smaller before the larger; ``float32`` among them.
+        Names of the data types of the format, smaller ones first; ``float32`` among them.
 
     Returns
     -------
     dtype : numpy.dtype
-        That of the series where the format has it; else the first that holds all values exactly, else
+        That of the series if the format has it; else the first that holds all values exactly; else
         ``float64`` or ``float32``.
     note : str or None
-        What is lost by it; None when nothing is.
+        What is lost; None if nothing is.
     """
     own = np.dtype(series.data.dtype).newbyteorder("=")
     widest = np.dtype("float64" if "float64" in names else "float32")
@@ -74,6 +74,6 @@ def storage_dtype(series: TiltSeries, names: Sequence[str]) -> tuple[np.dtype[An
 
 
 def value_range(series: TiltSeries) -> tuple[int, int]:
-    """Return the smallest and the largest value of a series of whole numbers."""
+    """Return the smallest and the largest value of a series of integers."""
     ends = [(int(one.min()), int(one.max())) for one in series.projections()]
     return min(low for low, _ in ends), max(high for _, high in ends)

@@ -157,19 +157,19 @@ FORMATS: tuple[FileFormat, ...] = (
 
 
 def readable_suffixes() -> tuple[str, ...]:
-    """Return the endings of file names that `read` knows, in lower case with the dot."""
+    """Return the file name endings that `read` knows, in lower case with the dot."""
     return tuple(
         dict.fromkeys((*(suffix for one in FORMATS for suffix in one.suffixes), MDOC_SUFFIX, ARCHIVE_SUFFIX))
     )
 
 
 def output_formats() -> list[OutputFormat]:
-    """Return how each of the formats is written that are written."""
+    """Return the formats that can be written."""
     return [one.output for one in FORMATS if one.output is not None]
 
 
 def format_of(path: Path) -> FileFormat | None:
-    """Return the format of a file: by the ending of its name, else by its first bytes.
+    """Return the format of a file, from the ending of its name or else from its first bytes.
 
     Raises
     ------
@@ -205,8 +205,8 @@ def find(path: Path) -> list[Found]:
     Raises
     ------
     ReadError
-        When it cannot be read as what it claims to be: the message names the file, what was found
-        and what was expected.
+        When it is damaged or of no known format: the message names the file, what was found and what
+        was expected.
     """
     if not path.exists():
         raise ReadError(f"{path}: no such file")
@@ -234,7 +234,7 @@ def _find(one: FileFormat, path: Path) -> list[Found]:
 def _guarded(one: FileFormat, path: Path) -> list[Found]:
     """Turn whatever goes wrong in a reader, or in the library that it uses, into a `ReadError`.
 
-    The one place for it: a damaged file makes libraries raise nearly anything.
+    This is the only place where that is done.
     """
     try:
         found, notes = collect_warnings(lambda: _find(one, path))
@@ -247,7 +247,7 @@ def _guarded(one: FileFormat, path: Path) -> list[Found]:
     except OSError as error:
         raise ReadError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:
-        # Whatever a library says of a broken file.
+        # Libraries raise nearly anything for a broken file.
         said = " ".join(str(error).split())[:200]
         raise ReadError(
             f"{path}: cannot be read as {one.name} ({type(error).__name__}: {said}); "

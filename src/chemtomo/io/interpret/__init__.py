@@ -1,1 +1,1 @@
-"""What the numbers in a file mean: counts or intensities, pixel sizes, elements, the axis of the tilts."""
+"""What values and metadata mean: counts or intensities, pixel sizes, elements, the tilt axis."""

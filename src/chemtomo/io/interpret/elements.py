@@ -16,14 +16,14 @@ SYMBOLS = tuple(_LIST.split())
 """Symbols of the elements by atomic number, from 1 to 96."""
 
 _NAMES = frozenset(SYMBOLS)
-# A line ("Ka", "K\u03b11", "M4,5") or a method.
+# An X-ray line ("Ka", "K\u03b11", "M4,5") or a method.
 _WHAT = r"(?:[KLMN](?:[ab\u03b1\u03b2]?\d?|\d(?:,\d)?)?|EELS|EDS|EDX|map)"
-# After a symbol of one letter there has to be something between: "CM" is no line of carbon.
+# After a one-letter symbol a separator is needed: "CM" is not a line of carbon.
 _CHANNEL = re.compile(rf"([A-Z][a-z](?=$|[\W_A-Z])|[A-Z](?=$|[\W_]))(?:[\s_-]*{_WHAT}){{0,2}}")
 
 
 def element_of(name: str) -> str | None:
-    """Return the symbol of the element that a channel is named by; None if it is not.
+    """Return the symbol of the element after which a channel is named; None if it is none.
 
     >>> element_of("Fe Ka"), element_of("O-EELS"), element_of("HAADF")
     ('Fe', 'O', None)

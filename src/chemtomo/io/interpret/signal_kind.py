@@ -1,17 +1,16 @@
-"""Whether the numbers of a file are event counts or intensities, where the file does not say it.
+"""Decide whether values are event counts or intensities, where the file does not say.
 
 The evidence, the strongest first:
 
-1. What the file says: spectra are counts, so is the quantity ``counts`` or ``X-rays (Counts)``, and
-   ``intensity`` is none (`kind_from_name`).
-2. Values that no counter gives: fractions, negative numbers, more than 4095, and values that end exactly at
-   the largest number of 8, 10 or 12 bits, where a detector saturates and where images are stretched to.
-3. The name, of the signal or of the detector: elements and lines, EDX, X-rays are counts if the values may
-   be; HAADF and the like, and cameras, are intensities.
-4. Without a name that says anything, values are counts only if they look like sparse counts: from 0, to at
-   most 255, and with at least the noise of counting. Digitised images of cameras and scans have an offset,
-   spread over their 12 bits, or are smoother: neighbours that are counted apart differ by their noise, the
-   mean square of which is twice the count.
+1. What the file says: spectra are counts, and so are the quantities ``counts`` and ``X-rays (Counts)``;
+   ``intensity`` is not (`kind_from_name`).
+2. Values that a counter cannot produce: fractions, negative numbers, more than 4095, and a maximum that is
+   exactly the largest 8, 10 or 12-bit number, at which detectors saturate and to which images are stretched.
+3. The name of the signal or detector: elements and lines, EDX and X-rays are counts if the values allow it;
+   HAADF and the like, and cameras, are intensities.
+4. If the name says nothing, values are counts only if they look like sparse counts: from 0 to at most 255,
+   with at least counting noise. Digitised camera and scan images have an offset, spread over 12 bits, or
+   are smoother: for counts, the mean square difference of neighbours is at least twice the mean count.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ __all__ = ["ValueSummary", "guess_kind", "kind_from_name", "summarise_values"]
 _LARGEST_COUNT = 4095
 _LARGEST_UNNAMED = 255
 _BITS_BY_MAXIMUM = {255: 8, 1023: 10, 4095: 12}
-# Of the noise of counting; half of it, as filters and few pixels make it uncertain.
+# As a fraction of counting noise; half, because filters and few pixels make it uncertain.
 _MIN_COUNTING_NOISE = 0.5
 _MIN_PIXELS = 1024
-# Whole numbers are looked for in arrays up to this size; the kind of larger ones is left open.
+# Larger arrays are not searched for fractions; their kind is left open.
 _INSPECT_UP_TO_BYTES = 256 << 20
 _COUNTING = re.compile(r"(?<![a-z])(?:x?eds|edx|x-?rays?|counts?)(?![a-z])", re.IGNORECASE)
 _CAMERA = re.compile(
@@ -50,19 +49,19 @@ _CAMERA = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class ValueSummary:
-    """What the values of a stack are like.
+    """Statistics of the values of a stack.
 
     Attributes
     ----------
     smallest, largest : float
         Smallest and largest value.
     whole : bool
-        Whether all are whole numbers.
+        Whether all are integers.
     inspected : int or None
-        How many projections were looked at; all when it is None.
+        How many projections were inspected; None for all.
     noise : float or None
-        The mean square difference of neighbours along a row over twice the mean, which is at least about 1
-        for counts; None where it means nothing.
+        Mean square difference of neighbours along rows, divided by twice the mean: at least about 1 for
+        counts. None if it is not meaningful.
     """
 
     smallest: float
@@ -73,14 +72,14 @@ class ValueSummary:
 
 
 def summarise_values(data: Any, path: Path) -> ValueSummary:
-    """Look at all values of a stack ``(tilt, y, x)``, one projection at a time.
+    """Inspect all values of a stack ``(tilt, y, x)``, one projection at a time.
 
-    Of a stack that is not in memory only the first, the middle and the last projection are looked at.
+    Of a stack that is not in memory, only the first, middle and last projections are inspected.
 
     Raises
     ------
     ReadError
-        When a value is not finite: the message names the file `path` and the first such place.
+        When a value is not finite; the message names the file `path` and the position.
     """
     tilts = range(data.shape[0])
     lazy = not isinstance(data, np.ndarray) or isinstance(data, np.memmap)
@@ -109,22 +108,22 @@ def summarise_values(data: Any, path: Path) -> ValueSummary:
 
 
 def guess_kind(name: str, values: ValueSummary, detectors: Sequence[str] = ()) -> tuple[SignalKind, str]:
-    """Guess whether values are event counts, by the evidence at the top of this module.
+    """Guess whether values are event counts, by the evidence listed at the top of this module.
 
     Parameters
     ----------
     name : str
         Name of the signal.
     values : ValueSummary
-        What they are like.
+        Their statistics.
     detectors : sequence of str
-        Names of the detectors, where the file says them.
+        Names of the detectors, if the file gives them.
 
     Returns
     -------
     kind : {"counts", "intensity"}
     note : str
-        A sentence with the reason.
+        The reason.
     """
     found = f"from {values.smallest:g} to {values.largest:g}"
     if values.inspected is not None:
@@ -150,7 +149,7 @@ def guess_kind(name: str, values: ValueSummary, detectors: Sequence[str] = ()) -
 
 
 def kind_from_name(name: str, data: Any, quantity: str = "") -> SignalKind | None:
-    """Tell whether values are counts, as far as name and file say it; None where it is to be guessed."""
+    """Tell whether values are counts from name and metadata; None if it has to be guessed."""
     said = quantity.strip().lower()
     if element_of(name) or said == "counts" or said.startswith("x-rays"):
         if data.dtype.kind == "u":
@@ -166,7 +165,7 @@ def kind_from_name(name: str, data: Any, quantity: str = "") -> SignalKind | Non
 
 
 def _reason_not_counts(values: ValueSummary, found: str) -> str | None:
-    """Return why values cannot be counts; None if they may be."""
+    """Return the reason why values cannot be counts; None if they may be."""
     if not values.whole:
         return f"not all values are whole numbers ({found})"
     if values.smallest < 0 or values.largest > _LARGEST_COUNT:

@@ -1,4 +1,4 @@
-"""Which axis of an image file is that of the tilts: TIFF and OME-Zarr have none of that name."""
+"""Find the tilt axis of an image file: TIFF and OME-Zarr have no axis of that name."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["channel_stacks"]
 
 
 def channel_stacks(data: Any, axes: Sequence[str], path: Path) -> list[Any]:
-    """Return one stack ``(tilt, y, x)`` a channel; an image is a stack of one.
+    """Return one stack ``(tilt, y, x)`` per channel; an image is a stack of one.
 
-    The axis of the tilts is the one beside ``y``, ``x`` and the channels that is longer than 1. Programs
-    write tilts as slices (``z``), as times (``t``) or as pages.
+    The tilt axis is the one besides ``y``, ``x`` and the channels that is longer than 1. Programs write
+    tilts as slices (``z``), times (``t``) or pages.
 
     Parameters
     ----------
     data : array
         The values; NumPy or dask.
     axes : sequence of str
-        Names of its axes: ``y``, ``x`` and ``c``, in either case, and any others.
+        Names of its axes: ``y``, ``x`` and ``c``, in upper or lower case, and any others.
     path : pathlib.Path
         For the message.
 
@@ -39,7 +39,7 @@ def channel_stacks(data: Any, axes: Sequence[str], path: Path) -> list[Any]:
             f"{path}: found the axes {', '.join(axes)} of shape {tuple(data.shape)}; expected y and x last, "
             "and beside them and the channels only one that is longer than 1, for the tilts"
         )
-    # The order: channels, tilts, those of length 1, y, x.
+    # In the order channels, tilts, axes of length 1, y, x.
     channels = [index for index in outer if names[index] == "c"]
     rest = [index for index in outer if index not in (*channels, *long)]
     ordered = data.transpose(*channels, *long, *rest, len(names) - 2, len(names) - 1)

@@ -1,1 +1,1 @@
-"""Access to files: archives, names, values read when needed, messages of libraries, HDF5."""
+"""Access to files: archives, valid names, lazy values, library warnings, HDF5 on full disks."""

@@ -1,4 +1,4 @@
-"""Files in a Zip archive, as instruments and repositories hand them out: unpacked for as long as we run."""
+"""Files in Zip archives, as instruments and repositories provide them, unpacked until the program ends."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["ARCHIVE_SUFFIX", "unpack"]
 
 ARCHIVE_SUFFIX = ".zip"
 
-# More than a whole day's work; an archive that claims more is damaged, or meant to do harm.
+# More than a day of acquisition; an archive that claims more is damaged or malicious.
 _LARGEST_BYTES = 64 << 30
 _MAX_FILES = 20_000
 
 
 def unpack(path: Path) -> Path:
-    """Unpack an archive and return the folder, which has the archive's name.
+    """Unpack an archive and return the folder, which has the name of the archive.
 
-    It lies among the temporary files and is removed when the program ends. An archive is unpacked once,
-    unless it has changed.
+    It is a temporary folder that is removed when the program ends. An archive is unpacked once, unless it
+    changes.
 
     Raises
     ------
     ReadError
-        When it is no Zip archive, is damaged or encrypted, or would become larger than there is room for.
+        When it is not a Zip archive, is damaged or encrypted, or does not fit on the disk.
     """
     try:
         state = path.stat()

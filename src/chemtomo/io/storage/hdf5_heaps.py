@@ -1,8 +1,9 @@
-"""A look at the heaps of an HDF5 file before the library reads texts from them.
+"""Check the heaps of an HDF5 file before the library reads texts from them.
 
-Texts of variable length, which HyperSpy and others write everywhere, are in "global heaps". The library walks
-through a heap from object to object by their sizes; a damaged size of zero keeps it at the same object for
-ever, where no signal reaches it. Format: HDF5 File Format Specification, III.E.
+Texts of variable length, which HyperSpy and others use everywhere, are stored in "global heaps". The
+library walks through a heap from object to object by their sizes; at a damaged size of zero it stays for
+ever, where no signal reaches it. Why this is checked here and not left to a subprocess:
+docs/add-a-format.md. Format: HDF5 File Format Specification, III.E.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = ["check_heaps"]
 _MARK = b"GCOL\x01\0\0\0"
 _HEAD = 16
 _OBJECT = struct.Struct("<HHIQ")
-# What describes the data is at the ends of a file; of a huge one only these are looked at.
+# Metadata are at the ends of a file; of a huge file only these are searched.
 _END_BYTES = 128 << 20
 
 

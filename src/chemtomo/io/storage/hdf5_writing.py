@@ -1,6 +1,6 @@
-"""HDF5 on a disk that may be full: the first error is told, and the library is closed in peace.
+"""Write HDF5 to a disk that may be full: report the first error and let the library close its file.
 
-HDF5 writes much when a file is closed, and ends the whole process when the system refuses it then.
+HDF5 writes a lot when a file is closed, and ends the whole process if the system refuses that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["hdf5_target"]
 
 
 class _Target(io.FileIO):
-    """A file for h5py that remembers the first refusal and from then on pretends to write."""
+    """A file for h5py that remembers the first failed write and from then on pretends to write."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "r+" if path.exists() else "w+")
@@ -27,7 +27,7 @@ class _Target(io.FileIO):
         return str(self.path)
 
     def write(self, content: Any) -> int:
-        """Write all of `content`, or take note of why not."""
+        """Write all of `content`, or remember the error."""
         view = memoryview(content).cast("B")
         done = 0
         while done < len(view) and self.refused is None:
@@ -38,7 +38,7 @@ class _Target(io.FileIO):
         return len(view)
 
     def readinto(self, buffer: Any) -> int:
-        """Read; after a refusal, zeros where there is nothing."""
+        """Read; after a failed write, return zeros for what is missing."""
         view = memoryview(buffer).cast("B")
         done = super().readinto(view) or 0
         if self.refused is not None and done < len(view):
@@ -47,7 +47,7 @@ class _Target(io.FileIO):
         return done
 
     def truncate(self, size: int | None = None) -> int:
-        """Set the size of the file, or take note of why not."""
+        """Set the size of the file, or remember the error."""
         try:
             return super().truncate(size)
         except OSError as error:
@@ -57,19 +57,19 @@ class _Target(io.FileIO):
 
 @contextlib.contextmanager
 def hdf5_target(path: Path) -> Iterator[Any]:
-    """Give what `h5py.File` takes in place of the name of a file to write, new or to be added to.
+    """Provide a file object for `h5py.File` to write to, a new file or one to extend.
 
     Raises
     ------
     OSError
-        What the operating system refused first, when the block ends.
+        The first error of the operating system, when the block ends.
     """
     target = _Target(path)
     try:
         try:
             yield target
         except Exception:
-            # What HDF5 says then follows from it.
+            # Further errors of HDF5 follow from the first.
             if target.refused is None:
                 raise
     finally:

@@ -1,7 +1,7 @@
-"""Values in an HDF5 or Zarr file that are read when they are needed.
+"""Arrays whose values are read from the file when they are needed.
 
-The file is opened for every read and closed after it: none stays locked (which Windows would show), the
-arrays can be sent to other processes, and a file that is gone raises a `ReadError` that names it.
+The file is opened for every read and closed afterwards: no file stays locked (which matters on Windows),
+arrays can be sent to other processes, and a missing file raises a `ReadError` that names it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class HDF5Values:
 
 
 def load_small(found: list[Found]) -> list[Found]:
-    """Read the values of images and stacks of less than 256 MiB now; spectra and larger ones stay lazy."""
+    """Read images and stacks of less than 256 MiB now; larger ones and spectra stay lazy."""
     return [
         one.replace(data=np.asarray(one.data))
         if one.kind != "spectrum image" and one.data.nbytes < _LAZY_FROM_BYTES
@@ -66,7 +66,7 @@ def load_small(found: list[Found]) -> list[Found]:
 
 
 class _MappedValues:
-    """The values of a mapped file, read by indexing. Dask would copy and hash the array itself, all of it."""
+    """The values of a memory-mapped file, read by indexing. Dask would copy and hash the whole array."""
 
     def __init__(self, mapped: np.memmap[Any, Any]) -> None:
         self.mapped = mapped
@@ -76,25 +76,25 @@ class _MappedValues:
         return np.array(self.mapped[index])
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
-        # The address tells parts of one file apart, and the file those that come to lie at one address.
+        # The address distinguishes parts of one file; the file name, arrays that reuse an address.
         place = self.mapped.__array_interface__["data"][0]
         return str(self.mapped.filename), place, self.shape, str(self.dtype)
 
 
 def lazy_mapped(mapped: np.memmap[Any, Any]) -> Any:
-    """Return a dask array of a memory-mapped array, with one chunk a projection, without reading it."""
+    """Return a dask array of a memory-mapped array, with one chunk per projection, without reading it."""
     return lazy_array(_MappedValues(mapped), (1, *mapped.shape[1:]))
 
 
 class LibraryValues:
-    """The values that a library reads when they are needed, with its errors as a `ReadError`.
+    """Values that a library reads when they are needed; its errors become a `ReadError`.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
     data : dask array
-        What the library made.
+        The array from the library.
     """
 
     def __init__(self, path: Path, data: Any) -> None:
@@ -110,27 +110,27 @@ class LibraryValues:
         except ReadError:
             raise
         except Exception as error:
-            # Nearly anything, when the file is damaged.
+            # Libraries raise nearly anything for a damaged file.
             raise ReadError(
                 f"{self.path}: the values cannot be read ({type(error).__name__}: {error}); "
                 "the file may be damaged, or no longer there"
             ) from error
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
-        # Its graph may hold a mapped file, all of which dask would hash.
+        # The graph may hold a memory-mapped file, which dask would hash completely.
         return str(self.path), self.data.name
 
 
 def lazy_hdf5(path: Path, dataset: Any) -> Any:
-    """Return a dask array of an open `h5py.Dataset` that needs it no longer."""
+    """Return a dask array of an `h5py.Dataset`, which may be closed afterwards."""
     return lazy_array(HDF5Values(path, dataset), dataset.chunks)
 
 
 def lazy_array(values: Any, stored_chunks: Sequence[int] | None) -> Any:
-    """Return a dask array of anything with a shape, a type and indexing.
+    """Return a dask array of any object with a shape, a data type and indexing.
 
-    The chunks are whole numbers of those in the file, at most about 32 MiB, and along the first axis of
-    three or more, that of the tilts, no larger than those of the file: one tilt is read without the others.
+    Chunks are multiples of those in the file, up to about 32 MiB. Along the first of three or more axes, the
+    tilts, they are no larger than in the file, so that one tilt is read without the others.
     """
     import dask.array  # slow to import
 

@@ -1,4 +1,4 @@
-"""Call a library so that what it warns of becomes notes, and is not printed."""
+"""Call libraries so that their warnings become notes instead of being printed."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from typing import TypeVar
 __all__ = ["LIBRARIES", "collect_warnings"]
 
 LIBRARIES = ("dask", "h5py", "hyperspy", "mrcfile", "numba", "numcodecs", "rsciio", "tifffile", "zarr")
-"""The packages that read files for us; their loggers have these names, and those below."""
+"""The packages that read files for us, and the names of their loggers."""
 
 _Result = TypeVar("_Result")
 _MAX_LENGTH = 200
 _OWN_PACKAGES = ("chemtomo", "napari_chemtomo")
-# Warnings and handlers of messages belong to the whole process: one thread after the other.
+# Warning filters and log handlers belong to the whole process: one thread at a time.
 _LIBRARY_LOCK = threading.RLock()
 
 
 def collect_warnings(
     function: Callable[[], _Result], library: str = "", *, wait: bool = True
 ) -> tuple[_Result, tuple[str, ...]]:
-    """Call `function`, and return its result with what libraries warned of meanwhile.
+    """Call `function`, and return its result and the warnings of libraries in the meantime.
 
-    Nothing that they say is printed: neither messages to their loggers, whoever listens to these, nor
-    warnings, nor what is printed to standard output. A warning that this program itself causes is passed on.
+    Nothing is printed: neither log messages, whatever their handlers, nor warnings, nor output to standard
+    output. A warning that this program itself causes is passed on.
 
     Parameters
     ----------
     function : callable
-        Without arguments.
+        A function without arguments.
     library : str
-        Who is named before a warning whose place belongs to none of `LIBRARIES`.
+        Named before a warning that comes from none of `LIBRARIES`.
     wait : bool
-        Whether to wait for another thread that does the same. Values that are read when they are needed
-        must not: the other thread may be waiting for them. It keeps the messages of this one too.
+        Whether to wait for another thread that does the same. Lazy reads must not wait: the other thread may
+        be waiting for their values. It then collects the warnings of both.
     """
     if not _LIBRARY_LOCK.acquire(blocking=wait):
         return function(), ()
@@ -67,16 +67,16 @@ def _with_lock_held(function: Callable[[], _Result], library: str) -> tuple[_Res
 
 
 def _package(file: str, names: tuple[str, ...]) -> str:
-    """Return which of some packages a file belongs to; nothing for none."""
+    """Return to which of some packages a file belongs; an empty text for none."""
     return next((part for part in reversed(PurePath(file).parts[:-1]) if part in names), "")
 
 
 @contextlib.contextmanager
 def _logging_captured(said: list[str]) -> Iterator[None]:
-    """Keep the messages of libraries from all handlers: also of those that they set up meanwhile.
+    """Keep log messages of libraries from all handlers, including those that are added in the meantime.
 
-    A handler of our own beside theirs would not do: RosettaSciIO prints to standard output as soon as it
-    is imported.
+    Adding a handler of our own would not be enough: RosettaSciIO installs one that prints to standard output
+    when it is imported.
     """
     hand_on = logging.Logger.callHandlers
 

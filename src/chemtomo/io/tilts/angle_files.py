@@ -1,4 +1,4 @@
-"""Tilt angles in text files: one a line, or a column of a table, in degrees or, where it says so, radians."""
+"""Tilt angles in text files: one per line or in a column of a table, in degrees or, if stated, in radians."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ __all__ = [
 ]
 
 ANGLE_SUFFIXES = (".rawtlt", ".tlt", ".csv")
-"""In order of precedence: the recorded tilts before those that an alignment refined, then tables."""
+"""In order of precedence: recorded tilts, tilts refined by an alignment, tables."""
 
 _LARGEST_BYTES = 64 << 20
 _LARGEST_TILT = 360.0
 _MAX_TILTS = 1 << 16
 _DELIMITERS = ("\t", ";", ",")
-# The heading of the column with the tilts. "Tilt axis angle" and "beta" are other things.
+# Headings of the column with the tilts; "tilt axis angle" and "beta" are something else.
 _TILT_HEADING = re.compile(r"tilts?|angles?|alpha", re.IGNORECASE)
 _OTHER_HEADING = re.compile(r"axis|beta|azimuth|rotation", re.IGNORECASE)
 _TABLES = (".csv", ".txt")
 
 
 def read_angles(path: Path) -> npt.NDArray[np.float64]:
-    """Read tilts in degrees from a file with one number a line; see `read_angles_and_unit`."""
+    """Read tilts in degrees from a text file; see `read_angles_and_unit`."""
     return read_angles_and_unit(path)[0]
 
 
 def read_angles_and_unit(path: Path) -> tuple[npt.NDArray[np.float64], AngleUnit | None]:
-    """Read tilts from a file with one number a line, and the unit that the file says.
+    """Read tilts from a text file with one number per line, and the unit that the file states.
 
     In a ``.csv`` or ``.txt`` file the numbers may also be a column of a table: the only one, or the one whose
     heading has the word tilt, angle or alpha. Columns are separated by commas, semicolons or tabs. Where
@@ -57,12 +57,12 @@ def read_angles_and_unit(path: Path) -> tuple[npt.NDArray[np.float64], AngleUnit
     tilts_deg : numpy.ndarray, shape (tilt,)
         The tilts in degrees, in the order of the lines.
     unit : {"deg", "rad"} or None
-        The unit in the file; None where it does not say, and degrees are taken.
+        The unit in the file; None if it states none, and degrees are assumed.
 
     Raises
     ------
     ReadError
-        When a line does not give one finite tilt, within 360 degrees; the message gives the line.
+        When a line is not one finite tilt within 360 degrees; the message gives the line number.
     """
     expected = "text with one tilt in degrees a line"
     lines = [
@@ -89,7 +89,7 @@ def read_text(path: Path, expected: str) -> str:
     Raises
     ------
     ReadError
-        When it is larger than 64 MiB, or no text: the message says what was `expected`.
+        When it is larger than 64 MiB or not text; the message says what was `expected`.
     """
     try:
         size = path.stat().st_size
@@ -107,8 +107,8 @@ def read_text(path: Path, expected: str) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # Microscopes write the degree sign and the micrometre in the code page of Windows. What these
-        # bytes are does not matter here, but that there are few of them does.
+        # Microscopes write the degree and micro signs in a Windows code page. Which characters these are
+        # does not matter here; that they are few tells text from binary data.
         text = raw.decode("latin-1")
         if sum(ord(character) > 127 for character in text) > len(text) / 10:
             raise ReadError(f"{path}: found binary data; expected {expected}") from None
@@ -116,12 +116,12 @@ def read_text(path: Path, expected: str) -> str:
 
 
 def format_angles(angles: Iterable[float]) -> str:
-    """Return the text of an angle file, from which `read_angles` gets exactly these numbers."""
+    """Return the text of an angle file, from which `read_angles` reads exactly these numbers."""
     return "".join(f"{float(angle)!r}\n" for angle in angles)
 
 
 def _column(path: Path, rows: Sequence[tuple[int, str]]) -> tuple[str, list[tuple[int, str]]]:
-    """Return the heading of the column with the tilts, and its cells with the numbers of their lines."""
+    """Return the heading of the column with the tilts, and its cells with their line numbers."""
     if not rows:
         return "", []
     delimiter = next((one for one in _DELIMITERS if one in rows[0][1]), ",")

@@ -1,8 +1,8 @@
-"""Tilts in the names of files, and the order of names with the numbers in them as numbers.
+"""Tilts in file names, and the order of file names by the numbers in them.
 
-Where every tilt is a file of its own, its name often says the tilt: ``-40.bcf``, ``stack_-40.5deg.dm3``,
-``m40.tif`` and ``p35.tif``. Of several numbers in a name, the tilt is the one that differs from file to file;
-dates and numbers of samples stay the same.
+Where every tilt is a file, its name often contains the tilt: ``-40.bcf``, ``stack_-40.5deg.dm3``,
+``m40.tif`` and ``p35.tif``. Of several numbers in a name, the tilt is the one that differs from file to
+file; dates and sample numbers stay the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["look_like_tilts", "name_order", "natural_order", "tilts_in_names"]
 
 _LARGEST_TILT = 180.0
 _MINUS = ("-", "−", "–", "m", "n", "neg", "minus")
-# A number with what can be its sign. A letter is one only where it is not the end of a word.
+# A number with a possible sign. A letter can be a sign only where it is not the end of a word.
 _NUMBER = re.compile(
     r"(?P<sign>[-+−–]|(?<![a-z])(?:minus|plus|neg|pos|[mpn])(?=\d))?(?P<digits>\d+(?:[.,]\d+)?)",
     re.IGNORECASE,
@@ -50,7 +50,7 @@ class _Number:
 
 @dataclasses.dataclass(frozen=True)
 class _Column:
-    """The numbers at one place in the names of all files."""
+    """The numbers at one position in all file names."""
 
     values: tuple[float, ...]
     is_marked: bool
@@ -61,7 +61,7 @@ class _Column:
 
 
 def natural_order(path: Path) -> list[tuple[int, int | str]]:
-    """Sort by name with the numbers in it as numbers: ``a2`` before ``a10``, and ``-40`` before ``-35``.
+    """Return a sort key that compares numbers as numbers: ``a2`` before ``a10``, ``-40`` before ``-35``.
 
     A hyphen is a minus at the beginning of the name and after anything but a letter or digit.
     """
@@ -79,7 +79,7 @@ def natural_order(path: Path) -> list[tuple[int, int | str]]:
 
 
 def name_order(paths: Sequence[Path]) -> list[int]:
-    """Return the numbers of the files in the order of their names, with signed numbers as numbers."""
+    """Return the indices of the files in the order of their names, compared by signed numbers."""
     columns = _columns(paths)
     if columns is None:
         return sorted(range(len(paths)), key=lambda index: natural_order(paths[index]))
@@ -87,23 +87,23 @@ def name_order(paths: Sequence[Path]) -> list[int]:
 
 
 def look_like_tilts(paths: Sequence[Path]) -> bool:
-    """Tell whether the names say tilts beyond doubt: with signs, with degrees, or after the word tilt."""
+    """Tell whether the names clearly contain tilts: with signs, with degrees, or after the word tilt."""
     columns = _columns(paths) or []
     return sum(one.is_marked and one.can_be_tilts for one in columns) == 1
 
 
 def tilts_in_names(paths: Sequence[Path]) -> list[float]:
-    """Return the tilt in degrees that the name of every file says.
+    """Return the tilt in degrees in the name of every file.
 
     Parameters
     ----------
     paths : sequence of pathlib.Path
-        One file a tilt, whose names differ in numbers only.
+        One file per tilt, whose names differ only in numbers.
 
     Raises
     ------
     ReadError
-        When the names have no number that can be the tilt, or several.
+        When no number in the names can be the tilt, or more than one can.
     """
     where = f"{paths[0]} and the other files of its set" if len(paths) > 1 else str(paths[0])
     columns = _columns(paths)
@@ -129,7 +129,7 @@ def tilts_in_names(paths: Sequence[Path]) -> list[float]:
 
 
 def _columns(paths: Sequence[Path]) -> list[_Column] | None:
-    """Return the numbers of all names, place by place; None where the texts between them differ."""
+    """Return the numbers in all names, position by position; None if the text between them differs."""
     names = [_numbers(path.stem) for path in paths]
     if not names or not names[0]:
         return None
@@ -154,7 +154,7 @@ def _numbers(stem: str) -> list[_Number]:
 
 def _column(place: tuple[_Number, ...]) -> _Column:
     signs = {one.sign.lower() for one in place}
-    # A letter, or a hyphen in the middle of a word, is a sign only where the files differ in it.
+    # A letter, or a hyphen inside a word, is a sign only if it differs between files.
     differ = len(signs) > 1
     signed = differ or all(one.stands_apart and not one.sign.isalpha() for one in place)
     values = tuple(one.value(signed) for one in place)

@@ -30,18 +30,18 @@ _LARGEST_TILT = 360.0
 _MAX_LINES = 400_000
 _SAME_TILT_DEG = 0.05
 _SAME_AXIS_DEG = 1.0
-# From the axis that SerialEM calls the rotation of the image to the tilt axis.
+# From the image rotation of SerialEM to the tilt axis.
 _QUARTER_TURN = 90.0
 
 
 @dataclasses.dataclass(frozen=True)
 class MdocSection:
-    """What is said of one image.
+    """The section of one image.
 
     Attributes
     ----------
     kind, value : str
-        What its heading says: ``"ZValue"`` and ``"3"``, for example.
+        From its heading: ``"ZValue"`` and ``"3"``, for example.
     entries : mapping
         Its ``Key = Value`` lines as text.
     line : int
@@ -56,14 +56,14 @@ class MdocSection:
 
 @dataclasses.dataclass(frozen=True)
 class Mdoc:
-    """What an ``.mdoc`` file says.
+    """The content of an ``.mdoc`` file.
 
     Attributes
     ----------
     path : pathlib.Path
         The file.
     entries : mapping
-        What holds for all images, as text.
+        Values that apply to all images, as text.
     titles : tuple of str
         The titles.
     sections : tuple of MdocSection
@@ -132,14 +132,14 @@ class Mdoc:
 
     @property
     def axis_angle_deg(self) -> float | None:
-        """Tilt axis as IMOD measures it, from the vertical, counterclockwise; None where it is not said.
+        """Tilt axis angle in IMOD's convention, from the vertical, counterclockwise; None if it is not given.
 
-        That of the title ``Tilt axis angle = ...``, else that of ``RotationAngle``. Frames that were saved as
-        the camera read them (``RotationAndFlip``) are turned against it: None for these.
+        From the title ``Tilt axis angle = ...``, or else from ``RotationAngle``. Frames that were saved
+        unrotated from the camera (``RotationAndFlip``) do not have this orientation: None for these.
 
         See Also
         --------
-        chemtomo.io.tilts.axis.axis_from_imod : what that is in an array.
+        chemtomo.io.tilts.axis.axis_from_imod : converts it to array axes.
         """
         if any(one.entries.get("RotationAndFlip", "0").strip() not in ("0", "") for one in self.sections[:1]):
             return None
@@ -158,8 +158,8 @@ class Mdoc:
     def require_no_montage(self) -> None:
         """Raise unless there is one image at a time, not a montage of several at every tilt.
 
-        SerialEM gives tiles of one tilt different ``PieceCoordinates``. Its key ``Montage`` alone proves
-        nothing: files with one image a tilt have it too.
+        SerialEM gives the tiles of one tilt different ``PieceCoordinates``. The key ``Montage`` alone proves
+        nothing: files with one image per tilt have it too.
 
         Raises
         ------
@@ -181,17 +181,17 @@ class Mdoc:
         if tiles > 1:
             raise ReadError(
                 f"{self.path}: found a montage, {tiles} tiles at a tilt (PieceCoordinates); expected one "
-                "image a tilt. Blend the tiles first, for example with IMOD's blendmont"
+                "image per tilt. Blend the tiles first, for example with IMOD's blendmont"
             )
 
     @property
     def is_frame_set(self) -> bool:
-        """Whether it tells of the frames of one exposure."""
+        """Whether it describes the dose frames of one exposure."""
         return len(self.sections) == 1 and self.sections[0].kind == "FrameSet"
 
     @property
     def pixel_size_nm(self) -> float | None:
-        """Edge of a pixel in nanometres; None where the file does not say one."""
+        """Pixel size in nanometres; None if the file does not give it."""
         for entries in (self.entries, *(one.entries for one in self.sections[:1])):
             text = entries.get("PixelSpacing")
             if text is None:
@@ -207,9 +207,9 @@ class Mdoc:
         return None
 
     def image_names(self) -> list[str] | None:
-        """Return the name of the file of every section; None where the images are one stack.
+        """Return the file name of every section; None if the images are one stack.
 
-        Folders are left out: the paths are those of the computer that recorded them.
+        Folders are dropped: the paths are those of the recording computer.
         """
         names: list[str] = []
         for section in self.sections:
@@ -241,7 +241,7 @@ def read_mdoc(path: Path) -> Mdoc:
     Raises
     ------
     ReadError
-        When it is no such file; the message gives the line.
+        When it is not such a file; the message gives the line.
     """
     return parse_mdoc(read_text(path, "an .mdoc file, which is text"), path)
 
@@ -252,7 +252,7 @@ def parse_mdoc(text: str, path: Path) -> Mdoc:
     Raises
     ------
     ReadError
-        When it has a line of another kind, or says nothing.
+        When a line has another form, or there is no content.
     """
     common: dict[str, str] = {}
     titles: list[str] = []
@@ -278,7 +278,7 @@ def parse_mdoc(text: str, path: Path) -> Mdoc:
             raise ReadError(
                 f"{path}, line {number}: found {line[:40]!r}; expected 'Key = Value' or '[ZValue = number]'"
             )
-        # Any other line goes on with the value before it.
+        # Any other line continues the value before it.
     if not common and not sections:
         raise ReadError(f"{path}: found nothing; expected an .mdoc file with a section for every image")
     return Mdoc(path, common, tuple(titles), tuple(sections))

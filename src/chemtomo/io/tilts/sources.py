@@ -1,18 +1,18 @@
-"""The tilts of a stack: given by the user, in a file beside it, or in the file itself.
+"""The source of the tilts of a stack: the user, a sidecar file, or the file itself.
 
-In this order, the first whose number of tilts is that of the projections is taken:
+The first of these sources that has as many tilts as there are projections is used:
 
 1. what the user gives (`parse_tilts`);
-2. the ``.mdoc`` file of SerialEM, which has the stage's own reading for every image;
+2. the ``.mdoc`` file of SerialEM, with the stage reading of every image;
 3. ``.rawtlt``, the recorded tilts;
-4. ``.tlt``, those that an alignment refined;
+4. ``.tlt``, tilts refined by an alignment;
 5. ``.csv``;
 6. the file itself (extended header, axis, metadata).
 
-Files beside the stack come before what is inside it because that is how tilts are corrected without
-touching the data. Where another source differs, a note says so.
+Sidecar files take precedence over the stack itself because people correct tilts there without changing the
+data. A note says where another source differs.
 
-Angles are degrees unless the source says radians, or the user does for whatever source is taken.
+Angles are in degrees unless the source states radians, or the user does, which applies to any source.
 """
 
 from __future__ import annotations
@@ -55,26 +55,26 @@ _LARGEST_TILT = 360.0
 _SAME_TILT_DEG = 0.01
 
 FROM_NAMES = "names"
-"""Word in place of tilts: the number in the name of every file is its tilt."""
+"""Given in place of tilts, this word says that the number in each file name is the tilt."""
 
-# More files are not named one by one in a note.
+# Notes abbreviate longer lists of files.
 _MAX_NAMED_FILES = 200
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GivenTilts:
-    """Tilts that the user gives in place of all others, or the unit of those that the files have.
+    """Tilts from the user, which replace all others, or only the unit of the tilts in the files.
 
     Attributes
     ----------
     tilts_deg : numpy.ndarray, shape (tilt,), or None
-        In degrees; None where each is the number in the name of its file, or only the unit is given.
+        In degrees; None if they are the numbers in the file names, or only the unit is given.
     source : str
-        How they were given: `FROM_NAMES`, a file, a range. Empty where only the unit is given.
+        How they were given: `FROM_NAMES`, a file, a range. Empty if only the unit is given.
     unit : {"deg", "rad"} or None
-        The unit of the angles, whatever their source; None where that says it or degrees are taken.
+        The unit of the angles from any source; None if the source decides, or else degrees.
     said : {"deg", "rad"} or None
-        The unit that the file of the tilts says. `tilts_deg` are in degrees by it already.
+        The unit stated in the file of the tilts; `tilts_deg` have been converted by it.
     """
 
     tilts_deg: npt.NDArray[np.float64] | None
@@ -88,17 +88,17 @@ class GivenTilts:
         return bool(self.source)
 
     def for_projections(self, projections: int, what: str) -> npt.NDArray[np.float64]:
-        """Return the tilts of that many projections of a stack.
+        """Return the tilts for a stack of so many projections.
 
         Raises
         ------
         ReadError
-            When their number is another; the message names `what` they are for.
+            When the number of tilts differs; the message names the stack (`what`).
         """
         if self.tilts_deg is None:
             raise ReadError(
-                f"{what}: found {projections} projections in one file; expected one file a tilt, to take the "
-                f"tilts from the {FROM_NAMES}. Give them as a file or as START:STEP:COUNT"
+                f"{what}: found {projections} projections in one file; expected one file per tilt, to take "
+                f"the tilts from the {FROM_NAMES}. Give them as a file or as START:STEP:COUNT"
             )
         if self.tilts_deg.size != projections:
             raise ReadError(
@@ -108,15 +108,14 @@ class GivenTilts:
         return reread_in_unit(self.tilts_deg, self.said, self.unit)
 
     def for_files(self, paths: Sequence[Path], what: str) -> tuple[npt.NDArray[np.float64], str]:
-        """Return the tilts of files that have one projection each, in their order; and which got which.
+        """Return the tilts of files with one projection each, in the order of the files, and a note on them.
 
-        Tilts that are given as a list go to the files in the order of their names, in which signed numbers
-        count as numbers.
+        A list of tilts is assigned to the files in the order of their names, compared by signed numbers.
 
         Raises
         ------
         ReadError
-            When their number is another, or the names say no tilts.
+            When the number of tilts differs, or the names contain no tilts.
         """
         if self.tilts_deg is None:
             tilts = reread_in_unit(np.array(tilts_in_names(paths), np.float64), None, self.unit)
@@ -131,21 +130,21 @@ class GivenTilts:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RecordedTilts:
-    """The tilts that the file of a stack itself says.
+    """The tilts recorded in the file of a stack.
 
     Attributes
     ----------
     tilts_deg : numpy.ndarray, shape (tilt,), or None
         In degrees.
     unit : {"deg", "rad"} or None
-        The unit in the file, as far as it says it.
-    misfit : int, optional
-        How many there are where that is not the number of projections; `tilts_deg` is None then.
+        The unit in the file; None if it is not stated.
+    wrong_count : int, optional
+        The number of tilts in the file, if that is not the number of projections; `tilts_deg` is then None.
     """
 
     tilts_deg: npt.NDArray[np.float64] | None = None
     unit: AngleUnit | None = None
-    misfit: int | None = None
+    wrong_count: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -155,11 +154,11 @@ class ChosenTilts:
     Attributes
     ----------
     tilts_deg : numpy.ndarray, shape (tilt,), or None
-        In degrees; None where there are none.
+        In degrees; None if there are none.
     source : str
-        Where they are from; what was tried where there are none.
+        Where they come from; if there are none, what was tried.
     notes : tuple of str
-        Which others differ.
+        Which other sources differ.
     """
 
     tilts_deg: npt.NDArray[np.float64] | None
@@ -174,13 +173,13 @@ def parse_tilts(text: str | PathLike[str]) -> GivenTilts:
     ----------
     text : str or path
         A ``.rawtlt``, ``.tlt``, ``.txt`` or ``.csv`` file (see `chemtomo.io.tilts.angle_files`), an
-        ``.mdoc`` file, for example ``-60:2:61``: 61 tilts from -60 degrees in steps of 2, or ``names``: the
-        number in the name of every file is its tilt.
+        ``.mdoc`` file; a range such as ``-60:2:61``, 61 tilts from -60 degrees in steps of 2; or ``names``
+        for the number in each file name.
 
     Raises
     ------
     ReadError
-        When it is neither, or the file is not one of tilts.
+        When it is none of these, or the file does not contain tilts.
     """
     given = str(text)
     if given.strip().lower() == FROM_NAMES and not Path(text).is_file():
@@ -206,24 +205,24 @@ def parse_tilts(text: str | PathLike[str]) -> GivenTilts:
 
 
 def given_tilts(tilts: TiltsArgument, unit: AngleUnit | None = None) -> GivenTilts | None:
-    """Return tilts that may be given as text (see `parse_tilts`) or as numbers, and their unit.
+    """Return the tilts that a user gives as text (see `parse_tilts`) or as numbers, and their unit.
 
     Parameters
     ----------
     tilts : path, str, sequence of float, or None
-        None to take those of the files.
+        None for the tilts of the files.
     unit : {"deg", "rad"}, optional
-        The unit of all tilts, given or of the files; degrees by default where the source says none.
+        The unit of all tilts, given or from the files; by default what the source states, else degrees.
 
     Returns
     -------
     GivenTilts or None
-        None when neither is given.
+        None if neither is given.
 
     Raises
     ------
     ReadError
-        When they are no tilts, or the unit is none.
+        When they are not tilts, or the unit is unknown.
     """
     if unit not in (None, "deg", "rad"):
         raise ReadError(f"unit of the tilts: found {unit!r}; expected 'deg' or 'rad'")
@@ -240,7 +239,7 @@ def given_tilts(tilts: TiltsArgument, unit: AngleUnit | None = None) -> GivenTil
 
 
 def sidecar_files(path: Path) -> list[Path]:
-    """List the files beside `path` that can hold its tilts, in order of precedence.
+    """List the sidecar files of `path` that can hold its tilts, in order of precedence.
 
     For ``a.st`` these are ``a.st.mdoc``, ``a.mdoc``, ``a.rawtlt``, ``a.tlt`` and ``a.csv``, in lower or
     upper case.
@@ -255,7 +254,7 @@ def sidecar_files(path: Path) -> list[Path]:
 
 
 def sidecar_mdoc(path: Path) -> Mdoc | None:
-    """Read the ``.mdoc`` file beside an image or stack; None when there is none.
+    """Read the ``.mdoc`` file beside an image or stack; None if there is none.
 
     Raises
     ------
@@ -273,7 +272,7 @@ def choose_tilts(
     given: GivenTilts | None = None,
     mdoc: Path | None = None,
 ) -> ChosenTilts:
-    """Choose the tilts of a stack by the precedence of this module.
+    """Choose the tilts of a stack by the order of precedence of this module.
 
     Parameters
     ----------
@@ -282,18 +281,18 @@ def choose_tilts(
     projections : int
         Number of its projections.
     inside : RecordedTilts
-        Tilts that the file itself gives.
+        Tilts recorded in the file itself.
     given : GivenTilts, optional
         Tilts that the user gives, or their unit. A stack has one name: where the tilts are in the names
         of files, it keeps those that it has.
     mdoc : pathlib.Path, optional
-        The ``.mdoc`` file of another name that names this stack.
+        An ``.mdoc`` file with another name that names this stack.
 
     Raises
     ------
     ReadError
-        When the given tilts, or all that were found, are of another number, a file of tilts is broken, or the
-        stack is a montage.
+        When the number of the given tilts, or of all tilts that were found, differs from that of the
+        projections, a file of tilts is damaged, or the stack is a montage.
     """
     unit = None if given is None else given.unit
     if given is not None and given.tilts_deg is not None:
@@ -308,7 +307,7 @@ def choose_tilts(
         try:
             found, said = _tilts_in(file, projections)
         except ReadError as error:
-            # A table of that name may be of anything; the other files are of tilts or damaged.
+            # A .csv table may hold anything; the other files hold tilts or are damaged.
             if file.suffix.lower() != ".csv":
                 raise
             broken = error
@@ -323,8 +322,8 @@ def choose_tilts(
         sources.append(
             ("the file itself", reread_in_unit(inside.tilts_deg, inside.unit, unit), unit or inside.unit)
         )
-    if inside.misfit is not None:
-        wrong.append(("the file itself", inside.misfit))
+    if inside.wrong_count is not None:
+        wrong.append(("the file itself", inside.wrong_count))
     if not sources:
         if wrong:
             listed = ", ".join(f"{count} tilts in {name}" for name, count in wrong)
@@ -353,7 +352,7 @@ def choose_tilts(
 
 
 def tilts_option_hint(from_names: bool) -> str:
-    """Return the end of the message about files, one a tilt, that do not say their tilts."""
+    """Return advice for the message about files, one per tilt, whose tilts are unknown."""
     if from_names:
         return (
             f"The names look like tilts: --tilts {FROM_NAMES} takes them. As a list, --tilts gives them in "
@@ -363,7 +362,7 @@ def tilts_option_hint(from_names: bool) -> str:
 
 
 def _assigned(paths: Sequence[Path], tilts_deg: npt.NDArray[np.float64], how: str) -> str:
-    """Say which file got which tilt, in the order of the tilts."""
+    """Return a note on which file was given which tilt, in the order of the tilts."""
     pairs = [f"{paths[index].name} {tilts_deg[index]:.6g}" for index in np.argsort(tilts_deg, kind="stable")]
     if len(pairs) > _MAX_NAMED_FILES:
         pairs = [*pairs[: _MAX_NAMED_FILES // 2], "...", *pairs[-_MAX_NAMED_FILES // 2 :]]

@@ -1,4 +1,4 @@
-"""Units of tilts: degrees, or radians where the source or the user says so, and the suspicion of them."""
+"""Units of tilts: degrees, or radians where the source or the user says so; a note on suspected radians."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ _UNITS: dict[AngleUnit, re.Pattern[str]] = {
     "rad": re.compile(r"(?<![a-z])rad(?:ians?|s)?(?![a-z])", re.IGNORECASE),
     "deg": re.compile(r"(?<![a-z])deg(?:rees?|s)?(?![a-z])|[°º]", re.IGNORECASE),
 }
-# Tilts in radians, which were read as degrees: the whole range, and the largest step.
+# Tilts in radians that were taken for degrees: their range, and the largest step between them.
 _RADIANS_SPAN = (0.2, 4.0)
 _RADIANS_STEP = 0.2
 _MIN_TILTS_FOR_RADIANS = 5
 
 
 def unit_in(text: str) -> AngleUnit | None:
-    """Return the unit of angles in a heading such as ``tilt angle [rad]``; None where it has none."""
+    """Return the unit of angles in a heading such as ``tilt angle [rad]``; None if there is none."""
     found = [unit for unit, pattern in _UNITS.items() if pattern.search(text)]
     return found[0] if len(found) == 1 else None
 
 
 def as_degrees(angles: npt.NDArray[np.float64], unit: AngleUnit | None) -> npt.NDArray[np.float64]:
-    """Return angles in `unit`, degrees where that is None, in degrees."""
+    """Convert angles from `unit` (None: degrees) to degrees."""
     return np.rad2deg(angles) if unit == "rad" else angles
 
 
 def reread_in_unit(
     tilts_deg: npt.NDArray[np.float64], said: AngleUnit | None, unit: AngleUnit | None
 ) -> npt.NDArray[np.float64]:
-    """Return tilts anew that were read by the unit `said` (None: degrees), when the user says `unit`."""
+    """Convert tilts that were read in the unit `said` (None: degrees) as if they had been in `unit`."""
     if unit is None or unit == (said or "deg"):
         return tilts_deg
     return as_degrees(tilts_deg, "rad") if unit == "rad" else np.deg2rad(tilts_deg)
 
 
 def radians_note(tilts_deg: npt.NDArray[np.float64], said: AngleUnit | None) -> tuple[str, ...]:
-    """Return a note where tilts whose unit nobody said look like radians that were taken for degrees."""
+    """Return a note if tilts of unknown unit (`said` is None) look like radians taken for degrees."""
     span = float(np.ptp(tilts_deg))
     if said is not None or tilts_deg.size < _MIN_TILTS_FOR_RADIANS:
         return ()

@@ -1,6 +1,6 @@
-"""EMD files other than those of Velox: of the NCEM (https://emdatasets.com/format/) and of tomviz.
+"""Read EMD files of the NCEM (https://emdatasets.com/format/) and of tomviz, but not those of Velox.
 
-A group with the attribute ``emd_group_type`` has an array ``data`` and a vector for each of its axes,
+A group with the attribute ``emd_group_type`` has an array ``data`` and a vector per axis,
 ``dim1``, ``dim2`` ... (``dim0`` ... in version 1.0), each with a name and a unit such as ``[n_m]``.
 
 Source for tomviz: its ``EmdFormat.cxx``. It writes a tilt series to ``/data/tomography`` with the axes
@@ -37,10 +37,10 @@ SCALARS = "tomviz_scalars"
 _ARRAYS = ("data", "datacube", "counted_datacube", "realslice")
 _LONGEST_AXIS = 1 << 20
 _ANGLES = ("deg", "rad")
-# Groups of the NCEM with what the microscope recorded.
+# NCEM groups with microscope metadata.
 _METADATA = ("microscope", "acquisition", "comments")
 _AXES = {"y": 0.0, "x": 90.0}
-# What tomviz calls an array that nobody named.
+# Default names of arrays in tomviz.
 _NO_NAMES = {"", "data", "datacube", "tomography", "imagescalars", "scalars", "realslice"}
 
 
@@ -57,7 +57,7 @@ def find(path: Path) -> list[Found]:
     Raises
     ------
     ReadError
-        When it is no such file, or holds none of these.
+        When it is not such a file, or holds none of these.
     """
     import h5py
 
@@ -160,7 +160,7 @@ def _restored(group: Any, path: Path) -> list[Found] | None:
 
 
 def _groups(file: Any) -> Iterator[Any]:
-    """Yield the groups that hold an array, in the order of their names."""
+    """Yield the groups that hold an array, in alphabetical order."""
     import h5py
 
     paths: list[str] = []
@@ -187,7 +187,7 @@ def _is_tomviz(group: Any) -> bool:
 
 
 def _arrays(path: Path, group: Any) -> Iterator[LabelledArray]:
-    """Yield the array of a group, and the other channels of tomviz."""
+    """Yield the array of a group, and the further channels of tomviz."""
     import h5py
 
     name = _array_name(group)
@@ -227,15 +227,16 @@ def _axis(group: Any, index: int, size: int) -> Axis:
     if values.size < 1:
         return Axis(name, size, units=units)
     step = float(values[1] - values[0]) if values.size > 1 else 1.0
-    # In version 1.0 the first two values stand for all of an even axis. Of other numbers, the tilts matter.
+    # In version 1.0 two values stand for an evenly spaced axis.
     listed = None if values.size == 2 else values
     return Axis(name, size, step, float(values[0]), units, listed)
 
 
 def _axis_angle(group: Any, dataset: Any) -> float | None:
-    """Return the tilt axis that an attribute of the data, its group or the file says.
+    """Return the tilt axis angle from an attribute of the data, its group or the file.
 
-    It is the name of an image axis, or an angle as IMOD has it. The first row is the top one.
+    The attribute is the name of an image axis, or an angle in IMOD's convention. The first row is the top
+    row.
     """
     for place in (dataset, group, group.file, *(group.file.get(one) for one in _METADATA)):
         for key, value in () if place is None else place.attrs.items():

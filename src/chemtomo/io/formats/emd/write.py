@@ -1,14 +1,15 @@
-"""EMD as tomviz writes and opens it: HDF5 with one group ``/data/tomography``.
+"""Write EMD in the form of tomviz: HDF5 with one group ``/data/tomography``.
 
-Source: ``EmdFormat.cxx`` of tomviz, and https://emdatasets.com/format/ (version 0.2). What matters:
+Source: ``EmdFormat.cxx`` of tomviz, and https://emdatasets.com/format/ (version 0.2). In short:
 
-- ``data`` of three axes and the vectors ``dim1``, ``dim2``, ``dim3`` with a name and a unit each. The first
-  of the group is shown; other channels are in the group ``tomviz_scalars``, which also has a link to it.
-- The axes of a volume are ``(x, y, z)`` in the order of C.
-- The axes of a tilt series are ``(angles, y, x)`` where the first has the unit ``[deg]``. To tomviz the tilt
-  axis is parallel to **x**, and ``y`` is the detector coordinate: its ``x`` is our ``y`` and its ``y`` our
-  ``x``. So our ``(tilt, y, x)`` is written with the last two axes exchanged. Since tomviz draws ``y`` upwards
-  and napari downwards, the image on the screen is turned by 90 degrees, and not mirrored.
+- ``data`` has three axes, described by the vectors ``dim1``, ``dim2``, ``dim3`` with a name and a unit
+  each. It is the channel that is shown; the others are in the group ``tomviz_scalars``, which also links to
+  it.
+- The axes of a volume are ``(x, y, z)`` in C order.
+- The axes of a tilt series are ``(angles, y, x)``, the first with the unit ``[deg]``. In tomviz the tilt
+  axis is parallel to **x**, and ``y`` is the detector coordinate: its ``x`` is our ``y`` and vice versa. So
+  our ``(tilt, y, x)`` is written with the last two axes exchanged. Since tomviz draws ``y`` upwards and
+  napari downwards, the image on the screen is rotated by 90 degrees, not mirrored.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from chemtomo.io.storage.names import link_name, unique_names
 __all__ = ["SERIES_AXES", "files", "write_series", "write_volume"]
 
 SERIES_AXES = "tilt, x, y"
-"""What the attribute ``axes`` of the group says of a tilt series."""
+"""Value of the attribute ``axes`` of the group for a tilt series."""
 
 _LENGTH = "[n_m]"
 _ANGLE = "[deg]"
 
 
 def files(target: Target, names: Sequence[str], *, volume: bool) -> list[Path]:
-    """List the files that may be written: series that are not alike go to files of their own."""
+    """List the files that may be written: series that differ in shape, tilts or pixels get separate files."""
     return [target.path] if volume else [target.path, *(target.beside(one) for one in target.stems(names))]
 
 
@@ -89,7 +90,7 @@ def _write_group(series: Sequence[TiltSeries], path: Path) -> None:
         path,
         names=[one.name for one in series],
         shape=(tilts, columns, rows),
-        # VTK knows no half precision.
+        # VTK has no half precision.
         dtypes=[np.dtype(np.float32) if one.name == "float16" else one for one in dtypes],
         fills=[_fill_series(one.data) for one in series],
         dims=[
@@ -145,7 +146,7 @@ def _write(
             array = group.create_dataset(f"backgrounds/{index}", shape, np.dtype(background.dtype))
             _fill_series(background)(array)
             entries[index]["background"] = f"backgrounds/{index}"
-        # Longer than an attribute may be.
+        # Too long for an attribute.
         group.create_dataset(KEY, data=_text(to_text(description)))
         group.attrs["axes"] = _text(axes)
 
@@ -166,5 +167,5 @@ def _fill_series(data: Any) -> Callable[[Any], None]:
 
 
 def _text(text: str) -> Any:
-    """Return text as tomviz writes it, of fixed length."""
+    """Return text of fixed length, as tomviz writes it."""
     return np.bytes_(text.encode("utf-8", "replace"))

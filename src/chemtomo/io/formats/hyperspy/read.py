@@ -1,8 +1,8 @@
-"""Files of HyperSpy, HSPY (HDF5) and ZSPY (Zarr): signals with axes and metadata.
+"""Read the files of HyperSpy, HSPY (HDF5) and ZSPY (Zarr): signals with axes and metadata.
 
-Both have a group for each signal with its array, one group of attributes for each axis, and nested groups of
-metadata. RosettaSciIO reads HSPY with the file kept open, and ZSPY with an old Zarr only: the few places that
-matter here are read directly.
+Both have one group per signal with its array, one group of attributes per axis, and nested groups of
+metadata. RosettaSciIO keeps HSPY files open, and reads ZSPY only with an old version of Zarr; so the few
+groups that are needed are read directly.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from chemtomo.io.storage.lazy import lazy_array, lazy_hdf5, load_small
 __all__ = ["description", "find", "is_hyperspy", "read_volume"]
 
 _EXPERIMENTS = "Experiments"
-# Small arrays of metadata, for example the tilts; larger ones are no metadata.
+# Metadata arrays, such as tilts, are small.
 _LARGEST_ENTRY = 1 << 16
 _DEEPEST = 12
 _TILTS = (
@@ -63,13 +63,13 @@ def is_hyperspy(root: Any) -> bool:
 def find(path: Path) -> list[Found]:
     """Return the images, stacks and spectrum images in a HSPY or ZSPY file.
 
-    The tilts are those of an axis in degrees, or of the metadata where these have one for each image. The
-    values are read when they are needed.
+    The tilts are those of an axis in degrees, or of the metadata if these have one tilt per image. Values
+    are read when they are needed.
 
     Raises
     ------
     ReadError
-        When it is no such file, or holds none of these.
+        When it is not such a file, or holds none of these.
     """
     signals = _signals(path)
     restored = _restored(signals, str(path))
@@ -246,7 +246,7 @@ def _labelled(path: Path, name: str, group: Any, zarr: bool) -> LabelledArray:
 
 
 def _tilts(metadata: Mapping[str, Any]) -> Any:
-    """Return the tilts that the metadata say: a list of them, else a single one."""
+    """Return the tilts in the metadata: a list, or else a single one."""
     for place in _TILTS:
         said = lookup(metadata, place)
         values = lookup(said, "data") if isinstance(said, Mapping) else said
@@ -281,9 +281,9 @@ def _axis(group: Any, index: int, size: int) -> Axis:
 
 
 def _tree(group: Any, depth: int = 0) -> dict[str, Any]:
-    """Return attributes, small arrays and groups of a group as nested dictionaries.
+    """Return the attributes, small arrays and groups of a group as nested dictionaries.
 
-    The names of lists and tuples have a mark before them, which is left out.
+    The prefix that marks lists and tuples is removed from names.
     """
     found: dict[str, Any] = {}
     for key, value in group.attrs.items():
@@ -313,7 +313,7 @@ def _tree(group: Any, depth: int = 0) -> dict[str, Any]:
 
 
 def _keys(group: Any) -> list[str]:
-    """Return the names of what is in a group, without opening any of it."""
+    """Return the names of the members of a group without opening them."""
     folder = getattr(getattr(group, "store", None), "root", None)
     if folder is not None and Path(folder).is_dir():
         inside = Path(folder) / group.path

@@ -1,4 +1,4 @@
-"""HSPY: files that HyperSpy opens, one signal a channel, with axes, units and titles."""
+"""Write HSPY: files that HyperSpy opens, one signal per channel, with axes, units and titles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BACKGROUND = "background"
 
 
 def write_volume(volume: Volume, target: Target) -> Written:
-    """Write a volume as one signal a channel, with the axes ``(z, y, x)``."""
+    """Write a volume as one signal per channel, with the axes ``(z, y, x)``."""
     size = volume.voxel_size_nm
     axes = [
         _length_axis(name, count, size, start * size, navigate=name == "z")
@@ -45,9 +45,9 @@ def write_volume(volume: Volume, target: Target) -> Written:
 def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
     """Write every tilt series as a signal with the axes ``(tilt, y, x)``, navigated along the tilts.
 
-    The axis of the tilts is a uniform one where they are evenly spaced, one with a value a projection where
-    they only rise or only fall, and counts the projections otherwise, since HyperSpy wants an axis
-    in order. The tilts in degrees are in the metadata in any case. A background is a signal of its own.
+    The tilt axis is uniform if the tilts are evenly spaced, has one value per projection if they are
+    monotonic, and otherwise numbers the projections, since HyperSpy requires ordered axes. The metadata
+    always have the tilts in degrees. A background is a separate signal.
     """
     signals = []
     given = [one.name for one in series]
@@ -72,7 +72,7 @@ def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
 
 
 def _write(path: Path, signals: Sequence[dict[str, Any]]) -> None:
-    """Write signals to one file. The library writes one a file: the others are copied into the first."""
+    """Write signals to one file. The library writes one per file; the others are copied into the first."""
     import h5py
     from rsciio.hspy import file_writer
 
@@ -100,11 +100,11 @@ def _signal(
     description: dict[str, Any],
     series: TiltSeries | None = None,
 ) -> dict[str, Any]:
-    """Return a signal as the library takes it."""
+    """Return a signal in the form that the library expects."""
     metadata: dict[str, Any] = {
         "General": {"title": title},
         "Signal": {"signal_type": ""},
-        # In a list, because a text alone becomes an attribute, which HDF5 limits to 64 KiB.
+        # In a list, because plain text becomes an attribute, which HDF5 limits to 64 KiB.
         KEY: {"description": [to_text(description)]},
     }
     if series is not None:

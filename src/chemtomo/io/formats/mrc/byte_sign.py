@@ -1,8 +1,8 @@
-"""What the bytes of an MRC file of mode 0 mean: with a sign, without, or shifted by 128.
+"""Whether the bytes of an MRC file of mode 0 are signed, unsigned, or shifted by 128.
 
-MRC2014 says that they have a sign. IMOD wrote them without before it followed that, and says in a flag how.
-Where its flag says that they have one, it stores images of 0 to 255 less 128, and adds 128 again when it
-reads them. Programs without the flag write either. The smallest and largest value in the header tell.
+MRC2014 defines them as signed. Older versions of IMOD wrote them unsigned; newer ones state it in a flag.
+With the flag for signed bytes, IMOD stores images of 0 to 255 minus 128, and adds 128 on reading. Other
+programs write either. The minimum and maximum in the header then tell which.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SIGN_OFFSET = 128
 
 
 def byte_meaning(raw: Any, order: ByteOrder, stored: npt.NDArray[np.uint8]) -> tuple[ByteMeaning, str | None]:
-    """Decide what bytes mean: by the flag of IMOD, then by the range in the header.
+    """Decide how bytes are to be read, from IMOD's flag and then from the range in the header.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def byte_meaning(raw: Any, order: ByteOrder, stored: npt.NDArray[np.uint8]) -> t
     -------
     meaning : {"signed", "unsigned", "shifted"}
     note : str or None
-        What was decided where it is not what MRC2014, or the flag, says.
+        The decision, if it differs from MRC2014 or from the flag.
     """
     stamp, flags = np.frombuffer(bytes(raw["extra2"])[40:48], dtype=np.dtype("i4").newbyteorder(order))
     low, high = float(raw["dmin"]), float(raw["dmax"])
@@ -63,12 +63,12 @@ def byte_meaning(raw: Any, order: ByteOrder, stored: npt.NDArray[np.uint8]) -> t
 
 
 def shifted(stored: Any) -> Any:
-    """Return bytes with a sign, given as those without, plus 128: 0 to 255."""
+    """Add 128 to signed bytes that are given as unsigned ones: the result is 0 to 255."""
     return stored ^ np.uint8(_SIGN_OFFSET)
 
 
 def _fits_shifted(stored: npt.NDArray[np.uint8], low: float, high: float) -> bool:
-    """Tell whether the range in a header is nearer to that of the shifted bytes than to that of the bytes."""
+    """Tell whether the range in the header fits the shifted bytes better than the stored ones."""
 
     def apart(values: npt.NDArray[np.uint8]) -> float:
         return abs(float(values.min()) - low) + abs(float(values.max()) - high)

@@ -1,18 +1,18 @@
 """Tilts and pixel size in the extended headers of MRC files, between the header and the data.
 
-Which kind it is says the code ``exttyp`` of the header:
+The code ``exttyp`` of the header tells which kind it is:
 
 ``FEI1``, ``FEI2``
-    A record of metadata for every section (Thermo Fisher; `mrcfile` knows its fields).
+    One record of metadata per section (Thermo Fisher; `mrcfile` knows its fields).
 ``SERI``
-    SerialEM: ``nint`` bytes a section, in which the bits of ``nreal`` say what there is; bit 0 is the
+    SerialEM: ``nint`` bytes per section; the bits of ``nreal`` tell which values they hold. Bit 0 is the
     tilt in hundredths of a degree.
 ``AGAR``
-    ``nint`` integers and ``nreal`` floats of four bytes a section, of which the first float is the tilt.
+    ``nint`` integers and ``nreal`` floats of four bytes per section; the first float is the tilt.
 
-Older files have no code. Those of FEI are 1024 records of 32 floats, filled up with zeros, which start
-with the tilt (``a_tilt``); else the rule of IMOD tells ``SERI`` from ``AGAR``: the bits have to add
-up to the number of bytes.
+Older files have no code. Those of FEI have 1024 records of 32 floats, padded with zeros, which start with
+the tilt (``a_tilt``). Otherwise IMOD's rule tells ``SERI`` from ``AGAR``: for ``SERI`` the bits add up to
+the number of bytes.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ _FEI_RECORD_FLOATS = 32
 _FEI_RECORDS = 1024
 _FEI_TILT_AXIS = 10
 _FEI_PIXEL_SIZE = 11
-# What every bit of `nreal` stands for in SerialEM's header, in bytes a section.
+# Bytes per section for every bit of `nreal` in SerialEM's header.
 _SERIALEM_BYTES = (2, 6, 4, 2, 2, 4, 2, 4, 2, 4, 2)
 _LARGEST_TILT = 360.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExtendedHeader:
-    """What an extended header says.
+    """The content of an extended header, as far as it is used.
 
     Attributes
     ----------
     tilts_deg : numpy.ndarray, shape (section,), or None
-        In degrees; None where it has none.
+        In degrees; None if there are none.
     pixel_size_nm : float or None
-        None where it says none.
+        None if it is not given.
     axis_angle_deg : float or None
-        Angle of the tilt axis from the vertical, counterclockwise; None where it is not said, or zero.
+        Tilt axis angle from the vertical, counterclockwise; None if it is not given or zero.
     tiles : int
-        How many sections of one tilt are at different places: more than one in a montage.
+        The largest number of sections of one tilt at different stage positions: above 1 for a montage.
     """
 
     tilts_deg: npt.NDArray[np.float64] | None = None
@@ -61,7 +61,7 @@ class ExtendedHeader:
 
 
 def read_extended(raw: Any, extended: bytes, sections: int, order: ByteOrder) -> ExtendedHeader:
-    """Read what an extended header says of tilts and pixel size.
+    """Read tilts, pixel size and tilt axis from an extended header.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def _serialem(
         return None
     records = np.frombuffer(extended, np.uint8, size * sections).reshape(sections, size)
     hundredths = np.ascontiguousarray(records[:, :2]).view(np.dtype("i2").newbyteorder(order))[:, 0]
-    # Divided, as they were multiplied: 0.01 has no exact float.
+    # Division restores the original numbers exactly; multiplication by 0.01 does not.
     return _tilts(hundredths / 100)
 
 
@@ -163,7 +163,7 @@ def _agard(
 
 
 def _tilts(found: npt.NDArray[Any]) -> npt.NDArray[np.float64] | None:
-    """Return what is a list of tilts; None for what is not, such as only zeros."""
+    """Return values as tilts; None if they are not plausible, such as zeros only."""
     if found.dtype.itemsize == 4:
         # The shortest decimal number: -59.99, not -59.9900016784668.
         tilts = np.array([float(str(one)) for one in found.astype(np.float32)], dtype=np.float64)
@@ -181,5 +181,5 @@ def _axis(angle: float) -> float | None:
 
 
 def _from_metre(size: float) -> float | None:
-    # Between a hundredth of an angstrom and a tenth of a millimetre; anything else is something else.
+    # Plausible sizes: between 0.01 angstrom and 0.1 mm.
     return float(f"{to_nanometre(size, 'm'):.6g}") if 1e-12 < size < 1e-4 else None

@@ -47,11 +47,11 @@ _OTHER_MODES = {
     101: "4-bit integers",
 }
 _LARGEST_AXIS = 1 << 20
-# Larger files are mapped: their values are read when they are needed.
+# Larger files are memory-mapped: their values are read when they are needed.
 _MAP_FROM_BYTES = 512 << 20
 SERIES_LABEL = "chemtomo series"
 """Start of the label that `chemtomo.io.write_dataset` writes into the header."""
-# What is looked at of the extended header; the largest that are known have 888 bytes a section.
+# At most so much of the extended header is read; the largest known ones have 888 bytes per section.
 _LARGEST_EXTENDED = 64 << 20
 _UNSET_PIXEL_NM = 0.1
 
@@ -65,10 +65,10 @@ def find(path: Path) -> list[Found]:
     """Find the stack in an MRC file: its sections are the projections.
 
     Tilts are those of the extended header (see `chemtomo.io.formats.mrc.extended_header`). Files written by
-    `chemtomo.io.write_dataset` say whether the values are counts.
+    `chemtomo.io.write_dataset` also say whether the values are counts.
 
-    The pixel size is that of the header. Where that gives none, or the one angstrom that programs
-    write when they know none, it is that of the ``.mdoc`` file beside it, or of the extended header.
+    The pixel size is that of the header. If that is missing, or is the 1 angstrom that programs write for an
+    unknown size, it comes from the ``.mdoc`` file or the extended header.
 
     Files of 512 MiB and more are memory-mapped.
 
@@ -80,13 +80,13 @@ def find(path: Path) -> list[Found]:
     Raises
     ------
     ReadError
-        When the file is no MRC file, truncated, or of complex numbers.
+        When the file is not an MRC file, is truncated, or holds complex numbers.
     """
     header = _read_header(path)
     if header.extended.tiles > 1:
         raise ReadError(
             f"{path}: found a montage, {header.extended.tiles} tiles at a tilt (piece coordinates); expected "
-            "one image a tilt. Blend the tiles first, for example with IMOD's blendmont"
+            "one image per tilt. Blend the tiles first, for example with IMOD's blendmont"
         )
     size, notes = header.pixel_size_nm, [*header.notes]
     if size is None or size == _UNSET_PIXEL_NM:
@@ -123,19 +123,19 @@ def find(path: Path) -> list[Found]:
 
 
 def _axis_angle(header: _Header) -> float | None:
-    """Return the tilt axis that a title of the header says, or else the extended header."""
+    """Return the tilt axis angle in a title of the header, or else in the extended header."""
     titles = (said for label in header.labels if (said := axis_angle_in_text(label)) is not None)
     angle = next(titles, None)
     if angle is None:
         angle = header.extended.axis_angle_deg
-        # As IMOD's program `header` does.
+        # IMOD's program `header` changes the sign too.
         if angle is not None and header.labels and header.labels[0].startswith("Fei "):
             angle = -angle
     return None if angle is None else axis_from_imod(angle, bottom_row_first=True)
 
 
 def _with_description(found: Found, path: Path) -> Found:
-    """Add what `chemtomo.io.write_dataset` wrote beside the file, when it is still of this file."""
+    """Add the description that `chemtomo.io.write_dataset` wrote beside the file, if it still applies."""
     beside = path.with_name(path.stem + DESCRIPTION_SUFFIX)
     if not beside.is_file():
         return found
@@ -149,9 +149,9 @@ def _with_description(found: Found, path: Path) -> Found:
 
 
 def description(path: Path) -> dict[str, Any] | None:
-    """Return what the ``.chemtomo.json`` file says that belongs to an MRC file or to several; None for none.
+    """Return the content of the ``.chemtomo.json`` file of an MRC file; None if there is none.
 
-    It has the name of the MRC file, or lists it.
+    It has the same name as the MRC file, or lists that name.
     """
     if path.name.endswith(DESCRIPTION_SUFFIX):
         return load_description(path)
@@ -166,7 +166,7 @@ def description(path: Path) -> dict[str, Any] | None:
 
 
 def read_volume(path: Path) -> Volume:
-    """Read the channels that a description lists, each a file of its own; or a file without one."""
+    """Read the files of all channels that a description lists, or a single file without description."""
     found = description(path)
     if found is None:
         return _channel(path)
@@ -256,7 +256,7 @@ def _read_header(path: Path) -> _Header:
 
 
 def _plausible(head: bytes) -> tuple[Any, ByteOrder]:
-    """Read the header in the byte order in which it makes sense, little-endian first."""
+    """Read the header in the byte order in which it is plausible, little-endian first."""
     for order in _BYTE_ORDERS:
         raw = np.frombuffer(head, dtype=HEADER_DTYPE.newbyteorder(order))[0]
         sizes = [int(raw[name]) for name in ("nx", "ny", "nz")]
@@ -278,7 +278,7 @@ def _pixel_size(raw: Any) -> tuple[float | None, list[str]]:
     sizes = []
     for axis, count in (("y", "my"), ("x", "mx")):
         length, pixels = float(raw["cella"][axis]), int(raw[count])
-        # The header holds float32: six digits give back the number that was meant.
+        # The header holds float32: six digits recover the number that was meant.
         sizes.append(float(f"{length / pixels:.6g}") if pixels > 0 else math.nan)
     return pixel_size((sizes[0], "A"), (sizes[1], "A"))
 

@@ -1,4 +1,4 @@
-"""MRC: one file a channel, and beside it what its header has no place for."""
+"""Write MRC: one file per channel, and beside it the metadata for which MRC has no place."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from chemtomo.io.tilts.angle_files import format_angles
 __all__ = ["files", "series_label", "write_series", "write_stack", "write_volume"]
 
 _LARGEST_EXACT = 1 << 24
-# Types of the format, the smaller before the larger; the two of integers before that of floats.
+# Data types of the format in order of preference.
 _TYPES = ("int8", "uint16", "int16", "float16", "float32")
 
 
 def files(target: Target, names: Sequence[str], *, volume: bool) -> list[Path]:
-    """List the files of channels of these names: the stacks, and what describes them."""
+    """List the files for channels of these names: stacks, tilts and descriptions."""
     stacks = [target.beside(one) for one in target.stems(names)]
     if volume:
         return [*stacks, target.beside(target.stem or "", DESCRIPTION_SUFFIX)]
@@ -39,7 +39,7 @@ def _files_of_series(target: Target, stem: str) -> list[Path]:
 
 
 def write_volume(volume: Volume, target: Target) -> Written:
-    """Write every channel of a volume to a file of its own, and what they are together as JSON."""
+    """Write every channel of a volume to its own file, and a description of all as JSON."""
     *channels, beside = files(target, volume.names, volume=True)
     z, y, x = (index * volume.voxel_size_nm for index in volume.origin_px)
     with target.writing([*channels, beside]) as temporaries:
@@ -52,7 +52,7 @@ def write_volume(volume: Volume, target: Target) -> Written:
 
 
 def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
-    """Write every tilt series to a file of its own, its tilts as text, and everything else as JSON.
+    """Write every tilt series to its own file, its tilts as text, and all other metadata as JSON.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def _write_one(series: TiltSeries, stack: Path, angles: Path, beside: Path, *, w
     angles.write_text(format_angles(series.tilts_deg), encoding="ascii")
     found = describe_dataset([series])
     found["series"][0]["has_background"] = False
-    # The tilts are in the angle file only, where people correct them.
+    # The tilts are only in the angle file, where people correct them.
     del found["series"][0]["tilts_deg"]
     beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     if series.background is not None:
@@ -119,13 +119,13 @@ def write_stack(
     origin_nm : tuple of float
         Place ``(z, y, x)`` of the first voxel.
     dtype : dtype, optional
-        Type to store them in; one that MRC has. That of the data by default.
+        Data type in the file, one that MRC has. By default that of the data.
     """
     kept = np.dtype(data.dtype if dtype is None else dtype).newbyteorder("=")
     sections = data.shape[0]
     first = np.asarray(data[0]).astype(kept, copy=False)
-    # The library makes the header. The values are written one after the other: a mapped file cannot
-    # report that the disk is full.
+    # The library makes the header. The values are written section by section: a memory-mapped file cannot
+    # report a full disk.
     with mrcfile.new(str(path), overwrite=True) as file:
         file.set_data(np.zeros((1, *first.shape), kept))
         if volume:
@@ -157,7 +157,7 @@ def write_stack(
 
 
 def series_label(series: TiltSeries) -> str:
-    """Return the label with the most of what the header of an MRC file has no place for."""
+    """Return a label with metadata for which the header of an MRC file has no place."""
     label = f"{SERIES_LABEL} kind={series.kind}"
     if series.axis_position_px is not None:
         label += f" axis_position_px={series.axis_position_px!r}"

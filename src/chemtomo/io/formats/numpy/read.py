@@ -1,11 +1,11 @@
-"""NPY and NPZ files of NumPy.
+"""Read NPY and NPZ files of NumPy.
 
 An NPY file is a stack ``(tilt, y, x)``, an image ``(y, x)``, or several stacks ``(channel, tilt, y, x)``.
-In an NPZ file every array of two or three axes is one, named by its key. ``tilts_deg``, ``tilts`` or
-``angles`` are the tilts in degrees, ``tilts_rad`` or ``angles_rad`` in radians, and ``pixel_size_nm`` is the
-edge of a pixel.
+In an NPZ file every array of two or three axes is a stack or image, named by its key. ``tilts_deg``,
+``tilts`` or ``angles`` are the tilts in degrees, ``tilts_rad`` or ``angles_rad`` in radians, and
+``pixel_size_nm`` is the pixel size.
 
-Objects (pickles) are refused: they could run any program.
+Objects (pickles) are refused: they could run arbitrary code.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TILT_KEYS: dict[str, AngleUnit | None] = {
 _PIXEL_KEY = "pixel_size_nm"
 _MAP_FROM_BYTES = 512 << 20
 _LARGEST_HEADER = 10_000
-# The most that deflate can shrink anything, which bounds what a small file can claim to hold.
+# The largest compression of deflate, which limits how much a small file can claim to hold.
 _LARGEST_COMPRESSION = 1032
 
 
@@ -61,7 +61,7 @@ def find_npy(path: Path) -> list[Found]:
     Raises
     ------
     ReadError
-        When it is no NPY file, truncated, or not of real numbers.
+        When it is not an NPY file, is truncated, or does not hold real numbers.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -86,12 +86,12 @@ def find_npy(path: Path) -> list[Found]:
 
 
 def find_npz(path: Path) -> list[Found]:
-    """Find the stacks in an NPZ file, with the tilts and the pixel size that are beside them.
+    """Find the stacks in an NPZ file, with the tilts and the pixel size stored with them.
 
     Raises
     ------
     ReadError
-        When it is no NPZ file, holds no stack, or an array is damaged.
+        When it is not an NPZ file, holds no stack, or an array is damaged.
     """
     arrays, left_out = _arrays(path)
     said = _description(arrays, path)
@@ -153,7 +153,7 @@ def _description(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> dict[str
 
 
 def _arrays(path: Path) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
-    """Return the arrays of real numbers, and which entries are none."""
+    """Return the arrays of real numbers, and the names of other entries."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     left_out: list[str] = []
     with zipfile.ZipFile(path) as archive:
@@ -183,7 +183,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> npt.
 
 
 def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any], Any]:
-    """Read the header of an array, from which nothing has been allocated yet."""
+    """Read the header of an array, before memory for it is allocated."""
     version = np.lib.format.read_magic(io.BytesIO(head := file.read(8)))  # raises for other files
     length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
     if length > _LARGEST_HEADER:

@@ -1,7 +1,6 @@
-"""NPZ: arrays of NumPy by the names of the signals, with tilts and pixel size beside them.
+"""Write NPZ: NumPy arrays named after the signals, with tilts and pixel size.
 
-An NPZ file is a Zip archive of NPY files. What NumPy has no place for is JSON, as bytes, in the entry
-``chemtomo``.
+An NPZ file is a Zip archive of NPY files. All other metadata are JSON, as bytes, in the entry ``chemtomo``.
 """
 
 from __future__ import annotations

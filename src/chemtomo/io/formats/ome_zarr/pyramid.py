@@ -1,4 +1,4 @@
-"""Smaller copies of an image, which viewers show while the whole is large or far away."""
+"""Downsampled copies of an image, which viewers show while zoomed out or loading."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SMALLEST = 96
 
 
 def level_count(shape: tuple[int, ...]) -> int:
-    """Return how many levels an image has, the first, of full resolution, included.
+    """Return the number of levels of an image, including that of full resolution.
 
-    Every level has half the pixels of the one before along every axis. The last is at least 96 pixels
-    long: in 3D napari shows the last, which shall still be worth looking at.
+    Every level has half the pixels of the previous one along every axis. The last one is at least 96 pixels
+    long, because napari shows it in 3D, where it has to be useful.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ def level_count(shape: tuple[int, ...]) -> int:
 
 
 def halve(image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """Return the local mean over two pixels along every axis, and over one where an odd axis ends.
+    """Average pairs of pixels along every axis; the last pixel of an odd axis has no partner.
 
-    Counts become mean counts too, not sums, so that one contrast shows all levels. The mean of whole
-    numbers is rounded to a whole number. The data type stays.
+    Counts become mean counts, not sums, so that one contrast setting suits all levels. Means of integers are
+    rounded to integers. The data type is kept.
     """
     means = np.asarray(image, dtype=np.float64 if image.dtype.itemsize > 2 else np.float32)
     for axis in range(means.ndim):

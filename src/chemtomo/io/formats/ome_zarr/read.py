@@ -1,6 +1,6 @@
-"""Tilt series in OME-Zarr images, 0.4 and 0.5, of one or several images.
+"""Read OME-Zarr 0.4 and 0.5: tilt series of one or several images, and volumes.
 
-OME-Zarr has no axis of tilts: they run along ``t`` or ``z``, see `chemtomo.io.interpret.stack_axes`. Its
+OME-Zarr has no tilt axis: tilts run along ``t`` or ``z``, see `chemtomo.io.interpret.stack_axes`. Its
 channel names and pixel sizes are used; tilts are in the description that `chemtomo.io.write_dataset` leaves
 in the attribute ``chemtomo``, or in a file beside the folder. Only the level of full resolution is read.
 """
@@ -48,7 +48,7 @@ def find(path: Path) -> list[Found]:
     Raises
     ------
     ReadError
-        When it is no OME-Zarr image, or damaged.
+        When it is not an OME-Zarr image, or damaged.
     """
     root = _root(path)
     said = dict(root.attrs).get(KEY)
@@ -91,7 +91,7 @@ def read_volume(path: Path) -> Volume:
 
 
 def description(path: Path) -> Mapping[str, Any] | None:
-    """Return the description in an OME-Zarr image; of another program, whether its axes are of a volume."""
+    """Return the description in an OME-Zarr image; without one, whether its axes are those of a volume."""
     root = _root(path)
     said = dict(root.attrs).get(KEY)
     if said is not None:
@@ -126,7 +126,7 @@ def _root(path: Path) -> Any:
 
 
 def _attributes(group: Any) -> dict[str, Any]:
-    """Return the attributes of a group, with those that version 0.5 has under ``ome``."""
+    """Return the attributes of a group, including those under ``ome`` in version 0.5."""
     attributes = dict(group.attrs)
     return {**attributes, **attributes.get("ome", {})}
 

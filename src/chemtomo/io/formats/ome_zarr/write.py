@@ -1,7 +1,7 @@
-"""OME-Zarr: volumes and datasets as multiscale images.
+"""Write OME-Zarr: volumes and datasets as multiscale images.
 
-OME-NGFF 0.4 on Zarr 2 is written, which every current reader opens (napari-ome-zarr, Fiji,
-neuroglancer, ilastik); several do not know 0.5 on Zarr 3 yet. Specification: https://ngff.openmicroscopy.org/0.4/
+OME-NGFF 0.4 on Zarr 2 is written, which all current readers open (napari-ome-zarr, Fiji, neuroglancer,
+ilastik); several cannot read 0.5 on Zarr 3 yet. Specification: https://ngff.openmicroscopy.org/0.4/
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ def write_volume(volume: Volume, target: Target) -> Written:
 def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
     """Write series that are alike as one image ``(t, c, y, x)``.
 
-    The first axis is that of the tilts, which OME-Zarr knows as a time. The tilts in degrees, and everything
-    else that makes a dataset of it again, are in the attribute ``chemtomo`` of the root. When all series are
-    alike in shape, tilts, pixel size and data type, the root is the image; otherwise it holds one image per
-    group of them, named ``0``, ``1``, ... as Bio-Formats does.
+    The first axis is the tilt axis, stored as time. The tilts in degrees, and all other metadata of the
+    dataset, are in the attribute ``chemtomo`` of the root. When all series are alike in shape, tilts, pixel
+    size and data type, the root is the image; otherwise it holds one image per group of them, named ``0``,
+    ``1``, ... as Bio-Formats does.
     """
     import zarr
 
@@ -159,7 +159,7 @@ def _create_levels(
 def _multiscales(
     name: str, axes: list[dict[str, str]], levels: int, sizes: list[float], place: list[float]
 ) -> list[dict[str, Any]]:
-    """Describe the levels. The first pixel of a smaller one lies between those it is the mean of."""
+    """Describe the levels. A pixel of a smaller level lies at the centre of the pixels it averages."""
     other = len(axes) - len(sizes)
     datasets = []
     for level in range(levels):
@@ -203,7 +203,7 @@ def _limits(data: npt.NDArray[np.float32]) -> tuple[float, float, float]:
 
 
 def _window(smallest: float, largest: float, bright: float) -> tuple[float, float, float]:
-    """Return the smallest value or zero, the largest one, and the upper contrast limit."""
+    """Return the minimum or zero, the maximum, and the upper contrast limit."""
     low, high, end = min(0.0, smallest), largest, bright
     if end <= low:
         end = high if high > low else low + 1.0

@@ -1,7 +1,8 @@
-"""What has to hold in a BCF file of Bruker before RosettaSciIO may decode it.
+"""Check a Bruker BCF file before RosettaSciIO decodes it.
 
-Its compiled decoder does not look at the bounds of the data: a truncated file ends the whole process. So the
-container and the stream of pixels are walked through first. Both are described in RosettaSciIO's reader.
+The compiled decoder does not check bounds: a truncated file crashes the whole process. So the container and
+the pixel stream are checked first. Why this is not left to a subprocess: docs/add-a-format.md. Source of
+the format: RosettaSciIO's reader.
 
 A BCF file is a container ("SFS") of fixed chunks that hold named items. The item ``SpectrumData0`` is a
 stream, in blocks compressed by zlib or not at all, with one record for every pixel.
@@ -52,7 +53,7 @@ class _Container:
 
 
 def check_container(path: Path) -> None:
-    """Raise `ReadError` unless the items of a BCF file are where its tables say."""
+    """Raise `ReadError` unless all items of a BCF file lie inside the file."""
     container = _container(path)
     for item in container.items:
         if not item.is_folder:
@@ -60,14 +61,14 @@ def check_container(path: Path) -> None:
 
 
 def check_spectra(path: Path, shape: tuple[int, int, int]) -> None:
-    """Raise `ReadError` unless the spectra of all pixels are in the stream, and for images of `shape`.
+    """Raise `ReadError` unless the stream holds the spectra of all pixels of an image of `shape`.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
     shape : tuple of int
-        Rows, columns and channels that are expected.
+        Expected rows, columns and channels.
     """
     container = _container(path)
     item = next(
@@ -80,9 +81,9 @@ def check_spectra(path: Path, shape: tuple[int, int, int]) -> None:
 
 
 def correct_pixel_width(signals: Sequence[Mapping[str, Any]]) -> None:
-    """Give the columns of spectra the size that those of images have.
+    """Set the pixel width of spectra to that of the images of the same scan.
 
-    RosettaSciIO gives the columns of spectra the size of the rows. All are of one scan.
+    RosettaSciIO sets it to the pixel height.
     """
     widths = [axis for one in signals for axis in one["axes"] if axis.get("name") == "width"]
     images = [axis for one in signals if len(one["axes"]) == 2 for axis in one["axes"]]
@@ -94,7 +95,7 @@ def correct_pixel_width(signals: Sequence[Mapping[str, Any]]) -> None:
 
 
 def lazy_spectra(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Any:
-    """Return a dask array ``(y, x, energy)`` that is checked and decoded when it is needed."""
+    """Return a dask array ``(y, x, energy)`` that is checked and decoded when needed."""
     import dask.array  # slow to import
     from dask.delayed import delayed
 
@@ -162,7 +163,7 @@ def _item(raw: bytes) -> _Item:
 
 
 def _pointers(container: _Container, item: _Item) -> list[int]:
-    """Return where in the file the chunks of an item begin."""
+    """Return the positions in the file of the chunks of an item."""
     path, usable = container.path, container.chunk - _CHUNK_HEADER
     if item.size > container.size:
         raise ReadError(
@@ -197,7 +198,7 @@ def _pointers(container: _Container, item: _Item) -> list[int]:
 
 
 def _stream(container: _Container, item: _Item) -> tuple[bytes, int]:
-    """Return the stream in an item, decompressed, and the size of its blocks."""
+    """Return the decompressed stream of an item, and the size of its blocks."""
     path, usable = container.path, container.chunk - _CHUNK_HEADER
     pieces = []
     with path.open("rb") as file:
@@ -230,7 +231,7 @@ def _stream(container: _Container, item: _Item) -> tuple[bytes, int]:
 
 
 def _walk(path: Path, stream: bytes, block: int, shape: tuple[int, int, int]) -> None:
-    """Raise `ReadError` unless the records of all pixels are in the stream, and of pixels of the image."""
+    """Raise `ReadError` unless the records of all pixels are complete and belong to pixels of the image."""
     size = len(stream)
     rows, columns = struct.unpack("<II", stream[:8]) if size >= _PIXELS_AT else (0, 0)
     if (rows, columns) != shape[:2]:
@@ -250,7 +251,7 @@ def _walk(path: Path, stream: bytes, block: int, shape: tuple[int, int, int]) ->
                 elif flag == 1:
                     needed = max(length, 6 * ((pulses + 3) // 4) if length >= 6 * (pulses // 4) else size)
                 else:
-                    # A run-length code, then more pulses, or four bytes without meaning.
+                    # A run-length code, then more pulses or four unused bytes.
                     needed = length if length >= 4 else size
                     length += 2 * pulses if pulses else 0
                 # The last group of 12-bit numbers may be read a little past its end.

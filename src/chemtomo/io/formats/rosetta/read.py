@@ -1,7 +1,7 @@
-"""Files of microscopes that RosettaSciIO reads: Digital Micrograph, Bruker, EDAX, JEOL, TIA and others.
+"""Read microscope files with RosettaSciIO: Digital Micrograph, Bruker, EDAX, JEOL, TIA and others.
 
-RosettaSciIO reads the bytes. What it says of axes and stage is given its meaning here. It leaves much of
-that in a ``mapping`` from the vendor's own metadata, which is applied here.
+RosettaSciIO decodes the file; its axes and stage metadata are interpreted here. It leaves much of the
+metadata in the vendor's own form with a ``mapping``, which is applied here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find"]
 
 # The second is that of HyperSpy before 1.6.
 _ALPHA = ("Stage.tilt_alpha", "tilt_stage")
-# Images rather than spectra, and bytes of a value by the number of its type, in TIA.
+# TIA: the kind of data that are images, and the bytes per value by data type number.
 _TIA_IMAGES = 0x4122
 _TIA_BYTES = {1: 1, 2: 2, 3: 4, 4: 1, 5: 2, 6: 4, 7: 4, 8: 8, 9: 8, 10: 16}
 _LARGEST_PROJECT = 16 << 20
@@ -51,9 +51,9 @@ class LibraryFormat:
     recognises : callable
         Tells from the first 1024 bytes whether a file is one.
     lazy : bool
-        Whether it leaves the values in the file until they are needed.
+        Whether the library can leave values in the file until they are needed.
     checks_magic : bool
-        Whether a file that `recognises` does not know is refused without asking the library.
+        Whether a file that `recognises` refuses is rejected without calling the library.
     owned_files : callable, optional
         Returns those of some files that the library reads together with a given file.
     """
@@ -69,7 +69,7 @@ class LibraryFormat:
 
 def _is_digital_micrograph(head: bytes) -> bool:
     version = int.from_bytes(head[:4], "big")
-    # After version and size of the file: the order of the bytes, 0 or 1.
+    # After version and file size comes the byte order, 0 or 1.
     order = head[8:12] if version == 3 else head[12:16]
     return version in (3, 4) and order in (b"\0\0\0\0", b"\0\0\0\1")
 
@@ -121,7 +121,7 @@ LIBRARY_FORMATS = (
     LibraryFormat("Ripple", (".rpl",), "ripple", never, checks_magic=False, owned_files=_ripple_data),
     LibraryFormat("Panta Rhei", (".prz",), "pantarhei", never, False, False),
 )
-"""The formats that are read in this way."""
+"""The formats that are read with RosettaSciIO."""
 
 
 def find(path: Path, how: LibraryFormat) -> list[Found]:
@@ -137,7 +137,7 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
     Raises
     ------
     ReadError
-        When it cannot be read as such, or holds no image.
+        When it is not of this format, is damaged, or holds no image.
     """
     _check_head(path, how)
     if how.module == "bruker":
@@ -194,7 +194,7 @@ def _check_head(path: Path, how: LibraryFormat) -> None:
 
 
 def _require_in_file(signal: Mapping[str, Any], size: int, path: Path) -> None:
-    """Refuse a header that announces more values than the file has bytes for: they are not compressed."""
+    """Refuse a header that announces more values than fit into the file, where they are uncompressed."""
     announced = int(np.prod([int(axis["size"]) for axis in signal["axes"]], dtype=object))
     needed = announced * np.dtype(signal["data"].dtype).itemsize
     if needed > size:
@@ -205,7 +205,7 @@ def _require_in_file(signal: Mapping[str, Any], size: int, path: Path) -> None:
 
 
 def _require_tia_elements_in_file(path: Path, size: int) -> None:
-    """Refuse a series of TIA that announces more elements, or larger ones, than the file has bytes for."""
+    """Refuse a TIA series that announces more or larger elements than fit into the file."""
     with path.open("rb") as file:
         head = file.read(30)
         if not _is_tia(head) or len(head) < 30:
@@ -253,7 +253,7 @@ def _labelled(signal: Mapping[str, Any], path: Path, several: bool) -> LabelledA
 
 
 def _place(numbered: tuple[int, Mapping[str, Any]], dimensions: int) -> int:
-    """Return which axis of the array it is; libraries count from the end too."""
+    """Return the position of an axis in the array; libraries also count from the end."""
     number_in_list, axis = numbered
     return int(axis.get("index_in_array", number_in_list)) % max(dimensions, 1)
 
@@ -274,8 +274,8 @@ def _axis(axis: Mapping[str, Any], size: int) -> Axis:
 def _name(signal: Mapping[str, Any], title: str, several: bool) -> str:
     """Return the name of a signal.
 
-    Digital Micrograph names its only image by what it was saved as, which differs from tilt to tilt: the
-    name of the signal is in a tag, or else that of the file is taken.
+    Digital Micrograph names a single image after the file it was saved to, which differs from tilt to tilt;
+    so the name of the signal comes from a tag, or else from the file name.
     """
     original = signal.get("original_metadata", {})
     if lookup(original, "ImageList") is None:
@@ -289,10 +289,10 @@ def _elements(said: Any) -> tuple[str, ...]:
 
 
 def _stage_tilts(signal: Mapping[str, Any], shape: tuple[int, ...]) -> float | npt.NDArray[np.float64] | None:
-    """Return the tilt, or those of all images, as the file recorded them."""
+    """Return the recorded tilt, or the tilts of all images."""
     recorded = lookup(signal.get("original_metadata", {}), f"{_TAGS}.Meta Data.Dimension info")
     if isinstance(recorded, Mapping) and len(shape) == 3:
-        # Of the last dimension, which is the first of the array.
+        # Of the last dimension, which is the first axis of the array.
         values = lookup(recorded, "2.Data")
         units = str(lookup(recorded, "2.Units") or "")
         if isinstance(values, Mapping) and values and not units.strip().startswith("s"):
@@ -303,9 +303,9 @@ def _stage_tilts(signal: Mapping[str, Any], shape: tuple[int, ...]) -> float | n
 
 
 def _mapped(signal: Mapping[str, Any], destination: str) -> Any:
-    """Return what the metadata say, or will say once the library's mapping is applied.
+    """Return a value of the metadata, or the one that the library's mapping will put there.
 
-    The mapping goes from a place in the vendor's metadata to one in the library's, with a function.
+    The mapping has the path in the vendor's metadata, the path in the library's, and a conversion function.
     """
     metadata = signal.get("metadata", {})
     for microscope in ("TEM", "STEM", "SEM"):

@@ -1,6 +1,6 @@
-"""Pixel sizes in TIFF files: of OME, ImageJ, the private tags of makers of microscopes, and the resolution.
+"""Pixel sizes in TIFF files: from OME, ImageJ, private tags of microscope vendors, or the resolution.
 
-The private tags are those that RosettaSciIO knows: Digital Micrograph (65003 to 65010), FEI (Thermo Fisher),
+The private tags known to RosettaSciIO are read: Digital Micrograph (65003 to 65010), FEI (Thermo Fisher),
 Zeiss, TVIPS, Olympus SIS and JEOL. tifffile decodes most of them.
 """
 
@@ -23,15 +23,15 @@ _LARGEST_PIXEL_NM = 1e4
 # Digital Micrograph: the units of x and y, and their scales.
 _DM_UNITS, _DM_SCALES = (65003, 65004), (65009, 65010)
 _SIS = (33471, 33560)
-# Zeiss keeps the pixel size without a name, for an image of 1024 columns.
+# Zeiss stores the pixel size without a name, for an image of 1024 columns.
 _ZEISS_AT, _ZEISS_COLUMNS = 3, 1024
 
 
 def tiff_pixel_size(file: Any) -> tuple[float | None, tuple[str, ...]]:
-    """Return the pixel size in nanometres that a file says, other than in OME-XML, and what was assumed.
+    """Return the pixel size in nanometres from other metadata than OME-XML, and what was assumed.
 
-    The first of these that is there counts: private tags of a microscope, the unit of ImageJ, the
-    resolution in centimetres.
+    The first that exists is used of private vendor tags, the unit of ImageJ, and the resolution in
+    centimetres.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def tiff_pixel_size(file: Any) -> tuple[float | None, tuple[str, ...]]:
 
 
 def ome_images(file: Any) -> list[dict[str, Any]]:
-    """Return name, names of channels, pixel size and notes of every image that an OME-TIFF file describes."""
+    """Return name, channel names, pixel size and notes of every image in the OME-XML of a file."""
     if not file.is_ome or not file.ome_metadata:
         return []
     root = ET.fromstring(file.ome_metadata)
@@ -76,12 +76,12 @@ def ome_images(file: Any) -> list[dict[str, Any]]:
 
 
 def _said(place: Callable[[Any], _Size | None], file: Any) -> _Size | None:
-    """Return what one place says; None where it is not as its maker writes it."""
+    """Return the size from one source; None if it is missing or malformed."""
     try:
         found = place(file)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError, ET.ParseError):
         return None
-    # What has neither size nor note says nothing.
+    # Neither a size nor a note: as if it were missing.
     return None if found is None or found == (None, []) else found
 
 
@@ -129,7 +129,7 @@ def _olympus(file: Any) -> _Size | None:
 
 
 def _jeol(file: Any) -> _Size | None:
-    """Return the size of a pixel on the specimen: the resolution is that of the magnified image."""
+    """Return the pixel size on the specimen; the resolution refers to the magnified image."""
     if str(_tag(file, "Make") or "").strip() != "JEOL Ltd.":
         return None
     text = "".join(line.strip(" \r\n\t\x01\0") for line in str(_tag(file, "ImageDescription")).split("\n"))
@@ -162,7 +162,7 @@ def _digital_micrograph(file: Any) -> _Size | None:
 
 def _imagej(file: Any) -> _Size | None:
     said = file.imagej_metadata or {}
-    # ImageJ writes the micro sign as an escape.
+    # ImageJ escapes the micro sign.
     unit = str(said.get("unit") or "").replace("\\u00B5", "µ").replace("\\u00b5", "µ")
     if not unit:
         return None
@@ -175,16 +175,16 @@ def _resolution(file: Any) -> _Size | None:
         return None
     y, x = _resolutions(file)
     found, notes = pixel_size((y, "cm"), (x, "cm"))
-    # Larger pixels are those of a printer.
+    # Larger values are printer resolutions.
     return (found, notes) if found is not None and found < _LARGEST_PIXEL_NM else None
 
 
 def _resolutions(file: Any) -> tuple[float, float]:
-    """Return the size of a pixel along y and x in the unit of the resolution."""
+    """Return the pixel sizes along y and x in the unit of the resolution."""
     sizes = []
     for name in ("YResolution", "XResolution"):
         numerator, denominator = _tag(file, name)
-        # Rational numbers of 32 bits: six digits are meant.
+        # 32-bit rational numbers: six digits are meaningful.
         sizes.append(float(f"{denominator / numerator:.6g}"))
     return sizes[0], sizes[1]
 

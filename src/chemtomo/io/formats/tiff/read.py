@@ -35,7 +35,7 @@ from chemtomo.io.tilts.axis import axis_angle_in_text, axis_from_imod
 __all__ = ["description", "find", "read_volume", "recognises"]
 
 _MAP_FROM_BYTES = 512 << 20
-# More than any codec of TIFF shrinks anything, which bounds what a small file can claim to hold.
+# No TIFF codec compresses more, which limits how much a small file can claim to hold.
 _LARGEST_COMPRESSION = 2000
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MAX_WARNINGS = 3
@@ -47,7 +47,7 @@ def recognises(head: bytes) -> bool:
 
 
 def find(path: Path) -> list[Found]:
-    """Find the stacks in a TIFF file, one a channel.
+    """Find the stacks in a TIFF file, one per channel.
 
     Files of 512 MiB and more are read page by page when their values are needed.
 
@@ -59,10 +59,10 @@ def find(path: Path) -> list[Found]:
     Raises
     ------
     ReadError
-        When it is no TIFF file, truncated, or of colours.
+        When it is not a TIFF file, is truncated, or holds a colour image.
     """
     found, warned = collect_warnings(lambda: _find(path), "tifffile")
-    # The library goes on with the pages before the first that it cannot find.
+    # The library silently drops the pages from the first that it cannot find.
     if lost := [one for one in warned if "TiffPages" in one]:
         raise ReadError(f"{path}: damaged or truncated: found a broken list of pages ({lost[0]})")
     return [one.replace(notes=(*one.notes, *warned[:_MAX_WARNINGS])) for one in found]
@@ -93,7 +93,7 @@ def _find(path: Path) -> list[Found]:
 
 
 def read_volume(path: Path) -> Volume:
-    """Read an image of the axes ``c``, ``z``, ``y``, ``x``, in any order and any of them left out."""
+    """Read an image with axes out of ``c``, ``z``, ``y``, ``x``, in any order."""
     import tifffile
 
     with tifffile.TiffFile(path) as file:
@@ -170,14 +170,14 @@ def _description(file: Any) -> str:
 
 
 def _require_values(images: Any, path: Path) -> None:
-    """Raise `ReadError` unless all images are of grey values, and as large as the file can hold."""
+    """Raise `ReadError` unless all images have grey values and fit into the file."""
     size = path.stat().st_size
     for series in images:
         if series.dtype is None or series.dtype.kind not in "uifb":
             raise NoTiltSeriesError(f"{path}: found values of the type {series.dtype}; expected real numbers")
         if "S" in series.axes:
             raise NoTiltSeriesError(f"{path}: found an image in colours; expected grey values")
-        # Pixels of fewer bits than a byte are packed in the file.
+        # Pixels of less than a byte are packed in the file.
         stored = series.nbytes * min(1.0, series.keyframe.bitspersample / (8 * series.dtype.itemsize))
         if series.nbytes > size * _LARGEST_COMPRESSION or (
             series.keyframe.compression == 1 and stored > size and not series.is_multifile
@@ -189,12 +189,12 @@ def _require_values(images: Any, path: Path) -> None:
 
 
 def _images(file: Any, path: Path) -> list[tuple[str, Any]]:
-    """Return the axes and values of the images in a file; single pages of a size are one stack."""
+    """Return the axes and values of the images in a file; pages of equal size are one stack."""
     images = [(series.axes, series) for series in file.series]
     plain = not (file.is_ome or file.is_imagej)
     alike = {(series.shape, series.dtype, axes) for axes, series in images}
     if plain and len(images) > 1 and len(alike) == 1 and images[0][0] == "YX":
-        # Pages that were written one by one.
+        # Pages that were written separately.
         pages = [_values(series, path, index) for index, (_, series) in enumerate(images)]
         if all(isinstance(page, np.ndarray) for page in pages):
             return [("QYX", np.stack(pages))]
@@ -205,7 +205,7 @@ def _images(file: Any, path: Path) -> list[tuple[str, Any]]:
 
 
 def _values(series: Any, path: Path, index: int) -> Any:
-    """Return the values of a series: read, mapped, or to be read page by page."""
+    """Return the values of an image: read now, memory-mapped, or read page by page when needed."""
     if series.nbytes < _MAP_FROM_BYTES:
         values = series.asarray()
         return values.astype(np.uint8) if values.dtype.kind == "b" else values
@@ -233,7 +233,7 @@ def _read_page(path: Path, index: int, page: int, shape: tuple[int, int]) -> Any
             values = file.series[index].asarray(key=page).reshape(1, *shape)
             return values.astype(np.uint8) if values.dtype.kind == "b" else values
     except Exception as error:
-        # Nearly anything, when the file is damaged or another one by now.
+        # Libraries raise nearly anything if the file is damaged or has been replaced.
         raise ReadError(
             f"{path}: the values of page {page} cannot be read ({error}); "
             "expected the file to be as it was when it was opened"
@@ -250,7 +250,7 @@ def _channels(
     *,
     many: bool,
 ) -> list[Found]:
-    """Return one stack or image a channel."""
+    """Return one stack or image per channel."""
     stacks = channel_stacks(data, axes, path)
     channels = len(stacks)
     names = said.get("channels") or []

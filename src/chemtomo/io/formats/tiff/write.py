@@ -1,7 +1,7 @@
-"""OME-TIFF: images that Fiji and Bio-Formats open, with names, colours and pixel sizes.
+"""Write OME-TIFF: images that Fiji and Bio-Formats open, with names, colours and pixel sizes.
 
-Specification: https://docs.openmicroscopy.org/ome-model/. It has no axis of tilts, so they run along the
-time; their degrees are in an annotation, for people and, with everything else, as JSON for programs.
+Specification: https://docs.openmicroscopy.org/ome-model/. It has no tilt axis, so tilts are stored along the
+time axis. An annotation has the tilts in degrees for people, and all metadata as JSON for programs.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from chemtomo.io.tilts.angle_files import format_angles
 __all__ = ["files", "write_series", "write_volume"]
 
 _TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
-# What a TIFF file of 32-bit offsets holds, with room for the description.
+# The largest content of a TIFF file with 32-bit offsets, leaving room for the description.
 _LARGEST_CLASSIC = (1 << 32) - (1 << 26)
 
 
 def files(target: Target, names: Sequence[str], *, volume: bool) -> list[Path]:
-    """List the files that may be written: tilts that all series share go to a file of their own too."""
+    """List the files that may be written: tilts that all series share are written to a text file too."""
     return [target.path] if volume else [target.path, target.beside(target.stem or "", ".rawtlt")]
 
 
@@ -78,7 +78,7 @@ def _write_images(series: Sequence[TiltSeries], path: Path) -> list[str]:
         stored.append(dtype)
         notes += [note] if note is not None else []
     dtypes = dict(zip((one.name for one in series), stored, strict=True))
-    # An image has one type: put those apart that are stored in different ones.
+    # An image has one data type: separate series that are stored in different ones.
     groups = [
         [one for one in group if dtypes[one.name] == dtype]
         for group in group_alike(series, same_type=False)
@@ -144,7 +144,7 @@ def _pixels(axes: str, size_nm: float) -> dict[str, Any]:
 
 
 def _channels(names: Sequence[str]) -> dict[str, list[Any]]:
-    """Return names and colours; OME has a colour as a signed number of the bytes red, green, blue, alpha."""
+    """Return names and colours; OME stores a colour as a signed integer of the bytes R, G, B, A."""
     colours = [(int(one.removeprefix("#"), 16) << 8) | 0xFF for one in channel_colours(names)]
     return {
         "Name": [xml_text(name) for name in names],

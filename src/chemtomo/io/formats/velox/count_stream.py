@@ -1,8 +1,8 @@
-"""The stream in which Velox keeps the X-ray counts of a detector.
+"""The stream in which Velox stores the X-ray counts of a detector.
 
-It is a list of 16-bit numbers in the order of the scan. A number below 65535 is a count in that channel at
-the present pixel, and 65535 moves on to the next pixel. After the last pixel of a frame follows the first
-of the next one. Nothing marks the end.
+It is a list of 16-bit numbers in scan order. A number below 65535 is one count in that channel at the
+current pixel; 65535 advances to the next pixel. The last pixel of a frame is followed by the first of the
+next frame. There is no end mark.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _BLOCK_BYTES = 32 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Where the streams of a spectrum image are, and how to read them.
+    """The streams of a spectrum image, and how to read them.
 
     Attributes
     ----------
     path : pathlib.Path
         The file.
     datasets : tuple of str
-        One stream for each detector; they are summed.
+        One stream per detector; they are summed.
     shape : tuple of int
         Rows and columns of the scan.
     channels : int
@@ -51,7 +51,7 @@ class Stream:
 def decode(
     numbers: npt.NDArray[np.uint16], pixels: int, frames: int | None = None, start: int = 0
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint16], int]:
-    """Return pixel and channel of every count in a piece of a stream.
+    """Return the pixel and channel of every count in a part of a stream.
 
     Parameters
     ----------
@@ -62,15 +62,15 @@ def decode(
     frames : int, optional
         Frames after this many are left out.
     start : int
-        How many pixels were passed before this piece, over all frames.
+        Number of pixels before this part, over all frames.
 
     Returns
     -------
     pixel : numpy.ndarray of uint32
-        In the order of the scan, the same in every frame.
+        Index in scan order, the same in every frame.
     channel : numpy.ndarray of uint16
     passed : int
-        The `start` of the next piece.
+        The `start` of the next part.
     """
     moves = numbers == _NEXT_PIXEL
     place = start + np.cumsum(moves)
@@ -82,10 +82,10 @@ def decode(
 
 
 def lazy_spectra(stream: Stream) -> Any:
-    """Return a dask array ``(y, x, energy)`` of uint16 that decodes the streams when it is needed.
+    """Return a dask array ``(y, x, energy)`` of uint16 that decodes the streams when needed.
 
-    A computation reads each stream once; the spectra are then made in blocks of rows, so that
-    no more than the blocks in work are in memory besides the list of counts.
+    A computation reads each stream once and makes the spectra in blocks of rows, so that only the current
+    blocks and the list of counts are in memory.
     """
     import dask.array  # slow to import
     from dask.delayed import delayed

@@ -1,9 +1,9 @@
-"""EMD files of Velox: images, element maps, and spectrum images of EDX and EELS with their detectors.
+"""Read EMD files of Velox: images, element maps, and EDX and EELS spectrum images with their detectors.
 
-Such a file is HDF5 with a group for each kind of data and JSON beside every frame. It is read with h5py and
-not with RosettaSciIO, which takes the shape of an EDX spectrum image from the last image in the file, also
-where that is an overview of another shape, reads the metadata of the first frame only, and keeps the file
-open while its arrays are used. What is where in the file was learned from RosettaSciIO.
+Such a file is HDF5 with one group per kind of data and JSON metadata per frame. It is read with h5py
+instead of RosettaSciIO, which takes the shape of an EDX spectrum image from the last image in the file even
+if that is an overview of another shape, reads the metadata of the first frame only, and keeps the file open
+while its arrays are used. The layout of the file was learned from RosettaSciIO.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ _LARGEST_JSON = 8 << 20
 
 @dataclasses.dataclass(frozen=True)
 class _Recorded:
-    """An array of the file with the metadata of its first frame and the tilt of every frame."""
+    """An array in the file, with the metadata of its first frame and the tilts of all frames."""
 
     key: str
     dataset: Any
     metadata: Mapping[str, Any]
     tilts_deg: npt.NDArray[np.float64] | None
-    misfit: int | None = None
+    wrong_count: int | None = None
 
     @property
     def scan_area(self) -> Any:
-        """The part of the scan that it covers, by which arrays of one scan know each other."""
+        """The part of the scan that it covers, which identifies arrays of the same scan."""
         scan = self.metadata.get("Scan", {})
         return (lookup(scan, "ScanSize"), lookup(scan, "ScanArea"))
 
@@ -61,13 +61,13 @@ def is_velox(file: Any) -> bool:
 def find(path: Path) -> list[Found]:
     """Return the images, element maps and spectrum images in a Velox file.
 
-    Images are named as Velox displays them; those of a time series recorded with spectra are averaged.
-    Streams of EDX counts are summed over the detectors. The values are read when they are needed.
+    Images have the names that Velox displays; time series recorded with spectra are averaged. Streams of EDX
+    counts are summed over the detectors. Values are read when they are needed.
 
     Raises
     ------
     ReadError
-        When it is no Velox file, or holds none of these.
+        When it is not a Velox file, or holds none of these.
     """
     import h5py
 
@@ -79,17 +79,17 @@ def find(path: Path) -> list[Found]:
         spectral = any(len(data.get(group, ())) for group in ("SpectrumStream", "EelsSpectrumImage"))
         labels = _labels(file)
         found: list[Found | None] = [_image(path, one, images, labels, spectral) for one in images]
-        odd: list[str] = []
-        found += _energy_loss(path, data, images, odd)
-        x_rays = _x_rays(path, file, images, odd)
+        skipped: list[str] = []
+        found += _energy_loss(path, data, images, skipped)
+        x_rays = _x_rays(path, file, images, skipped)
         if not x_rays and len(data.get("SpectrumImage", ())):
             note = "the EDX spectra were pruned: what is left of them can be read by Velox only"
             found = [None if one is None else one.replace(notes=(*one.notes, note)) for one in found]
         found += x_rays
-        found = [None if one is None else one.replace(notes=(*one.notes, *odd)) for one in found]
+        found = [None if one is None else one.replace(notes=(*one.notes, *skipped)) for one in found]
     kept = [one for one in found if one is not None]
     if not kept:
-        what = "; ".join(odd) or "no image and no spectrum image"
+        what = "; ".join(skipped) or "no image and no spectrum image"
         raise NoTiltSeriesError(f"{path}: found {what}; expected a file with either")
     return load_small(kept)
 
@@ -108,12 +108,12 @@ def _recorded(group: Any) -> Iterator[_Recorded]:
         known = [one for one in alphas if one is not None]
         tilts = np.rad2deg(np.array(known)) if len(known) == len(alphas) else None
         recorded = frames.shape[1] if frames.ndim == 2 else 1
-        misfit = recorded if dataset.ndim == 3 and recorded not in (1, dataset.shape[2]) else None
-        yield _Recorded(key, dataset, first, tilts, misfit)
+        wrong_count = recorded if dataset.ndim == 3 and recorded not in (1, dataset.shape[2]) else None
+        yield _Recorded(key, dataset, first, tilts, wrong_count)
 
 
 def _metadata(dataset: Any, frame: int) -> Mapping[str, Any]:
-    """Return the JSON of a frame, of which there is one in every column."""
+    """Return the JSON of a frame; every column holds that of one frame."""
     if dataset is None or dataset.ndim != 2 or dataset.shape[0] > _LARGEST_JSON or frame >= dataset.shape[1]:
         return {}
     text = dataset[:, frame].tobytes().rstrip(b"\0")
@@ -136,7 +136,7 @@ def _parse(text: bytes | str) -> Mapping[str, Any]:
 
 
 def _labels(file: Any) -> dict[str, str]:
-    """Return the names under which Velox displays the images, by the key of the image."""
+    """Return the names that Velox displays for the images, by the key of the image."""
     ids: dict[str, str] = {}
     titles: dict[str, str] = {}
     newer, older = file.get("Displays/ImageDisplay"), file.get("Presentation/Displays/ImageDisplay")
@@ -152,7 +152,7 @@ def _labels(file: Any) -> dict[str, str]:
             label = display.get("id", lookup(display, "display.label"))
             ids[key] = unquote(str(label or ""))
             titles[key] = str(display.get("title") or ids[key])
-    # The title says more than the number of a window ("a"), but two maps of an element may share it.
+    # The title says more than the label of a window ("a"), but two maps of an element may have the same.
     shown = list(titles.values())
     return {key: titles[key] if shown.count(titles[key]) == 1 else ids[key] for key in ids}
 
@@ -163,16 +163,16 @@ def _detector(one: _Recorded) -> str:
 
 
 def _detector_settings(one: _Recorded, index: int = 0) -> Mapping[str, Any]:
-    """Return what the metadata say of a detector.
+    """Return the settings of a detector from the metadata.
 
-    Newer files have its number, older ones its name, or what the names of several begin with.
+    Newer files give its number, older ones its name, or the beginning of several names.
 
     Parameters
     ----------
     one : _Recorded
-        What it recorded.
+        An array that it recorded.
     index : int
-        Which of several that are meant: the detectors are in the order of the streams.
+        Which of several matching detectors: they are in the order of the streams.
     """
     number_said = lookup(one.metadata, "BinaryResult.DetectorIndex")
     found = lookup(one.metadata, f"Detectors.Detector-{number_said}")
@@ -209,7 +209,7 @@ def _image(
         tilt = None if tilts is None else float(tilts.mean())
     else:
         data, what, tilt = stack, "stack", None
-        tilts = None if one.misfit is not None else tilts
+        tilts = None if one.wrong_count is not None else tilts
         if tilts is not None and tilts.size == 1:
             tilts = np.full(frames, tilts[0])
         if tilts is not None and np.ptp(tilts) < 1e-3:
@@ -221,7 +221,7 @@ def _image(
         kind=what,
         tilts_deg=tilts if what == "stack" else tilt,
         tilt_unit="rad",
-        wrong_tilt_count=one.misfit if what == "stack" else None,
+        wrong_tilt_count=one.wrong_count if what == "stack" else None,
         pixel_size_nm=size,
         signal=kind,
         elements=(symbol,) if (symbol := element_of(name)) else (),
@@ -231,7 +231,7 @@ def _image(
 
 
 def _pixel_size(one: _Recorded, images: list[_Recorded]) -> tuple[float | None, list[str]]:
-    """Return the pixel size of an image, or of another of the same scan where it has none itself."""
+    """Return the pixel size of an image, or of another image of the same scan if it has none."""
     found = _own_pixel_size(one.metadata)
     if found is not None:
         return found
@@ -269,8 +269,8 @@ def _first_tilt(one: _Recorded) -> float | None:
     return None if one.tilts_deg is None else float(one.tilts_deg[0])
 
 
-def _energy_loss(path: Path, data: Any, images: list[_Recorded], odd: list[str]) -> list[Found]:
-    """Return the EELS spectrum images, one for each range of energies; those left out go to `odd`."""
+def _energy_loss(path: Path, data: Any, images: list[_Recorded], skipped: list[str]) -> list[Found]:
+    """Return the EELS spectrum images, one per energy range; reasons to skip one are added to `skipped`."""
     group = data.get("EelsSpectrumImage")
     found = []
     several = group is not None and len(group) > 1
@@ -280,7 +280,7 @@ def _energy_loss(path: Path, data: Any, images: list[_Recorded], odd: list[str])
         calibration = _metadata(group[one.key].get("AcquisitionMetadata"), 0).get("Data", {})
         offset, step = number(calibration.get("offset")), number(calibration.get("dispersion"))
         if offset is None or step is None:
-            odd.append("an EELS spectrum image says no energies (offset and dispersion) and is left out")
+            skipped.append("an EELS spectrum image says no energies (offset and dispersion) and is left out")
             continue
         size, notes = _pixel_size(one, images)
         spectra = lazy_hdf5(path, one.dataset).transpose(2, 0, 1)
@@ -289,7 +289,7 @@ def _energy_loss(path: Path, data: Any, images: list[_Recorded], odd: list[str])
             number(calibration.get("intensityOffset")),
         )
         if scale and pedestal is not None:
-            # Without it a constant of the camera stays in every channel, and no edge can be fitted.
+            # Otherwise a camera offset stays in every channel, and no edge can be fitted.
             spectra = spectra * np.float32(scale) + np.float32(pedestal)
             notes.append(
                 f"intensities are {scale:g} times the recorded values {pedestal:+g}, as the file says"
@@ -314,13 +314,13 @@ def _energy_loss(path: Path, data: Any, images: list[_Recorded], odd: list[str])
     return sorted(found, key=lambda one: one.energy.offset_keV if one.energy else 0.0)
 
 
-def _x_rays(path: Path, file: Any, images: list[_Recorded], odd: list[str]) -> list[Found]:
-    """Return the EDX spectrum image: the streams of all detectors, summed; what is left out goes to `odd`."""
+def _x_rays(path: Path, file: Any, images: list[_Recorded], skipped: list[str]) -> list[Found]:
+    """Return the EDX spectrum image, summed over detectors; reasons to skip it are added to `skipped`."""
     streams = list(_recorded(file["Data"].get("SpectrumStream")))
     streams = [one for one in streams if one.dataset.ndim == 2 and one.dataset.size]
     if not streams:
         return []
-    # Detectors of one spectrum image share their energies; those of an odd one are not needed.
+    # All detectors of a spectrum image have the same energies, so any that states them will do.
     first = next((one for one in streams if "Dispersion" in _detector_settings(one)), streams[0])
     settings = _json(file["Data/SpectrumStream"][first.key].get("AcquisitionSettings"))
     bins = number(settings.get("bincount"))
@@ -328,7 +328,7 @@ def _x_rays(path: Path, file: Any, images: list[_Recorded], odd: list[str]) -> l
     step, offset = number(detector.get("Dispersion")), number(detector.get("OffsetEnergy"))
     shape = _scan_shape(first, images, settings)
     if bins is None or not 1 <= bins <= 1 << 16 or step is None or offset is None or shape is None:
-        odd.append(
+        skipped.append(
             "the EDX spectrum image says no size, number of channels or energies (all three are needed) "
             "and is left out"
         )
@@ -363,7 +363,7 @@ def _x_rays(path: Path, file: Any, images: list[_Recorded], odd: list[str]) -> l
 
 
 def _frames(file: Any) -> int | None:
-    """Return how many frames of the streams belong to the spectrum image; None where it is not said."""
+    """Return how many frames of the streams belong to the spectrum image; None if it is not stated."""
     group = file.get("Data/SpectrumImage")
     for key in group if group is not None else ():
         last = number(_json(group[key].get("SpectrumImageSettings")).get("endFramePosition"))
@@ -375,9 +375,9 @@ def _frames(file: Any) -> int | None:
 def _scan_shape(
     one: _Recorded, images: list[_Recorded], settings: Mapping[str, Any]
 ) -> tuple[int, int] | None:
-    """Return rows and columns of the part of the scan in which spectra were recorded.
+    """Return the rows and columns of the scan area in which spectra were recorded.
 
-    An image of the same part has them, else they follow from the size of the whole scan.
+    They are those of an image of the same area, or else follow from the size of the whole scan.
     """
     same = {
         other.dataset.shape[:2]
