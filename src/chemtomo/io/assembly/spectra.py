@@ -17,9 +17,9 @@ from chemtomo.errors import DataError, NoTiltSeriesError, NoTiltsError, ReadErro
 from chemtomo.io.assembly.source_files import list_source_files
 from chemtomo.io.formats import registry as formats
 from chemtomo.io.found import Found
-from chemtomo.io.tilts.file_names import look_like_tilts
-from chemtomo.io.tilts.sources import GivenTilts, TiltsArgument, choose_tilts, given_tilts, tilts_option_hint
-from chemtomo.io.tilts.units import AngleUnit, radians_note
+from chemtomo.io.tilts.sets import tilts_of_set
+from chemtomo.io.tilts.sources import GivenTilts, TiltsArgument, choose_tilts, given_tilts
+from chemtomo.io.tilts.units import AngleUnit
 
 __all__ = ["assemble_spectra", "describe_spectra", "read_spectra"]
 
@@ -263,30 +263,15 @@ def _part(path: Path, found: Found, given: GivenTilts | None, several: bool) -> 
 
 
 def _tilts(parts: Sequence[_Piece], given: GivenTilts | None) -> tuple[npt.NDArray[np.float64], list[str]]:
-    count = sum(part.data.shape[0] for part in parts)
+    first = parts[0]
+    if len(parts) == 1 and first.tilts_deg is not None and (given is None or first.data.shape[0] > 1):
+        return first.tilts_deg, []
+    recorded: list[float | None] = []
+    for part in parts:
+        recorded += [None] * part.data.shape[0] if part.tilts_deg is None else part.tilts_deg.tolist()
     paths = [part.path for part in parts for _ in range(part.data.shape[0])]
-    if given is not None and given.are_given and len(parts) == 1 and count > 1:
-        assert parts[0].tilts_deg is not None  # the given ones
-        return parts[0].tilts_deg, []
-    if given is not None and given.are_given:
-        tilts, assigned = given.for_files(paths, str(paths[0]))
-        return tilts, [assigned, *radians_note(tilts, given.unit or given.said)]
-    if count == 1 and parts[0].tilts_deg is None:
-        return np.zeros(1), ["a single spectrum image without a tilt; 0 degrees are assumed"]
-    known = [part.tilts_deg for part in parts if part.tilts_deg is not None]
-    if len(known) < len(parts):
-        without = [part.path for part in parts if part.tilts_deg is None]
-        named = look_like_tilts(paths)
-        raise NoTiltsError(
-            f"{without[0]}: found no tilt in {len(without)} of {len(parts)} files; expected one in each. "
-            f"{tilts_option_hint(named)}",
-            count,
-            named,
-        )
-    if len(parts) > 1:
-        unit = parts[0].found.tilt_unit if given is None else given.unit
-        return np.concatenate(known), list(radians_note(np.concatenate(known), unit))
-    return np.concatenate(known), []
+    unit = first.found.tilt_unit
+    return tilts_of_set(paths, recorded, given, unit, kind="spectrum image", members="files")
 
 
 def _require_same(first: _Piece, other: _Piece, name: str) -> None:

@@ -26,9 +26,9 @@ from chemtomo.io.assembly.source_files import Source, list_source_files
 from chemtomo.io.formats import registry as formats
 from chemtomo.io.found import Found
 from chemtomo.io.interpret.signal_kind import guess_kind, summarise_values
-from chemtomo.io.tilts.file_names import look_like_tilts
-from chemtomo.io.tilts.sources import GivenTilts, TiltsArgument, given_tilts, tilts_option_hint
-from chemtomo.io.tilts.units import AngleUnit, radians_note
+from chemtomo.io.tilts.sets import tilts_of_set
+from chemtomo.io.tilts.sources import GivenTilts, TiltsArgument, given_tilts
+from chemtomo.io.tilts.units import AngleUnit
 
 __all__ = ["Contents", "contents", "read"]
 
@@ -249,7 +249,6 @@ def _set_names(images: list[Piece]) -> dict[str, str]:
 
 
 def _image_set(name: str, images: list[Piece], given: GivenTilts | None, lazy: bool) -> _Assembled:
-    notes: list[str] = []
     first = images[0]
     for one in images[1:]:
         if one.data.shape != first.data.shape:
@@ -263,26 +262,14 @@ def _image_set(name: str, images: list[Piece], given: GivenTilts | None, lazy: b
                 f"{one.path}: found pixels of {sizes[1]:g} nm; expected {sizes[0]:g} nm, as in "
                 f"{first.path.name}, for {name!r}"
             )
-    unknown = [one for one in images if one.tilts_deg is None]
-    if given is not None and given.are_given:
-        what = str(first.path) if len(images) == 1 else f"{first.path} and the other images of {name!r}"
-        tilts, assigned = given.for_files([one.path for one in images], what)
-        notes += [assigned, *radians_note(tilts, given.unit or given.said)]
-    elif not unknown:
-        tilts = np.array([one.tilts_deg[0] for one in images if one.tilts_deg is not None])
-        notes += radians_note(tilts, first.found.tilt_unit if given is None else given.unit)
-    elif len(images) == 1:
-        tilts = np.zeros(1)
-        notes.append("a single image without a tilt; 0 degrees are assumed")
-    else:
-        paths = [one.path for one in images]
-        named = look_like_tilts(paths)
-        raise NoTiltsError(
-            f"{unknown[0].path}: found no tilt in {len(unknown)} of {len(images)} images of {name!r}; "
-            f"expected one in each. {tilts_option_hint(named)}",
-            len(images),
-            named,
-        )
+    tilts, notes = tilts_of_set(
+        [one.path for one in images],
+        [None if one.tilts_deg is None else float(one.tilts_deg[0]) for one in images],
+        given,
+        first.found.tilt_unit,
+        kind="image",
+        members=f"images of {name!r}",
+    )
     order = np.argsort(tilts, kind="stable")
     if len(images) > 1:
         notes.append(f"{len(images)} images, one per tilt")

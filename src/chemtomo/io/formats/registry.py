@@ -9,7 +9,6 @@ for: `chemtomo.io.assembly` chooses the tilts, guesses what values are, looks fo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 from chemtomo.errors import ReadError
@@ -143,16 +142,7 @@ FORMATS: tuple[FileFormat, ...] = (
             numpy_files.description,
         ),
     ),
-    *(
-        FileFormat(
-            one.name,
-            one.suffixes,
-            one.recognises,
-            partial(rosetta.find, how=one),
-            owned_files=one.owned_files,
-        )
-        for one in rosetta.LIBRARY_FORMATS
-    ),
+    *rosetta.FORMATS,
 )
 
 

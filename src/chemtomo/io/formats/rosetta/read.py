@@ -10,6 +10,7 @@ import dataclasses
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import NoTiltSeriesError, ReadError
-from chemtomo.io.formats.file_format import never
+from chemtomo.io.formats.file_format import FileFormat, never
 from chemtomo.io.formats.rosetta import bruker
 from chemtomo.io.found import Found
 from chemtomo.io.labelled import Axis, LabelledArray, lookup, number, to_found
 from chemtomo.io.storage.lazy import LibraryValues, lazy_array, load_small
 from chemtomo.io.storage.library import collect_warnings
 
-__all__ = ["LIBRARY_FORMATS", "LibraryFormat", "find"]
+__all__ = ["FORMATS"]
 
 # The second is that of HyperSpy before 1.6.
 _ALPHA = ("Stage.tilt_alpha", "tilt_stage")
@@ -34,37 +35,6 @@ _TIA_IMAGES = 0x4122
 _TIA_BYTES = {1: 1, 2: 2, 3: 4, 4: 1, 5: 2, 6: 4, 7: 4, 8: 8, 9: 8, 10: 16}
 _LARGEST_PROJECT = 16 << 20
 _TAGS = "ImageList.TagGroup0.ImageTags"
-
-
-@dataclasses.dataclass(frozen=True)
-class LibraryFormat:
-    """A format of RosettaSciIO.
-
-    Attributes
-    ----------
-    name : str
-        What people call it.
-    suffixes : tuple of str
-        Endings of its file names, in lower case with the dot.
-    module : str
-        The module of `rsciio` that reads it.
-    recognises : callable
-        Tells from the first 1024 bytes whether a file is one.
-    lazy : bool
-        Whether the library can leave values in the file until they are needed.
-    checks_magic : bool
-        Whether a file that `recognises` refuses is rejected without calling the library.
-    owned_files : callable, optional
-        Returns those of some files that the library reads together with a given file.
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    module: str
-    recognises: Callable[[bytes], bool]
-    lazy: bool = True
-    checks_magic: bool = True
-    owned_files: Callable[[Path, Sequence[Path]], set[Path]] | None = None
 
 
 def _is_digital_micrograph(head: bytes) -> bool:
@@ -111,44 +81,60 @@ def _ripple_data(path: Path, others: Sequence[Path]) -> set[Path]:
     return {one for one in others if one.parent == path.parent and one.name.lower() == name}
 
 
-LIBRARY_FORMATS = (
-    LibraryFormat("Digital Micrograph", (".dm3", ".dm4"), "digitalmicrograph", _is_digital_micrograph),
-    LibraryFormat("Bruker BCF", (".bcf",), "bruker", _is_bruker),
-    LibraryFormat("EDAX", (".spd",), "edax", _is_edax),
-    LibraryFormat("JEOL", (".asw", ".pts", ".img"), "jeol", never, False, False, owned_files=_jeol_files),
-    LibraryFormat("TIA series", (".ser",), "tia", _is_tia),
-    LibraryFormat("TIA", (".emi",), "tia", _is_emi, checks_magic=False, owned_files=_tia_series),
-    LibraryFormat("Ripple", (".rpl",), "ripple", never, checks_magic=False, owned_files=_ripple_data),
-    LibraryFormat("Panta Rhei", (".prz",), "pantarhei", never, False, False),
-)
-"""The formats that are read with RosettaSciIO."""
+def _format(
+    name: str,
+    suffixes: tuple[str, ...],
+    module: str,
+    recognises: Callable[[bytes], bool],
+    *,
+    lazy: bool = True,
+    checks_magic: bool = True,
+    owned_files: Callable[[Path, Sequence[Path]], set[Path]] | None = None,
+) -> FileFormat:
+    """Return a row of the registry for a format that the library reads.
+
+    `module` is that of `rsciio`; with `lazy` it can leave values in the file until they are needed. With
+    `checks_magic`, a file that `recognises` refuses is rejected without calling the library.
+    """
+    magic = recognises if checks_magic else None
+    how = partial(find, name=name, module=module, lazy=lazy, magic=magic)
+    return FileFormat(name, suffixes, recognises, how, owned_files=owned_files)
 
 
-def find(path: Path, how: LibraryFormat) -> list[Found]:
+def find(
+    path: Path, *, name: str, module: str, lazy: bool, magic: Callable[[bytes], bool] | None
+) -> list[Found]:
     """Return the images, stacks and spectrum images in a file that RosettaSciIO reads.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
-    how : LibraryFormat
-        Which format it is.
+    name : str
+        The name of the format, for messages.
+    module : str
+        The module of `rsciio` that reads it.
+    lazy : bool
+        Whether that can leave values in the file until they are needed.
+    magic : callable, optional
+        Tells from the first 1024 bytes whether a file is of the format.
 
     Raises
     ------
     ReadError
         When it is not of this format, is damaged, or holds no image.
     """
-    _check_head(path, how)
-    if how.module == "bruker":
+    if magic is not None:
+        _check_head(path, name, magic)
+    if module == "bruker":
         bruker.check_container(path)
     size = path.stat().st_size
-    if how.module == "tia":
+    if module == "tia":
         _require_tia_elements_in_file(path, size)
-    options: dict[str, Any] = {"lazy": True} if how.lazy else {}
+    options: dict[str, Any] = {"lazy": True} if lazy else {}
     try:
         signals, notes = collect_warnings(
-            lambda: import_module(f"rsciio.{how.module}").file_reader(str(path), **options), "rsciio"
+            lambda: import_module(f"rsciio.{module}").file_reader(str(path), **options), "rsciio"
         )
     except ValueError as error:
         if "RGB" not in str(error):
@@ -159,17 +145,17 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
         raise ReadError(f"{path}: found no {missing}; expected it beside this file") from error
     except ModuleNotFoundError as error:
         raise ReadError(
-            f"{path}: found a file of {how.name}; expected the package {error.name}, which reading it needs. "
+            f"{path}: found a file of {name}; expected the package {error.name}, which reading it needs. "
             f"Install it with 'pip install {error.name}'"
         ) from error
     several = sum(1 for one in signals if np.ndim(one["data"]) >= 2) > 1
-    if how.module == "bruker":
+    if module == "bruker":
         bruker.correct_pixel_width(signals)
     found = []
     for signal in signals:
-        if how.module == "digitalmicrograph":
+        if module == "digitalmicrograph":
             _require_in_file(signal, size, path)
-        if how.module == "bruker" and signal["data"].ndim == 3:
+        if module == "bruker" and signal["data"].ndim == 3:
             signal["data"] = bruker.lazy_spectra(path, signal["data"].shape, signal["data"].dtype)
         elif hasattr(signal["data"], "dask"):
             signal["data"] = lazy_array(LibraryValues(path, signal["data"]), signal["data"].chunksize)
@@ -185,12 +171,33 @@ def find(path: Path, how: LibraryFormat) -> list[Found]:
     return load_small(found)
 
 
-def _check_head(path: Path, how: LibraryFormat) -> None:
+FORMATS = (
+    _format("Digital Micrograph", (".dm3", ".dm4"), "digitalmicrograph", _is_digital_micrograph),
+    _format("Bruker BCF", (".bcf",), "bruker", _is_bruker),
+    _format("EDAX", (".spd",), "edax", _is_edax),
+    _format(
+        "JEOL",
+        (".asw", ".pts", ".img"),
+        "jeol",
+        never,
+        lazy=False,
+        checks_magic=False,
+        owned_files=_jeol_files,
+    ),
+    _format("TIA series", (".ser",), "tia", _is_tia),
+    _format("TIA", (".emi",), "tia", _is_emi, checks_magic=False, owned_files=_tia_series),
+    _format("Ripple", (".rpl",), "ripple", never, checks_magic=False, owned_files=_ripple_data),
+    _format("Panta Rhei", (".prz",), "pantarhei", never, lazy=False, checks_magic=False),
+)
+"""Rows of the registry for the formats that are read with RosettaSciIO."""
+
+
+def _check_head(path: Path, name: str, magic: Callable[[bytes], bool]) -> None:
     with path.open("rb") as file:
         head = file.read(1024)
-    if how.checks_magic and not how.recognises(head):
+    if not magic(head):
         what = f"{len(head)} bytes" if len(head) < 16 else f"{head[:8]!r} at its beginning"
-        raise ReadError(f"{path}: found {what}; expected a file of {how.name}")
+        raise ReadError(f"{path}: found {what}; expected a file of {name}")
 
 
 def _require_in_file(signal: Mapping[str, Any], size: int, path: Path) -> None:
