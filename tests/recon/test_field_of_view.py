@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
-from chemtomo.recon import Reconstructed
+from chemtomo.recon import Reconstructed, ReconstructParameters, reconstruct
 from chemtomo.recon.field_of_view import leaves_the_field, reach_px
 from chemtomo.recon.frame import Frame
+from chemtomo.solvers import Limits
 
 Run = Callable[..., Reconstructed]
 
@@ -168,3 +169,16 @@ def test_the_axis_stays_where_it_is_whatever_the_field() -> None:
         9,
         EDGE,
     )
+
+
+def test_what_a_run_takes_is_told_with_the_first_iteration(opencl: str) -> None:
+    dataset = Dataset((series_of(grains(BEYOND)),))
+    few = {"device": opencl, "iterations": 1, "tolerance": 0.0}
+    parameters = ReconstructParameters(**few, field="wide")
+    running = reconstruct(dataset, parameters, Limits(1))
+    plan = next(running).plan
+    frame = Frame.of(dataset, None, "auto", False, "wide")
+    height, width = frame.geometry.volume_shape
+    assert plan.startswith(f"{height} x 9 x {width} voxels, ")
+    assert "GiB of device memory" in plan
+    assert "wide field" in plan

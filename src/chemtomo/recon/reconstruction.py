@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -46,11 +46,14 @@ class ReconstructionProgress(Progress):
         Edge of a voxel.
     slices : int
         Number of slices that are reconstructed.
+    plan : str
+        Field, voxels, memory and slabs of the whole run, in words.
     """
 
     origin_px: tuple[float, float, float]
     voxel_size_nm: float
     slices: int
+    plan: str = ""
 
     def slice_at(self, y_nm: float) -> int:
         """Return the slice at a place along ``y``, or the nearest one."""
@@ -137,6 +140,7 @@ def reconstruct(
     overlap = OVERLAP if method.overlap else 0
     budget = None if device is None else _budget(settings.memory, device)
     waiting = deque(_plan(method, slices, overlap, device, budget))
+    plan = _in_words(frame, method, waiting, device)
     image = np.zeros((len(dataset), *frame.cropped_shape), dtype=np.float32)
     ended: list[tuple[Slab, Outcome]] = []
     notes = [] if frame.note is None else [frame.note]
@@ -157,7 +161,7 @@ def reconstruct(
             if waiting:
                 streaming.send_ahead(waiting[0])
             running = iterate(iteration, limits, should_stop)
-            view = _View(frame, image, slab, iteration, streaming)
+            view = _View(frame, image, slab, iteration, streaming, plan)
             outcome = yield from _counting_on(running, view, len(ended), len(ended) + 1 + len(waiting))
             on_the_way = (
                 method.estimate_memory(slab.slices, device).streaming if device is not None and waiting else 0
@@ -200,6 +204,20 @@ def _plan(
     return plan_slabs(slices, overlap, fits)
 
 
+def _in_words(frame: Frame, method: Method, slabs: Sequence[Slab], device: DeviceInfo | None) -> str:
+    height, width = frame.geometry.volume_shape
+    text = f"{height} x {frame.slices[1] - frame.slices[0]} x {width} voxels"
+    if device is not None:
+        need = max(
+            one.total + (one.streaming if len(slabs) > 1 else 0)
+            for one in (method.estimate_memory(slab.slices, device) for slab in slabs)
+        )
+        text += f", {need / 2**30:.2g} GiB of device memory"
+    if len(slabs) > 1:
+        text += f", {len(slabs)} slabs one after the other"
+    return text if frame.note is None else f"{text}; {frame.note}"
+
+
 def _send(method: Method, device: DeviceInfo, slab: Slab, executor: Executor) -> Upload:
     return method.upload(slab.first, slab.last, device, executor)
 
@@ -213,6 +231,7 @@ class _View:
     slab: Slab
     current: Iteration
     streaming: Streaming
+    plan: str
 
     def slice(self, y: int) -> npt.NDArray[np.float32]:
         """Return the slice `y` of the volume in the frame of the result, shape (channel, z, x)."""
@@ -242,4 +261,5 @@ def _counting_on(
             origin_px=frame.origin_px,
             voxel_size_nm=frame.dataset.series[0].pixel_size_nm,
             slices=stop - first,
+            plan=view.plan,
         )

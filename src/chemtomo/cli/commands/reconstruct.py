@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +19,8 @@ from chemtomo.recon.parameters import ReconstructParameters
 __all__ = ["reconstruct"]
 
 
+# Iterations after which the time of all is told.
+_MEASURED_ITERATIONS = 3
 # Until version 0.1 the scaling of Huber et al. 2019 was --preprocess paper.
 _OLDER = {
     "percentile_low": ("published_scaling", "percentile_low"),
@@ -102,7 +105,7 @@ def reconstruct(
     with watch(parameters.iterations) as watching:
         steps.append(Entry("reconstruct", parameters))
         job = run_steps_job(State(series=dataset), steps, should_stop=watching.should_stop)
-        state = finish(job, watching.on_progress)
+        state = finish(job, _telling_the_plan(watching.on_progress))
     volume = state.volume
     assert volume is not None
     _, made = state.reports[-1]
@@ -118,6 +121,22 @@ def reconstruct(
         f"in {made['seconds']:.1f} s; {made['stopped']}"
     )
     results.finish()
+
+
+def _telling_the_plan(show: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return what shows the progress and says, after the first iterations, what the run takes."""
+    told = False
+
+    def on_progress(progress: Any) -> None:
+        nonlocal told
+        show(progress)
+        plan = getattr(progress, "plan", "")
+        if plan and not told and progress.iteration >= min(_MEASURED_ITERATIONS, progress.iterations):
+            told = True
+            seconds = progress.seconds / progress.iteration * progress.iterations
+            typer.echo(f"{plan}; at most about {seconds:.0f} s", err=True)
+
+    return on_progress
 
 
 def _with_older_spelling(
