@@ -90,6 +90,17 @@ def test_what_another_program_would_read_is_read_without_our_description(tmp_pat
     assert found.voxel_size_nm == pytest.approx(1.3)
 
 
+def test_the_channel_names_of_another_programs_ome_tiff_are_those_of_the_volume(tmp_path):
+    import tifffile
+
+    metadata = {"axes": "CZYX", "Channel": {"Name": ["HAADF", "Al"]}}
+    values = np.random.default_rng(3).random((2, 3, 4, 5)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "v.ome.tif", values, metadata=metadata, photometric="minisblack")
+    found = read_volume(tmp_path / "v.ome.tif")
+    assert found.names == ("HAADF", "Al")
+    assert np.array_equal(found["Al"], values[1])
+
+
 @pytest.mark.parametrize("unit", ["pixel", "reference frame"])
 def test_a_volume_in_a_unit_that_is_no_length_has_voxels_of_1_nm(tmp_path, unit):
     import tifffile

@@ -8,7 +8,7 @@ import pytest
 from tests.io.formats.hyperspy.hyperspy_writing import axis, spectral, write_hspy, write_zspy
 
 from chemtomo.errors import ReadError
-from chemtomo.io import read, read_spectra
+from chemtomo.io import may_hold_tilt_series, read, read_spectra
 from chemtomo.io.formats.registry import find
 
 _DATA = np.arange(3 * 4 * 5, dtype=np.uint16).reshape(3, 4, 5)
@@ -161,3 +161,9 @@ def test_metadata_that_cannot_be_read_leave_the_values_of_a_zspy(tmp_path, fault
     np.testing.assert_array_equal(series.values(), _DATA)
     np.testing.assert_array_equal(series.tilts_deg, [-10, 0, 10])
     assert capfd.readouterr() == ("", "")
+
+
+def test_napari_is_told_that_a_zspy_folder_may_hold_tilt_series(tmp_path):
+    write_zspy(tmp_path / "a.zspy", _DATA, [axis("tilt", 3, 10, -10, "deg"), *_lengths()])
+    assert (tmp_path / "a.zspy").is_dir()
+    assert may_hold_tilt_series(tmp_path / "a.zspy")
