@@ -122,8 +122,8 @@ def run(shape: tuple[int, int, int], moves: int) -> dict[str, Any]:
     from napari import Viewer
 
     from chemtomo.data import Dataset
-    from napari_chemtomo.aligned_layers import dataset_layers
-    from napari_chemtomo.slider import projection_in_view
+    from napari_chemtomo.layers.aligned import dataset_layers
+    from napari_chemtomo.shared.slider import projection_in_view
 
     viewer = Viewer(show_welcome_screen=False)
     loop = Loop()

@@ -70,7 +70,7 @@ def plugin_pictures() -> dict[str, bytes]:
     from napari import Viewer
 
     from chemtomo.samples import phantom
-    from napari_chemtomo.aligned_layers import dataset_layers
+    from napari_chemtomo.layers.aligned import dataset_layers
 
     viewer = Viewer(show_welcome_screen=False)
     viewer.window.resize(*WINDOW)
@@ -107,7 +107,7 @@ def alignment_pictures() -> dict[str, bytes]:
 
     from chemtomo.data import Dataset
     from chemtomo.samples import Misalignment, particles
-    from napari_chemtomo.aligned_layers import dataset_layers
+    from napari_chemtomo.layers.aligned import dataset_layers
 
     recorded = particles(
         shape=(128, 128), misalignment=Misalignment(6.0, axis_angle_deg=3.0, axis_offset_px=4.0), counts=2.0

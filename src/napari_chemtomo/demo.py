@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chemtomo.data import Volume
 from chemtomo.io import read_volume
-from napari_chemtomo.layers import volume_layers
+from napari_chemtomo.layers.volume import volume_layers
 
 if TYPE_CHECKING:
     from napari import Viewer

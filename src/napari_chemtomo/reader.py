@@ -39,7 +39,7 @@ def _read(path: Paths) -> list[LayerDataTuple]:
     """
     from napari import current_viewer
 
-    from napari_chemtomo.file_layers import read_layers
+    from napari_chemtomo.layers.files import read_layers
 
     viewer = current_viewer()
     try:
@@ -57,14 +57,14 @@ def _read(path: Paths) -> list[LayerDataTuple]:
 def _read_volumes(path: Paths) -> list[LayerDataTuple]:
     """Read volumes that were written by `chemtomo.io.write`, one layer a channel."""
     from chemtomo.io import read_volume
-    from napari_chemtomo.layers import volume_layers
+    from napari_chemtomo.layers.volume import volume_layers
 
     paths = [path] if isinstance(path, (str, PathLike)) else path
     return [layer for one in paths for layer in volume_layers(read_volume(one))]
 
 
 def _ask_for_tilts(viewer: Viewer, path: Paths, error: NoTiltsError) -> None:
-    from napari_chemtomo.widgets.tilts_of_files import TiltsOfFilesDialog
+    from napari_chemtomo.dialogs.tilts_of_files import TiltsOfFilesDialog
 
     TiltsOfFilesDialog(viewer, path, error).open()
 

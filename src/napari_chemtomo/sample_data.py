@@ -51,7 +51,7 @@ def _specimen(name: str) -> list[LayerDataTuple]:
 def _layers(dataset: Dataset) -> list[LayerDataTuple]:
     from napari import current_viewer
 
-    from napari_chemtomo.aligned_layers import dataset_layers
+    from napari_chemtomo.layers.aligned import dataset_layers
 
     viewer = current_viewer()
     return dataset_layers(dataset, beside=viewer.layers if viewer is not None else ())

@@ -40,7 +40,9 @@ def write_layers(path: str, layer_data: Sequence[tuple[Any, Mapping[str, Any], s
     from napari.utils.notifications import show_info
 
     from chemtomo.pipeline.writing import write
-    from napari_chemtomo.layers import is_tilt_series, is_volume, to_dataset, to_volume
+    from napari_chemtomo.layers.metadata import is_tilt_series, is_volume
+    from napari_chemtomo.layers.tilt_series import to_dataset
+    from napari_chemtomo.layers.volume import to_volume
 
     layers: list[Layer] = [
         Layer.create(data, dict(attributes), kind) for data, attributes, kind in layer_data

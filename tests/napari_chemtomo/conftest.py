@@ -12,7 +12,7 @@ pytest.importorskip("napari", reason="napari is not installed; the extra 'all' b
 from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.pipeline.jobs.reconstruct import Result
 from chemtomo.solvers import Limits, Objective, iterate
-from napari_chemtomo import worker
+from napari_chemtomo.shared import worker
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,8 @@ def _forget(monkeypatch, tmp_path):
     """Keep every test from the settings and parameters of the user and of the other tests."""
     from napari import settings
 
-    from napari_chemtomo.widgets import reconstruct, register
+    from napari_chemtomo.docks.align import register
+    from napari_chemtomo.docks.reconstruct import dock as reconstruct
 
     monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     settings._clear_plugin_settings_cache()

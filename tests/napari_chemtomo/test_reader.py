@@ -14,11 +14,11 @@ from chemtomo.io import read, write, write_dataset
 from chemtomo.io.formats.mrc import read as mrc
 from chemtomo.io.formats.numpy import read as numpy_files
 from chemtomo.io.storage import lazy
-from napari_chemtomo.layers import to_dataset
+from napari_chemtomo.dialogs.tilts_of_files import TiltsOfFilesDialog
+from napari_chemtomo.layers.spectra import to_spectra
+from napari_chemtomo.layers.tilt_series import to_dataset
 from napari_chemtomo.reader import get_reader
 from napari_chemtomo.sample_data import simulated_series
-from napari_chemtomo.spectra_layers import to_spectra
-from napari_chemtomo.widgets.tilts_of_files import TiltsOfFilesDialog
 
 
 def test_files_opened_one_by_one_become_a_dataset(viewer, dataset, tmp_path):

@@ -11,10 +11,11 @@ from chemtomo.io import read, write_dataset
 from chemtomo.pipeline import Recipe
 from chemtomo.pipeline.writing import recipe_in
 from chemtomo.preprocess.operations import OPERATIONS
-from napari_chemtomo import worker
-from napari_chemtomo.aligned_layers import add_aligned
-from napari_chemtomo.layers import is_volume, to_series
-from napari_chemtomo.prepared_layers import add_prepared
+from napari_chemtomo.layers.aligned import add_aligned
+from napari_chemtomo.layers.metadata import is_volume
+from napari_chemtomo.layers.prepared import add_prepared
+from napari_chemtomo.layers.tilt_series import to_series
+from napari_chemtomo.shared import worker
 from napari_chemtomo.writer import write_layers
 
 

@@ -8,8 +8,8 @@ import pytest
 from chemtomo.data import Dataset, Volume
 from chemtomo.errors import WriteError
 from chemtomo.io import read, read_volume
-from napari_chemtomo.aligned_layers import dataset_layers
-from napari_chemtomo.layers import to_volume, volume_layers
+from napari_chemtomo.layers.aligned import dataset_layers
+from napari_chemtomo.layers.volume import to_volume, volume_layers
 
 RECIPE = {"steps": [{"step": "reconstruct", "method": "tgv"}]}
 

@@ -1,0 +1,1 @@
+"""Dialogs that ask for the tilts that data lack."""

@@ -1,0 +1,1 @@
+"""The docks *Register*, *Tilt axis* and *Link channels*."""

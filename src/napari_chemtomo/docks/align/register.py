@@ -1,0 +1,255 @@
+"""The dock widget *Register*: find the alignment of a tilt series, look at it, correct it by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari import Viewer
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from chemtomo.align.parameters import AlignParameters
+from chemtomo.align.verdict import warnings_of
+from chemtomo.data import Alignment, Dataset
+from chemtomo.errors import ChemTomoError, ParameterError
+from chemtomo.pipeline.jobs.align import run_alignment, save_alignment
+from napari_chemtomo.docks.align.by_hand import ByHand
+from napari_chemtomo.docks.align.history import AlignmentPlots, HistoryChoice, summary
+from napari_chemtomo.layers.aligned import (
+    add_aligned,
+    aligned_of,
+    current_alignment,
+    is_aligned,
+    raw_of,
+    show_recorded,
+)
+from napari_chemtomo.layers.metadata import is_tilt_series
+from napari_chemtomo.layers.tilt_series import to_series
+from napari_chemtomo.shared.forms import ParameterForm
+from napari_chemtomo.shared.layer_choice import SeriesChecks, SeriesChoice
+from napari_chemtomo.shared.scrolling import VerticalScrollArea
+from napari_chemtomo.shared.slider import projection_in_view
+from napari_chemtomo.shared.task_controls import TaskControls
+
+__all__ = ["RegisterWidget"]
+
+_FRAME_MILLISECONDS = 80
+# These rows are always in sight; all others are under "Advanced".
+_BASIC = ("method", "axis")
+
+# What the form showed last: a dock that is opened again shows it too.
+_remembered: dict[str, Any] = {}
+
+
+class RegisterWidget(QWidget):
+    """Choose a reference and a method, run, look at the series before and after, correct it.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer with the tilt series. By this name napari knows that the widget asks for it.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer = napari_viewer
+        self.reference = SeriesChoice(viewer)
+        self.reference.setToolTip("The tilt series on which the alignment is found: the clearest one.")
+        self.others = SeriesChecks(viewer, self._may_join, checked=False)
+        self.others.setToolTip(
+            "Add other signals that were recorded at the same time, each divided by its mean."
+        )
+        self.form = ParameterForm(AlignParameters, exclude=("reference",))
+        self.form.set_values(_remembered)
+        self.controls = TaskControls("Align", self.form.reset)
+        self.history = HistoryChoice()
+        self.plots = AlignmentPlots()
+        self.before = QPushButton("Before")
+        self.before.setCheckable(True)
+        self.before.setToolTip("Show the series as recorded.")
+        self.play = QPushButton("Play")
+        self.play.setCheckable(True)
+        self.play.setToolTip("Go through the tilts, again and again.")
+        self.hand = ByHand(viewer)
+        self.save = QPushButton("Save…")
+        self.save.setToolTip("Write the alignment as JSON, for the command line and for other data.")
+        self.load = QPushButton("Load…")
+        self._timer = QTimer(self)
+        self._timer.setInterval(_FRAME_MILLISECONDS)
+        self._timer.timeout.connect(self._next_tilt)
+        self._lay_out()
+        self.reference.layer_changed.connect(self._layer_changed)
+        self.form.changed.connect(self._remember)
+        self.controls.run_clicked.connect(self.run)
+        self.history.activated.connect(lambda row: self._show())
+        self.hand.changed.connect(self._show)
+        self.before.toggled.connect(self._show_before)
+        self.play.toggled.connect(lambda checked: self._timer.start() if checked else self._timer.stop())
+        self.save.clicked.connect(self._ask_where_to_save)
+        self.load.clicked.connect(self._ask_what_to_load)
+        self._layer_changed()
+
+    def run(self) -> None:
+        """Find the alignment of the chosen series."""
+        layer = self.reference.layer()
+        try:
+            if layer is None:
+                raise ParameterError("there is no tilt series; open one, or give its tilts to a stack")
+            together = [to_series(one) for one in (layer, *self.others.layers())]
+            reference = "+".join(series.name for series in together)
+            parameters = self.form.parameters(reference=reference)
+            dataset = Dataset(tuple(together))
+        except ChemTomoError as error:
+            self.controls.refuse(error)
+            return
+        channel = together[0].name
+        self.controls.run(
+            lambda should_stop: run_alignment(dataset, parameters, should_stop=should_stop),
+            lambda result: self._take(layer, result.dataset[channel].alignment),
+        )
+
+    def load_alignment(self, path: Path) -> None:
+        """Show the alignment of a JSON file on the chosen series."""
+        layer = self.reference.layer()
+        try:
+            if layer is None:
+                raise ParameterError("there is no tilt series; open one first")
+            alignment = Alignment.load(path)
+            from chemtomo.align import link
+
+            alignment = link(alignment, to_series(layer))
+            self.controls.say(self._take(layer, alignment))
+        except ChemTomoError as error:
+            self.controls.refuse(error)
+
+    def save_alignment(self, path: Path) -> None:
+        """Write the alignment that is shown as JSON."""
+        aligned = self._aligned()
+        try:
+            alignment = None if aligned is None else current_alignment(aligned)
+            if alignment is None:
+                raise ParameterError("the series is not aligned; expected an alignment to save")
+            save_alignment(alignment, path)
+            self.controls.say(f"Saved {path.name}")
+        except ChemTomoError as error:
+            self.controls.refuse(error)
+
+    def _take(self, layer: Any, alignment: Alignment) -> str:
+        aligned = add_aligned(self._viewer, layer, alignment)
+        self.before.setChecked(False)
+        self.reference.choose(aligned)
+        self._layer_changed()
+        return "\n".join([summary(alignment), *warnings_of(alignment)])
+
+    def _aligned(self) -> Any:
+        layer = self.reference.layer()
+        return None if layer is None else aligned_of(self._viewer, layer)
+
+    def _layer_changed(self) -> None:
+        aligned = self._aligned()
+        self.history.show_layer(aligned)
+        self.hand.set_layer(aligned)
+        self.others.refresh()
+        self._show()
+
+    def _show(self) -> None:
+        """Show the numbers of the alignment in use, or of the one that is being made by hand."""
+        aligned = self._aligned()
+        alignment = None if aligned is None else self.hand.pending or current_alignment(aligned)
+        shape = (1, 1) if aligned is None else tuple(aligned.data.shape[-2:])
+        self.plots.show_alignment(alignment, shape)
+        self.before.setEnabled(aligned is not None)
+        self.save.setEnabled(alignment is not None)
+        if aligned is not None and self.hand.pending is None:
+            self.history.show_layer(aligned)
+        self.hand.set_layer(aligned)
+
+    def _show_before(self, wanted: bool) -> None:
+        aligned = self._aligned()
+        if aligned is None:
+            return
+        raw = raw_of(self._viewer, aligned)
+        if raw is None:  # it was opened from a file, or removed
+            show_recorded(aligned, wanted)
+        else:
+            raw.visible = wanted
+            aligned.visible = not wanted
+
+    def _next_tilt(self) -> None:
+        layer = self._aligned() or self.reference.layer()
+        if layer is None:
+            self.play.setChecked(False)
+            return
+        index = (projection_in_view(self._viewer, layer) + 1) % layer.data.shape[0]
+        point = list(layer.data_to_world([index] + [0] * (layer.data.ndim - 1)))
+        self._viewer.dims.set_point(self._viewer.dims.ndim - layer.data.ndim, point[0])
+
+    def _may_join(self, layer: Any) -> bool:
+        """Tell whether a layer may be added to the reference: other recorded projections of the same size."""
+        chosen = self.reference.layer()
+        return (
+            chosen is not None
+            and layer is not chosen
+            and is_tilt_series(layer)
+            and not is_aligned(layer)
+            and (not is_aligned(chosen) or raw_of(self._viewer, chosen) is not layer)
+            and layer.data.shape == chosen.data.shape
+        )
+
+    def _remember(self) -> None:
+        _remembered.update(self.form.values())
+
+    def _ask_where_to_save(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save the alignment", "alignment.json", "JSON (*.json)")
+        if name:
+            self.save_alignment(Path(name))
+
+    def _ask_what_to_load(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Load an alignment", "", "JSON (*.json)")
+        if name:
+            self.load_alignment(Path(name))
+
+    def _lay_out(self) -> None:
+        rows = QFormLayout()
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows.addRow("Reference", self.reference)
+        self.form.place([name for name in self.form.names if name in _BASIC], rows)
+        more = QWidget()
+        advanced = QFormLayout(more)
+        advanced.addRow(QLabel("Also in the reference"))
+        advanced.addRow(self.others)
+        self.form.place([name for name in self.form.names if name not in _BASIC], advanced)
+        collapsible = QCollapsible("Advanced")
+        collapsible.addWidget(more)
+        shown = QFormLayout()
+        shown.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        shown.addRow("Alignment", self.history)
+        buttons = QHBoxLayout()
+        for button in (self.before, self.play, self.save, self.load):
+            buttons.addWidget(button)
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(rows)
+        layout.addWidget(collapsible)
+        layout.addWidget(self.controls)
+        layout.addLayout(shown)
+        layout.addLayout(buttons)
+        layout.addWidget(self.plots)
+        layout.addWidget(self.hand)
+        layout.addStretch(1)
+        scroll = VerticalScrollArea()
+        scroll.setWidget(content)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)

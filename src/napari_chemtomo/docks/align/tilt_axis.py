@@ -1,0 +1,233 @@
+"""The dock widget *Tilt axis*: its angle and offset, found or chosen by eye on three slices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari import Viewer
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from chemtomo.align import current, set_axis
+from chemtomo.align.parameters import AxisParameters
+from chemtomo.data import Alignment, Dataset
+from chemtomo.errors import ChemTomoError, ParameterError
+from chemtomo.pipeline.jobs.align import find_axis, preview_axis
+from napari_chemtomo.docks.align.history import HistoryChoice, summary
+from napari_chemtomo.layers.aligned import add_aligned, aligned_of, current_alignment
+from napari_chemtomo.layers.metadata import metadata_of
+from napari_chemtomo.layers.tilt_series import to_series
+from napari_chemtomo.shared import worker
+from napari_chemtomo.shared.editors import FloatEditor
+from napari_chemtomo.shared.forms import ParameterForm
+from napari_chemtomo.shared.layer_choice import SeriesChoice
+from napari_chemtomo.shared.plots import pyqtgraph
+from napari_chemtomo.shared.scrolling import VerticalScrollArea
+from napari_chemtomo.shared.task_controls import TaskControls
+
+__all__ = ["TiltAxisWidget"]
+
+# The slices are reconstructed when the numbers have been still for so long.
+_PAUSE_MILLISECONDS = 120
+_PARTS = (0.25, 0.5, 0.75)
+_PICTURE = 120
+
+
+class TiltAxisWidget(QWidget):
+    """Find the tilt axis, or turn and shift it while three slices are reconstructed.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer with the tilt series. By this name napari knows that the widget asks for it.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer = napari_viewer
+        self.series = SeriesChoice(viewer)
+        self.form = ParameterForm(AxisParameters)
+        self.controls = TaskControls("Find")
+        self.angle = FloatEditor(-180.0, 180.0)
+        self.angle.setSingleStep(0.1)
+        self.angle.setToolTip("Angle of the tilt axis with the rows' index y, towards x, as recorded.")
+        self.offset = FloatEditor(-1e5, 1e5)
+        self.offset.setSingleStep(0.25)
+        self.offset.setToolTip("How far the tilt axis is from the middle of the detector, as recorded.")
+        self.pictures = [_Picture(f"y at {part:g} of the height") for part in _PARTS]
+        self.accept = QPushButton("Accept")
+        self.accept.setToolTip("Keep this tilt axis as a new alignment in the history.")
+        self.back = QPushButton("Back")
+        self.back.setToolTip("Show the tilt axis of the alignment in use again.")
+        self.history = HistoryChoice()
+        self._start: Alignment | None = None
+        self._again = False
+        self._task: worker.Task | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE_MILLISECONDS)
+        self._timer.timeout.connect(self._preview)
+        self._lay_out()
+        self.series.layer_changed.connect(self._layer_changed)
+        self.controls.run_clicked.connect(self.run)
+        for editor in (self.angle, self.offset):
+            editor.changed.connect(self._numbers_changed)
+        self.accept.clicked.connect(self._accept)
+        self.back.clicked.connect(self._layer_changed)
+        self.history.activated.connect(lambda row: self._layer_changed())
+        self._layer_changed()
+
+    def run(self) -> None:
+        """Find the tilt axis of the chosen series, which keeps its registration."""
+        layer = self.series.layer()
+        try:
+            if layer is None:
+                raise ParameterError("there is no tilt series; open one, or give its tilts to a stack")
+            dataset = Dataset((to_series(layer),))
+            parameters = self.form.parameters()
+        except ChemTomoError as error:
+            self.controls.refuse(error)
+            return
+        self.controls.run(
+            lambda should_stop: find_axis(dataset, parameters, should_stop=should_stop),
+            lambda alignment: self._take(layer, alignment),
+        )
+
+    def _take(self, layer: Any, alignment: Alignment) -> str:
+        self.series.choose(add_aligned(self._viewer, layer, alignment))
+        self._layer_changed()
+        return summary(alignment)
+
+    def _aligned(self) -> Any:
+        layer = self.series.layer()
+        return None if layer is None else aligned_of(self._viewer, layer)
+
+    def _layer_changed(self) -> None:
+        """Show the tilt axis of the chosen series."""
+        aligned = self._aligned()
+        self.history.show_layer(aligned)
+        alignment = None if aligned is None else current_alignment(aligned)
+        self._start = alignment
+        layer = self.series.layer()
+        said = None if layer is None else metadata_of(layer).get("axis_angle_deg")
+        for editor, number in (
+            (self.angle, (said or 0.0) if alignment is None else alignment.axis_angle_deg),
+            (self.offset, 0.0 if alignment is None else alignment.axis_offset_px),
+        ):
+            editor.blockSignals(True)
+            editor.set(round(number, 4))
+            editor.blockSignals(False)
+        self.accept.setEnabled(False)
+        self._timer.start()
+
+    def _numbers_changed(self) -> None:
+        self.accept.setEnabled(self.series.layer() is not None)
+        self._timer.start()
+
+    def chosen(self) -> Alignment:
+        """Return the alignment in use with the tilt axis that the numbers say.
+
+        Raises
+        ------
+        ParameterError
+            When there is no tilt series.
+        """
+        layer = self.series.layer()
+        if layer is None:
+            raise ParameterError("there is no tilt series; open one first")
+        start = self._start or current(to_series(layer))
+        return set_axis(start, float(self.angle.get()), float(self.offset.get()))
+
+    def _preview(self) -> None:
+        """Reconstruct the slices beside the event loop; the newest numbers win."""
+        layer = self.series.layer()
+        if layer is None:
+            return
+        if self._task is not None:
+            self._again = True
+            return
+        try:
+            series, alignment = to_series(layer), self.chosen()
+        except ChemTomoError as error:
+            self.controls.say(str(error))
+            return
+        self._again = False
+        self._task = worker.start_task(
+            lambda should_stop: preview_axis(series, alignment, _PARTS),
+            on_progress=lambda progress: None,
+            on_result=self._show_slices,
+            on_error=lambda error: self.controls.say(str(error)),
+            on_finished=self._previewed,
+        )
+
+    def _show_slices(self, slices: npt.NDArray[np.float32]) -> None:
+        for picture, image in zip(self.pictures, slices, strict=True):
+            picture.show_image(image)
+
+    def _previewed(self) -> None:
+        self._task = None
+        if self._again:
+            self._preview()
+
+    def _accept(self) -> None:
+        layer = self.series.layer()
+        try:
+            if layer is not None:
+                self.controls.say(self._take(layer, self.chosen()))
+        except ChemTomoError as error:
+            self.controls.refuse(error)
+
+    def _lay_out(self) -> None:
+        rows = QFormLayout()
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows.addRow("Series", self.series)
+        self.form.place(self.form.names, rows)
+        numbers = QFormLayout()
+        numbers.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        numbers.addRow("Angle (°)", self.angle)
+        numbers.addRow("Offset (px)", self.offset)
+        pictures = QVBoxLayout()
+        for picture in self.pictures:
+            pictures.addWidget(picture.widget)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.accept)
+        buttons.addWidget(self.back)
+        shown = QFormLayout()
+        shown.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        shown.addRow("Alignment", self.history)
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(rows)
+        layout.addWidget(self.controls)
+        layout.addLayout(numbers)
+        layout.addLayout(pictures)
+        layout.addLayout(buttons)
+        layout.addLayout(shown)
+        layout.addStretch(1)
+        scroll = VerticalScrollArea()
+        scroll.setWidget(content)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+
+
+class _Picture:
+    """A small picture of a slice ``(z, x)``, ``z`` downwards."""
+
+    def __init__(self, title: str) -> None:
+        library = pyqtgraph()
+        self.widget = library.GraphicsLayoutWidget()
+        self.widget.setMinimumHeight(_PICTURE)
+        self.widget.setBackground(None)
+        self.view = self.widget.addViewBox(lockAspect=True, invertY=True, enableMenu=False)
+        self.item = library.ImageItem(axisOrder="row-major")
+        self.view.addItem(self.item)
+        self.widget.setToolTip(f"Test slice {title}: small particles are points when the axis is right.")
+
+    def show_image(self, image: npt.NDArray[np.float32]) -> None:
+        """Show a slice, from dark to its brightest values."""
+        levels = np.percentile(image, [1.0, 99.8])
+        self.item.setImage(image, levels=(float(levels[0]), float(max(levels[1], levels[0] + 1e-12))))

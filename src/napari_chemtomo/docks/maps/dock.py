@@ -1,0 +1,415 @@
+"""The dock widget *Element maps*: from spectra to one tilt series an element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari import Viewer
+from napari.layers import Image, Layer
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from chemtomo.data import Dataset, SpectrumSeries
+from chemtomo.errors import ChemTomoError, ParameterError
+from chemtomo.pipeline.jobs import maps
+from chemtomo.spectra import Decomposition, Suggestion
+from chemtomo.spectra.parameters import MapParameters
+from napari_chemtomo.docks.maps.line_list import LineList
+from napari_chemtomo.docks.maps.preview import MapPreview
+from napari_chemtomo.docks.maps.spectrum_plot import SpectrumPlot
+from napari_chemtomo.layers.aligned import dataset_layers
+from napari_chemtomo.layers.spectra import is_spectra, to_spectra
+from napari_chemtomo.shared.forms import ParameterForm
+from napari_chemtomo.shared.task_controls import TaskControls
+
+__all__ = ["ElementMapsWidget"]
+
+_LOWEST_IN_VIEW_KEV = 0.12
+_PREVIEW_DELAY_MS = 250
+
+
+class ElementMapsWidget(QWidget):
+    """Choose lines on the sum spectrum, see the map of one, and make the maps of all.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer with the spectra. By this name napari knows that the widget asks for it.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer = napari_viewer
+        self._spectrum: npt.NDArray[np.float64] | None = None
+        self._shown: SpectrumSeries | None = None
+        self._components: Decomposition | None = None
+        self._made: list[Layer] = []
+        self._again = False
+        self._zooms = True
+
+        self.source = QComboBox()
+        self.source.setToolTip("The spectra. Open a spectrum image to have one here.")
+        self.suggest_button = QPushButton("Suggest lines")
+        self.suggest_button.setToolTip("Add up all spectra, and list the elements that the sum shows.")
+        self.plot = SpectrumPlot()
+        self.lines = LineList()
+        self.new_line = QLineEdit()
+        self.new_line.setPlaceholderText("Fe or Fe_Ka")
+        self.new_line.setToolTip("An element, a line (Fe_Ka) or, for energy losses, an edge (Fe_L3).")
+        self.add_button = QPushButton("Add")
+        self.remove_button = QPushButton("Remove")
+        self.form = ParameterForm(MapParameters, exclude=("elements", "lines"))
+        self.preview_check = QCheckBox("Preview the selected line at the tilt in view")
+        self.preview_check.setChecked(True)
+        self.controls = TaskControls("Make maps", self.form.reset)
+        self.preview = MapPreview(viewer)
+        self._preview_timer = QTimer(self)
+        self._preview_timer.setSingleShot(True)
+        self._preview_timer.setInterval(_PREVIEW_DELAY_MS)
+        self._lay_out()
+
+        self.source.currentIndexChanged.connect(lambda index: self._source_changed())
+        self.suggest_button.clicked.connect(self.suggest)
+        self.add_button.clicked.connect(self.add_line)
+        self.new_line.returnPressed.connect(self.add_line)
+        self.remove_button.clicked.connect(self.lines.remove_current)
+        self.lines.changed.connect(self._lines_changed)
+        self.lines.line_selected.connect(lambda line: self._line_selected())
+        self.lines.renamed.connect(self._rename_layer)
+        self.plot.window_changed.connect(self._window_dragged)
+        self.form.changed.connect(self._parameters_changed)
+        self.preview_check.toggled.connect(lambda checked: self._preview_soon())
+        self.controls.run_clicked.connect(self.run)
+        self.controls.running_changed.connect(self._running_changed)
+        self._preview_timer.timeout.connect(self._show_preview)
+        self.preview.failed.connect(self.controls.say)
+        viewer.layers.events.inserted.connect(self._layers_changed)
+        viewer.layers.events.removed.connect(self._layers_changed)
+        viewer.dims.events.current_step.connect(self._preview_soon)
+        self._parameters_changed()
+        self._layers_changed()
+
+    # Choosing spectra
+
+    def series(self) -> SpectrumSeries | None:
+        """Return the chosen spectra."""
+        layer = self._layer()
+        return None if layer is None else to_spectra(layer)
+
+    def _layer(self) -> Image | None:
+        layer = self.source.currentData()
+        return layer if layer is not None and layer in self._viewer.layers else None
+
+    def _layers_changed(self, event: Any = None) -> None:
+        """List the layers with spectra; the chosen one stays."""
+        found = [layer for layer in self._viewer.layers if is_spectra(layer)]
+        if found == [self.source.itemData(index) for index in range(self.source.count())]:
+            return
+        chosen = self.source.currentData()
+        self.source.blockSignals(True)
+        self.source.clear()
+        for layer in found:
+            self.source.addItem(layer.name, layer)
+        self.source.setCurrentIndex(found.index(chosen) if chosen in found else len(found) - 1)
+        self.source.blockSignals(False)
+        self._source_changed()
+
+    def _source_changed(self) -> None:
+        series = self.series()
+        if series is self._shown:
+            return
+        self.controls.cancel()
+        self._shown = series
+        self._spectrum, self._components = None, None
+        self.lines.clear()
+        self.plot.clear()
+        self.preview.remove()
+        self._show_state()
+        if series is not None:
+            self.suggest()
+
+    # Lines
+
+    def suggest(self) -> None:
+        """Add up the spectra and list what they show."""
+        series = self.series()
+        parameters = self._parameters()
+        if series is None or parameters is None:
+            return
+        if self.controls.running:
+            self._again = True  # other spectra were chosen while a job ran
+            return
+
+        def take(found: tuple[npt.NDArray[np.float64], list[Suggestion]]) -> str:
+            if series is not self._shown:
+                return ""
+            self._spectrum, suggestions = found
+            if self._components is not None:
+                self._components = None
+                self.lines.clear()
+            lowest = _LOWEST_IN_VIEW_KEV if series.signal == "EDX" else -np.inf
+            self.plot.show_spectrum(series.energies_keV, self._spectrum, float(lowest))
+            return self._list(series, suggestions, parameters)
+
+        self.controls.run(
+            lambda should_stop: maps.suggest_job(series, parameters, should_stop=should_stop), take
+        )
+
+    def _list(self, series: SpectrumSeries, suggestions: list[Suggestion], parameters: MapParameters) -> str:
+        known = self.lines.lines()
+        new = [one for one in suggestions if one.line not in known]
+        windows = {one.line: one for one in maps.windows_of(series, [one.line for one in new], parameters)}
+        for one in new:
+            self.lines.add_suggestion(one, windows[one.line])
+        if new and self.lines.current_row() < 0:
+            # The whole spectrum first.
+            self._zooms = False
+            self.lines.select_line(new[0].line)
+            self._zooms = True
+        if not suggestions:
+            return "No line stands out of the background. Add the lines that you expect."
+        certain = sum(one.is_certain for one in suggestions)
+        return f"{len(suggestions)} elements suggested, {certain} of them certain."
+
+    def add_line(self) -> None:
+        """Add the line that was typed."""
+        series, parameters = self.series(), self._parameters()
+        name = self.new_line.text().strip()
+        if series is None or parameters is None or not name:
+            return
+        try:
+            # Together, so that their backgrounds keep away from one another.
+            known = [line for line in self.lines.lines() if line]
+            window = maps.windows_of(series, [*known, name], parameters)[-1]
+        except ChemTomoError as error:
+            self.controls.refuse(error)
+            return
+        if window.name in self.lines.names():
+            window = window.replace(name=window.line)
+        self.lines.add(window, (window.low_keV + window.high_keV) / 2, "added by hand", checked=True)
+        self.lines.select_line(window.line)
+        self.new_line.clear()
+
+    def _lines_changed(self) -> None:
+        windows = self.lines.checked_windows()
+        self.plot.show_lines({one.line: (one.low_keV + one.high_keV) / 2 for one in windows})
+        self._show_state()
+
+    def _line_selected(self) -> None:
+        row = self.lines.current_row()
+        if (
+            self._components is not None
+            and 0 <= row < len(self._components.dataset)
+            and not self.lines.lines()[row]
+        ):
+            self._show_component(row)
+            return
+        self.plot.show_component(None)
+        self.plot.show_window(self.lines.current_window(), zoom=self._zooms)
+        self._preview_soon()
+
+    def _show_component(self, row: int) -> None:
+        assert self._components is not None
+        self.plot.show_window(None)
+        shape = self._components.spectra[row]
+        counts = 1.0
+        if self._spectrum is not None and shape.max() > 0:
+            counts = float(self._spectrum.sum() / max(shape.sum(), 1e-12)) / len(self._components.spectra)
+        self.plot.show_component(shape * counts)
+
+    def _window_dragged(self, window: Any) -> None:
+        self.lines.set_window(window)
+        self._lines_changed()
+        self._preview_soon()
+
+    def _rename_layer(self, old: str, new: str) -> None:
+        for layer in self._made:
+            if layer.name == old and layer in self._viewer.layers:
+                layer.name = new
+
+    # Parameters
+
+    def _parameters(self) -> MapParameters | None:
+        try:
+            parameters: MapParameters = self.form.parameters()
+        except ParameterError as error:
+            self.controls.refuse(error)
+            return None
+        return parameters
+
+    def _parameters_with_others(self) -> MapParameters | None:
+        """Return the parameters; elements that are listed and not checked are fitted without a map."""
+        parameters = self._parameters()
+        if parameters is None or parameters.method != "fit":
+            return parameters
+        mapped = {window.line.partition("_")[0] for window in self.lines.checked_windows()}
+        listed = [window.line.partition("_")[0] for window in self.lines.all_windows()]
+        given = parameters.others or ()
+        others = dict.fromkeys(one for one in (*given, *listed) if one and one not in mapped)
+        return parameters.model_copy(update={"others": tuple(others) or None})
+
+    def _parameters_changed(self) -> None:
+        """Grey out what has no effect, and move the windows that follow from the parameters."""
+        self.form.enable_effective()
+        series = self.series()
+        wanted = self.form.values()
+        shape = (wanted["width"], wanted["resolution"], wanted["edge_width"], wanted["others"])
+        if series is not None and getattr(self, "_window_shape", shape) != shape:
+            self._remake_windows(series)
+        self._window_shape = shape
+        self._show_state()
+        self._preview_soon()
+
+    def _remake_windows(self, series: SpectrumSeries) -> None:
+        names = [line for line in self.lines.lines() if line]
+        try:
+            windows = maps.windows_of(series, names, self.form.parameters())
+        except ChemTomoError as error:
+            self.controls.say(str(error))
+            return
+        self.lines.set_windows(windows)
+        self._lines_changed()
+        self.plot.show_window(self.lines.current_window())
+
+    # Preview
+
+    def _preview_soon(self, event: Any = None) -> None:
+        self._preview_timer.start()
+
+    def _show_preview(self) -> None:
+        series, layer, window = self.series(), self._layer(), self.lines.current_window()
+        method = self.form.values()["method"]
+        if not self.preview_check.isChecked() or method in ("nmf", "pca"):
+            self.preview.remove()
+            return
+        if series is None or layer is None or window is None or self.controls.running:
+            return
+        parameters = self._parameters_with_others()
+        if parameters is not None:
+            self.preview.show(layer, series, parameters, window, self.lines.checked_windows(), self._spectrum)
+
+    # Making the maps
+
+    def run(self) -> None:
+        """Make the maps of the checked lines, or find components."""
+        series, parameters = self.series(), self._parameters_with_others()
+        if series is None or parameters is None:
+            return
+        if maps.map_method(series, parameters) in ("nmf", "pca"):
+            self.controls.run(
+                lambda should_stop: maps.components_job(series, parameters, should_stop=should_stop),
+                self._take_components,
+            )
+            return
+        windows = self.lines.checked_windows()
+        try:
+            if not windows:
+                raise ParameterError("no line is checked; expected at least one")
+            names = [one.name for one in windows]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ParameterError(
+                    f"found {', '.join(twice)} twice; expected every map to have its own name"
+                )
+        except ParameterError as error:
+            self.controls.refuse(error)
+            return
+        spectrum = self._spectrum
+        self.controls.run(
+            lambda should_stop: maps.make_maps_job(
+                series, parameters, windows=windows, spectrum=spectrum, should_stop=should_stop
+            ),
+            self._take_maps,
+        )
+
+    def _take_maps(self, dataset: Dataset) -> str:
+        self.preview.remove()
+        self.preview_check.setChecked(False)
+        self._made = [
+            self._viewer.add_layer(Layer.create(*each))
+            for each in dataset_layers(dataset, beside=list(self._viewer.layers))
+        ]
+        layer = self._layer()
+        if layer is not None:
+            layer.visible = False
+        notes = list(dict.fromkeys(note for one in dataset for note in one.notes))
+        return " · ".join([f"{len(dataset)} maps: {', '.join(dataset.names)}.", *notes])
+
+    def _take_components(self, found: Decomposition) -> str:
+        self._take_maps(found.dataset)
+        self._components = found
+        self.lines.clear()
+        self.plot.show_lines({})
+        self.plot.show_all()
+        for one in found.dataset:
+            self.lines.add_component(one.name, "")
+        self.lines.setCurrentItem(self.lines.topLevelItem(0))
+        return (
+            f"{len(found.dataset)} components explain {100 * found.explained:.0f} % of the variance. "
+            "Double-click a name to change it and that of its layer. 'Suggest lines' lists lines again."
+        )
+
+    def _running_changed(self, running: bool) -> None:
+        """Go on with what had to wait for the job that ended."""
+        self._show_state()
+        if running:
+            return
+        if self._again:
+            self._again = False
+            self.suggest()
+        else:
+            self._preview_soon()
+
+    def _show_state(self) -> None:
+        idle = not self.controls.running
+        there = self.series() is not None
+        components = self.form.values()["method"] in ("nmf", "pca")
+        for button in (self.suggest_button, self.add_button, self.remove_button):
+            button.setEnabled(idle and there)
+        self.controls.run_button.setEnabled(
+            idle and there and (components or bool(self.lines.checked_windows()))
+        )
+        self.preview_check.setEnabled(not components)
+        self.controls.run_button.setText("Find components" if components else "Make maps")
+        if not there:
+            self.controls.say("Open a spectrum image; it appears here.")
+
+    def _lay_out(self) -> None:
+        top = QHBoxLayout()
+        top.addWidget(self.source, stretch=1)
+        top.addWidget(self.suggest_button)
+        adding = QHBoxLayout()
+        adding.addWidget(self.new_line, stretch=1)
+        adding.addWidget(self.add_button)
+        adding.addWidget(self.remove_button)
+        basic = QFormLayout()
+        self.form.place(("method", "others"), basic)
+        more = QWidget()
+        rows = QFormLayout(more)
+        self.form.place([name for name in self.form.names if name not in ("method", "others")], rows)
+        for form in (basic, rows):
+            form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self.advanced = QCollapsible("Advanced")
+        self.advanced.addWidget(more)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(top)
+        layout.addWidget(self.plot, stretch=2)
+        layout.addWidget(self.lines, stretch=1)
+        layout.addLayout(adding)
+        layout.addLayout(basic)
+        layout.addWidget(self.advanced)
+        layout.addWidget(self.preview_check)
+        layout.addWidget(self.controls)

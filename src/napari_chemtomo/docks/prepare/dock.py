@@ -1,0 +1,253 @@
+"""The dock widget *Prepare*: clean tilt series by a list of operations, with a live preview."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QHideEvent, QShowEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from chemtomo.data import Dataset
+from chemtomo.errors import ChemTomoError, ParameterError
+from chemtomo.pipeline import Entry, Recipe
+from chemtomo.pipeline.jobs.prepare import prepare_job
+from chemtomo.pipeline.recipes.saved_steps import load_operations
+from chemtomo.preprocess import ProjectionScores, score_projections_job
+from chemtomo.progress import TaskProgress
+from napari_chemtomo.docks.prepare.bad_projections import BadProjections
+from napari_chemtomo.docks.prepare.operation_list import OperationList
+from napari_chemtomo.docks.prepare.preview import PreparePreview
+from napari_chemtomo.layers.metadata import is_tilt_series
+from napari_chemtomo.layers.prepared import add_prepared
+from napari_chemtomo.layers.tilt_series import to_dataset, to_series
+from napari_chemtomo.shared.layer_choice import SeriesChecks
+from napari_chemtomo.shared.scrolling import VerticalScrollArea
+from napari_chemtomo.shared.slider import show_projection
+from napari_chemtomo.shared.task_controls import TaskControls
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+
+__all__ = ["PrepareWidget"]
+
+# The operations that the list showed last: a dock that is opened again shows them too.
+_remembered: dict[str, Any] = {}
+
+
+class PrepareWidget(QWidget):
+    """Choose series and operations, see what they do to the tilt in view, and apply them.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer with the tilt series. By this name napari knows that the widget asks for it.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer = napari_viewer
+        self.series = SeriesChecks(viewer, is_tilt_series, checked=True)
+        self.operations = OperationList()
+        self.load_button = QPushButton("Load…")
+        self.load_button.setToolTip("Show the operations of a recipe that was saved before.")
+        self.save_button = QPushButton("Save…")
+        self.save_button.setToolTip(
+            "Save the operations as a recipe, for other series and 'chemtomo prepare --steps'."
+        )
+        self.live = QCheckBox("Preview the tilt in view")
+        self.live.setToolTip("Show what the operations make of the projection at which the slider stands.")
+        self.preview_status = QLabel()
+        self.preview_status.setWordWrap(True)
+        self.find_button = QPushButton("Find bad projections")
+        self.find_button.setToolTip(
+            "Compare every projection of the active or first checked series with its neighbours: blur, "
+            "jumps, brightness."
+        )
+        self.bad = BadProjections()
+        self.bad_box = QCollapsible("Bad projections")
+        self.task = TaskControls("Apply")
+        self.task.run_button.setToolTip("Prepare the checked series. The results are new layers.")
+        self.preview = PreparePreview(viewer)
+        self._lay_out()
+
+        self.operations.set_steps(_remembered.get("steps", ()))
+        self.live.toggled.connect(lambda checked: self._preview())
+        self.operations.changed.connect(self._changed)
+        self.series.itemChanged.connect(lambda item: self._changed())
+        viewer.layers.selection.events.active.connect(self._active_changed)
+        self.preview.status.connect(self.preview_status.setText)
+        self.find_button.clicked.connect(self.find_bad)
+        self.bad.accepted.connect(self.operations.drop)
+        self.bad.chosen.connect(self._look_at)
+        self.load_button.clicked.connect(self._load)
+        self.save_button.clicked.connect(self._save)
+        self.task.run_clicked.connect(self.apply)
+        self.task.running_changed.connect(lambda running: self.find_button.setEnabled(not running))
+        self._changed()
+
+    def source(self) -> Image | None:
+        """Return the layer that is previewed: the active one where it is checked, or the first checked."""
+        checked = self.series.layers()
+        active = self._viewer.layers.selection.active
+        return active if active in checked else next(iter(checked), None)
+
+    def apply(self) -> None:
+        """Prepare the checked series in a thread, and add the results as layers."""
+        layers = self.series.layers()
+        try:
+            if not layers:
+                raise ParameterError("no series is checked; expected at least one tilt series")
+            steps = self.operations.steps()
+            if not steps:
+                raise ParameterError("there is no operation to do; add one first")
+            dataset = to_dataset(layers)
+        except ChemTomoError as error:
+            self.task.refuse(error)
+            return
+        self.task.run(
+            lambda should_stop: _prepared(dataset, steps), lambda done: self._add(done, layers, len(steps))
+        )
+
+    def find_bad(self) -> None:
+        """Score the projections of the series in view in a thread."""
+        layer = self.source()
+        try:
+            if layer is None:
+                raise ParameterError("no series is checked; expected a tilt series to look at")
+            series = to_series(layer)
+        except ChemTomoError as error:
+            self.task.refuse(error)
+            return
+        self.task.run(lambda should_stop: score_projections_job(series), self._show_scores)
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 (the name is Qt's)
+        """Take the preview away with the dock."""
+        self.preview.stop()
+        super().hideEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (the name is Qt's)
+        """Bring the preview back."""
+        super().showEvent(event)
+        self._preview()
+
+    def _add(self, done: Dataset, layers: list[Image], steps: int) -> str:
+        self.live.setChecked(False)
+        added = add_prepared(self._viewer, done, layers)
+        # To prepare them once more is a choice of its own.
+        new = {str(layer.unique_id) for layer in added}
+        for row in range(self.series.count()):
+            item = self.series.item(row)
+            if item.data(Qt.ItemDataRole.UserRole) in new:
+                item.setCheckState(Qt.CheckState.Unchecked)
+        first = done.series[0]
+        what = "operation" if steps == 1 else "operations"
+        return (
+            f"{len(done)} series prepared by {steps} {what}: {first.shape[0]} tilts of "
+            f"{first.shape[2]} × {first.shape[1]} pixels. The inputs are unchanged and hidden."
+        )
+
+    def _show_scores(self, scores: ProjectionScores) -> str:
+        self.bad.show_scores(scores)
+        self.bad_box.expand(animate=False)
+        count = len(scores.proposed)
+        return f"{scores.name}: {count or 'no'} projection{'' if count == 1 else 's'} proposed to be dropped."
+
+    def _look_at(self, number: int) -> None:
+        layer = self.source()
+        if layer is not None:
+            show_projection(self._viewer, layer, number)
+
+    def _changed(self) -> None:
+        source = self.source()
+        if source is not None:
+            self.operations.set_size(source.data.shape[-1], source.data.shape[-2])
+        try:
+            _remembered["steps"] = self.operations.steps()
+        except ParameterError as error:
+            self.preview_status.setText(str(error))
+            return
+        self.preview_status.setText("")
+        self._preview()
+
+    def _active_changed(self, event: Any = None) -> None:
+        if self.live.isChecked():
+            self._preview()
+
+    def _preview(self) -> None:
+        source = self.source()
+        if not self.live.isChecked() or source is None:
+            self.preview.stop()
+            self.preview_status.setText("")
+            return
+        try:
+            self.preview.start(source, self.series.layers(), self.operations.steps())
+        except ChemTomoError as error:
+            self.preview_status.setText(str(error))
+
+    def _load(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Load operations", "", "Recipe (*.toml *.json)")
+        if path:
+            try:
+                self.operations.set_steps(load_operations(path))
+            except ChemTomoError as error:
+                self.task.refuse(error)
+
+    def _save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save operations", "prepare.toml", "Recipe (*.toml)")
+        if path:
+            try:
+                steps = self.operations.steps()
+                Recipe(steps=tuple(Entry(one.operation, one) for one in steps)).save(path)
+                self.task.say(f"Saved {path}")
+            except ChemTomoError as error:
+                self.task.refuse(error)
+
+    def _lay_out(self) -> None:
+        series = QGroupBox("Tilt series")
+        layout = QVBoxLayout(series)
+        layout.addWidget(self.series)
+        operations = QGroupBox("Operations, from top to bottom")
+        layout = QVBoxLayout(operations)
+        layout.addWidget(self.operations)
+        files = QHBoxLayout()
+        files.addStretch(1)
+        files.addWidget(self.load_button)
+        files.addWidget(self.save_button)
+        layout.addLayout(files)
+        self.bad_box.addWidget(self.bad)
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(series)
+        layout.addWidget(operations)
+        layout.addWidget(self.find_button)
+        layout.addWidget(self.bad_box)
+        layout.addStretch(1)
+        scroll = VerticalScrollArea()
+        scroll.setWidget(content)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(scroll, stretch=1)
+        layout.addWidget(self.live)
+        layout.addWidget(self.preview_status)
+        layout.addWidget(self.task)
+
+
+def _prepared(dataset: Dataset, steps: tuple[Any, ...]) -> Generator[TaskProgress, None, Dataset]:
+    """Prepare, with the values as a layer holds them."""
+    done = yield from prepare_job(dataset, steps, in_memory=True)
+    return done.map(lambda one: one.replace(data=one.data.astype(np.float32, copy=False)))

@@ -1,0 +1,203 @@
+"""The list of operations of the dock *Prepare*, with a form for the parameters of the one that is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QPushButton,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from chemtomo.errors import ParameterError
+from chemtomo.preprocess.operation import Operation
+from chemtomo.preprocess.operations import OPERATIONS
+from chemtomo.preprocess.selection.tilts import DropTilts
+from napari_chemtomo.shared.editors import RangeEditor
+from napari_chemtomo.shared.forms import ParameterForm
+
+__all__ = ["OperationList"]
+
+
+class _Page(QWidget):
+    """The parameters of one operation, and what it does."""
+
+    def __init__(self, kind: type[Operation], step: Operation | None) -> None:
+        super().__init__()
+        self.kind = kind
+        # What the list sets, and a field that most leave alone, come last.
+        self.form = ParameterForm(kind)
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        about = QLabel((kind.__doc__ or "").strip())
+        about.setWordWrap(True)
+        layout.addRow(about)
+        names = [name for name in self.form.names if name != "channels"]
+        self.form.place([*names, "channels"], layout)
+        if step is not None:
+            self.form.set_values(step.model_dump())
+
+    def set_size(self, width: int, height: int) -> None:
+        """Let the ranges go over the projections."""
+        for name, size in (("x", width), ("y", height)):
+            editor = self.form.editors.get(name)
+            if isinstance(editor, RangeEditor):
+                editor.set_bounds(size)
+
+    def step(self) -> Any:
+        try:
+            return self.form.parameters()
+        except ParameterError as error:
+            raise ParameterError(f"{self.kind.title}: {error}") from error
+
+
+class OperationList(QWidget):
+    """Operations in order: add, switch off, move, remove; the chosen one shows its parameters."""
+
+    changed = Signal()
+    """Emitted when an operation, its place or a parameter has changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._size: tuple[int, int] | None = None
+        self.list = QListWidget()
+        self.list.setMinimumHeight(90)
+        self.list.setMaximumHeight(150)
+        self.list.setToolTip("Done from top to bottom. Unchecked operations are left out.")
+        self.add_button = QToolButton()
+        self.add_button.setText("Add")
+        self.add_button.setToolTip("Add an operation at the end.")
+        self.add_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.menu = QMenu(self.add_button)
+        self.menu.setToolTipsVisible(True)
+        for name, kind in OPERATIONS.items():
+            action = self.menu.addAction(kind.title)
+            action.setToolTip((kind.__doc__ or "").strip())
+            action.triggered.connect(lambda checked=False, name=name: self.add(OPERATIONS[name]()))
+        self.add_button.setMenu(self.menu)
+        self.up_button, self.down_button, self.remove_button = (
+            QPushButton(text) for text in ("Up", "Down", "Remove")
+        )
+        self.pages = QStackedWidget()
+        buttons = QHBoxLayout()
+        for button in (self.add_button, self.up_button, self.down_button, self.remove_button):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.list)
+        layout.addLayout(buttons)
+        layout.addWidget(self.pages)
+        self.list.currentRowChanged.connect(self._show_page)
+        self.list.itemChanged.connect(lambda item: self.changed.emit())
+        self.up_button.clicked.connect(lambda: self._move(-1))
+        self.down_button.clicked.connect(lambda: self._move(1))
+        self.remove_button.clicked.connect(self._remove)
+        self._show_page(-1)
+
+    def add(self, step: Operation, *, at: int | None = None, enabled: bool = True) -> None:
+        """Put an operation into the list, at its end by default, and choose it."""
+        page = _Page(type(step), step)
+        if self._size is not None:
+            page.set_size(*self._size)
+        page.form.changed.connect(self.changed)
+        item = QListWidgetItem(step.title)
+        item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+        item.setCheckState(Qt.CheckState.Checked if enabled else Qt.CheckState.Unchecked)
+        row = self.list.count() if at is None else at
+        self.pages.insertWidget(row, page)
+        self.list.insertItem(row, item)
+        self.list.setCurrentRow(row)
+        self._show_page(row)
+        self.changed.emit()
+
+    def drop(self, projections: Sequence[int]) -> None:
+        """Leave these projections out, before all else, so that their numbers are those of the series."""
+        first = self.pages.widget(0)
+        numbers = tuple(sorted(projections))
+        if isinstance(first, _Page) and first.kind is DropTilts:
+            first.form.set_values({"projections": numbers})
+            self.list.item(0).setCheckState(Qt.CheckState.Checked)
+            self.list.setCurrentRow(0)
+        else:
+            self.add(DropTilts(projections=numbers), at=0)
+
+    def steps(self) -> tuple[Operation, ...]:
+        """Return the operations that are switched on.
+
+        Raises
+        ------
+        ParameterError
+            When a parameter is not allowed: the message names the operation and the parameter.
+        """
+        return tuple(self._page(row).step() for row in range(self.list.count()) if self._is_on(row))
+
+    def set_steps(self, steps: Sequence[Operation]) -> None:
+        """Show these operations instead of those in the list."""
+        while self.list.count():
+            self._take(0)
+        for step in steps:
+            self.add(step)
+        self.changed.emit()
+
+    def set_size(self, width: int, height: int) -> None:
+        """Say how large the projections are."""
+        if self._size != (width, height):
+            self._size = (width, height)
+            for row in range(self.pages.count()):
+                self._page(row).set_size(width, height)
+
+    def form(self, row: int) -> ParameterForm:
+        """Return the form of an operation."""
+        return self._page(row).form
+
+    def _page(self, row: int) -> Any:
+        return self.pages.widget(row)
+
+    def _is_on(self, row: int) -> bool:
+        return bool(self.list.item(row).checkState() == Qt.CheckState.Checked)
+
+    def _show_page(self, row: int) -> None:
+        self.pages.setVisible(row >= 0)
+        self.pages.setCurrentIndex(row)
+        # The place of a page that is larger is left to the others.
+        for index in range(self.pages.count()):
+            page = self.pages.widget(index)
+            policy = page.sizePolicy()
+            ignored = policy.Policy.Ignored if index != row else policy.Policy.Preferred
+            page.setSizePolicy(policy.Policy.Preferred, ignored)
+        self.up_button.setEnabled(row > 0)
+        self.down_button.setEnabled(0 <= row < self.list.count() - 1)
+        self.remove_button.setEnabled(row >= 0)
+
+    def _move(self, by: int) -> None:
+        row = self.list.currentRow()
+        item, page = self.list.takeItem(row), self.pages.widget(row)
+        self.pages.removeWidget(page)
+        self.pages.insertWidget(row + by, page)
+        self.list.insertItem(row + by, item)
+        self.list.setCurrentRow(row + by)
+        self._show_page(row + by)
+        self.changed.emit()
+
+    def _remove(self) -> None:
+        self._take(self.list.currentRow())
+        self._show_page(self.list.currentRow())
+        self.changed.emit()
+
+    def _take(self, row: int) -> None:
+        page = self.pages.widget(row)
+        self.pages.removeWidget(page)
+        page.deleteLater()
+        self.list.takeItem(row)

@@ -1,0 +1,1 @@
+"""What several docks use: forms, editors, jobs in threads, plots, and lists of layers."""

@@ -1,0 +1,77 @@
+"""A slice that is being made lies where it will lie in the finished volume; with the real runner."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from chemtomo.pipeline.jobs.reconstruct import reconstruct_job
+from chemtomo.progress import finish
+from chemtomo.recon import ReconstructParameters
+from chemtomo.samples import phantom
+from napari_chemtomo.docks.reconstruct.live import _Frame
+from napari_chemtomo.layers.aligned import dataset_layers
+from napari_chemtomo.shared import worker
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"slices": (2, 6)},
+        {"crop": "none", "keep_crop": True},
+        {"keep_crop": True},
+        {"crop": (3, 17), "keep_crop": True, "slices": (1, 4)},
+        {"crop": (3, 17)},
+        {"preview": True},
+        {"preview": True, "slices": (3, 8), "crop": (2, 18), "keep_crop": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("axis", [None, 8.0])
+def test_a_slice_is_at_its_place_in_the_volume(values, axis):
+    dataset = phantom((8, 20), tilts=6).map(lambda series: series.replace(axis_position_px=axis))
+    parameters = ReconstructParameters(method="sirt", iterations=1, device="numpy", **values)
+    frame = _Frame.of(dataset.series[0], parameters)
+    running = reconstruct_job(dataset, parameters)
+    progress = next(running)
+    slices = {}
+    for place in np.arange(0, 8, 0.5) * dataset.series[0].pixel_size_nm:
+        y = frame.slice_at(place)
+        slices[y] = progress.slice(y)
+    with pytest.raises(StopIteration) as end:
+        next(running)
+    volume = end.value.value.volume
+
+    assert sorted(slices) == list(range(volume.shape[1]))
+    assert frame.voxel_nm == volume.voxel_size_nm
+    for y, image in slices.items():
+        z0, y0, x0 = volume.origin_px
+        assert frame.origin_of(y, *image.shape[1:]) == (z0, y0 + y, x0)
+        assert image.shape == (4, volume.shape[0], volume.shape[2])
+        if not parameters.preview:  # whose values are scaled at the end
+            np.testing.assert_array_equal(image, volume.data[:, :, y])
+
+
+def test_the_whole_path_with_the_real_runner(viewer, qtbot, monkeypatch):
+    monkeypatch.setattr(worker, "find_devices", lambda on_found: None)
+    dataset = phantom((8, 24), tilts=8)
+    for data, attributes, _ in dataset_layers(dataset):
+        viewer.add_image(data, **attributes)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-chemtomo", "Reconstruct")
+    dock.reconstruction.set_values({"device": "numpy", "iterations": 12, "slices": (1, 7), "tolerance": 0})
+
+    qtbot.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(dock.run_button.isEnabled, timeout=60_000)
+
+    parameters = ReconstructParameters(device="numpy", iterations=12, slices=(1, 7), tolerance=0)
+    expected = finish(reconstruct_job(dataset, parameters)).volume
+    made = [layer for layer in viewer.layers if "(tgv)" in layer.name]
+    assert len(made) == 4
+    for layer, data in zip(made, expected.data, strict=True):
+        np.testing.assert_allclose(layer.data, data, rtol=1e-6, atol=1e-6 * data.max())
+        recipe = layer.metadata["chemtomo"]["recipe"]
+        (given,) = recipe["inputs"]
+        assert [one["name"] for one in given["signals"]] == list(dataset.names)
+        assert recipe["steps"][-1]["slices"] == [1, 7]
