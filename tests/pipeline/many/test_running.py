@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import chemtomo
+from chemtomo.errors import ParameterError
 from chemtomo.io import read, read_volume, write_dataset
-from chemtomo.pipeline import Recipe
+from chemtomo.pipeline import Recipe, many
 from chemtomo.pipeline.many import plan_runs, run_many_job
 from chemtomo.pipeline.recipes.recipe import with_settings
 from chemtomo.progress import finish
@@ -98,6 +100,14 @@ def test_a_single_file_under_another_name_is_a_data_set(recipe, data_sets, tmp_p
     runs = plan_runs(recipe, tmp_path / "out", data_sets=[file])
     assert became(runs) == ["made"]
     assert Path(runs[0].output).name == "other.zarr"
+
+
+def test_workers_without_dask(recipe, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "chemtomo.pipeline.many.cluster", raising=False)
+    monkeypatch.delattr(many, "cluster", raising=False)
+    with pytest.raises(ParameterError, match=r"expected pip install 'napari-chemtomo\[cluster\]'"):
+        finish(run_many_job(plan_runs(recipe, tmp_path / "out"), workers=2))
 
 
 def test_inputs_are_never_written(recipe, data_sets, tmp_path):

@@ -127,9 +127,6 @@ def _report(recipe: Recipe, runs: Sequence[PlannedRun], ended: Sequence[Outcome]
 
 
 def _print_table(outcomes: Sequence[Outcome]) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDE)
     settings = list(outcomes[0].run.settings) if outcomes else []
     table = Table("Data set", *settings, "What became of it", "Seconds", "Result or error", box=None)
     for one in outcomes:
@@ -140,6 +137,14 @@ def _print_table(outcomes: Sequence[Outcome]) -> None:
             f"{one.seconds:.1f}",
             escape(one.message or one.run.output),
         )
-    console.print(table)
+    console = Console()
+    if console.is_terminal:
+        console.print(table)
+    else:
+        wide = Console(width=_WIDE)
+        with wide.capture() as captured:
+            wide.print(table)
+        for line in captured.get().splitlines():
+            typer.echo(line.rstrip())
     counts = Counter(outcome.became for outcome in outcomes)
     typer.echo(", ".join(f"{count} {became}" for became, count in counts.items()))

@@ -60,7 +60,7 @@ def run(
         ),
     ],
     more: Annotated[
-        list[Path] | None, typer.Argument(help="Further data sets, after --each.", metavar="[FOLDER]...")
+        list[Path] | None, typer.Argument(help="Further data sets, after --each.", metavar="FOLDER")
     ] = None,
     settings: Annotated[
         list[str] | None,

@@ -73,6 +73,7 @@ def connected(workers: int, scheduler: str | None = None) -> Iterator[Client]:
             processes=True,
             memory_limit=None,  # a reconstruction budgets its own
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # its server of web pages starts anyway
             silence_logs=logging.CRITICAL,
             env={name: os.environ.get(name, threads) for name in _OPENCL_THREADS},
         ) as cluster,
@@ -139,6 +140,9 @@ def distributed_runs(
             del running[future]
             outcome = _outcome(future, one) if future.done() else None
             if outcome is not None:
+                if kills[one.run.output]:
+                    said = f"{one.run.title}: its first worker died; another one did it"
+                    outcome = dataclasses.replace(outcome, notes=(said, *outcome.notes))
                 yield outcome
                 continue
             future.cancel()

@@ -72,7 +72,7 @@ class Outcome:
     files : tuple of str
         What was written.
     notes : tuple of str
-        What the format had no place for.
+        What the format had no place for, and whether a worker died.
     seconds : float
         How long it took.
     reports : tuple of (str, dict)

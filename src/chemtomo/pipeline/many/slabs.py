@@ -72,25 +72,19 @@ def run_in_slabs_job(
     parameters = recipe.steps[-1].parameters if recipe.steps else None
     if not isinstance(parameters, ReconstructParameters) or parameters.preview:
         raise ParameterError("found no full reconstruction at the end of the recipe; expected one for slabs")
-    ended: list[Outcome] = []
-
-    def note(outcome: Outcome) -> None:
-        ended.append(outcome)
-        if on_outcome is not None:
-            on_outcome(outcome)
-
+    note = on_outcome or (lambda _: None)
     prepared = yield from as_tasks(_prepared_job(run, recipe, should_stop), run.data)
     if isinstance(prepared, Outcome):
         note(prepared)
-        return tuple(ended)
+        return (prepared,)
     key, series = prepared
     folder = series.parent
     slabs = _slabs(series, parameters, count)
     runs = [_run_of(slab, run, parameters, series) for slab in slabs]
-    yield from run_many_job(
+    outcomes = yield from run_many_job(
         runs, workers=workers, scheduler=scheduler, on_outcome=note, should_stop=should_stop
     )
-    became = {one.became for one in ended}
+    became = {one.became for one in outcomes}
     whole = Outcome(run, "cancelled" if "cancelled" in became else "failed")
     if "cancelled" in became or "failed" in became:
         message = f"found slabs that are missing; those that are there, in {folder}, are not made again"
@@ -101,8 +95,9 @@ def run_in_slabs_job(
         written = write(volume, run.output, overwrite=run.overwrite, made_from=key)
         shutil.rmtree(folder, ignore_errors=True)
         whole = Outcome(run, "made", "", tuple(map(str, written)), written.notes)
-    note(dataclasses.replace(whole, seconds=time.monotonic() - start))
-    return tuple(ended)
+    whole = dataclasses.replace(whole, seconds=time.monotonic() - start)
+    note(whole)
+    return (*outcomes, whole)
 
 
 def _prepared_job(
