@@ -124,17 +124,25 @@ def reconstruct(
 
 
 def _telling_the_plan(show: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return what shows the progress and says, after the first iterations, what the run takes."""
+    """Return what shows the progress and says, after the first iterations, what the run takes.
+
+    The first iteration does not count for the time: kernels are compiled in it.
+    """
+    first: Any = None
     told = False
 
     def on_progress(progress: Any) -> None:
-        nonlocal told
+        nonlocal first, told
         show(progress)
-        plan = getattr(progress, "plan", "")
-        if plan and not told and progress.iteration >= min(_MEASURED_ITERATIONS, progress.iterations):
+        if told or not getattr(progress, "plan", ""):
+            return
+        if first is None:
+            first = progress
+        since = progress.iteration - first.iteration
+        if since >= _MEASURED_ITERATIONS:
             told = True
-            seconds = progress.seconds / progress.iteration * progress.iterations
-            typer.echo(f"{plan}; at most about {seconds:.0f} s", err=True)
+            seconds = (progress.seconds - first.seconds) / since * progress.iterations + first.seconds
+            typer.echo(f"{progress.plan}; at most about {seconds:.0f} s", err=True)
 
     return on_progress
 
