@@ -1,8 +1,8 @@
 """Layers of aligned tilt series: they show the aligned view and keep the recorded data and every alignment.
 
-A part of the border between napari and the core, beside `napari_chemtomo.layers`. The data of such a layer
-is computed projection by projection when it is looked at. In ``layer.metadata["chemtomo"]`` are ``"raw"``,
-the recorded stack, ``"alignments"``, the history, and ``"alignment"``, the one that is shown and used.
+The data of such a layer is computed projection by projection when it is looked at. In
+``layer.metadata["chemtomo"]`` are ``"raw"``, the recorded stack, ``"alignments"``, the history, and
+``"alignment"``, the one that is shown and used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Layers of prepared tilt series, and of the preview of one projection.
-
-A part of the border between napari and the core, beside `napari_chemtomo.layers`.
-"""
+"""Layers of prepared tilt series, and of the preview of one projection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The border between napari and the core for spectra, as `napari_chemtomo.layers` is for tilt series.
+"""Layers of spectra.
 
 Spectra are an image layer ``(tilt, z, y, x)`` of the counts of all energies, with the spectra themselves in
 the layer's metadata.
