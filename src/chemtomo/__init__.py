@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chemtomo.pipeline import Recipe
     from chemtomo.pipeline.jobs.prepare import prepare
     from chemtomo.pipeline.jobs.reconstruct import Result
+    from chemtomo.pipeline.keeping.checkpoint import Checkpoint
     from chemtomo.pipeline.runner import run
     from chemtomo.pipeline.writing import write
     from chemtomo.samples import phantom
@@ -29,6 +30,7 @@ __version__ = VERSION
 
 __all__ = [
     "Alignment",
+    "Checkpoint",
     "Dataset",
     "Recipe",
     "Result",
@@ -57,6 +59,7 @@ del _package_of_estimators
 # Names are imported when they are first used, so that `chemtomo --help` does not wait for SciPy.
 _HOMES = {
     "Alignment": "chemtomo.data",
+    "Checkpoint": "chemtomo.pipeline.keeping.checkpoint",
     "Dataset": "chemtomo.data",
     "SpectrumSeries": "chemtomo.data",
     "TiltSeries": "chemtomo.data",

@@ -10,6 +10,7 @@ from chemtomo.data import Alignment, Dataset, SpectrumSeries
 if TYPE_CHECKING:
     from chemtomo.pipeline.jobs.align import AlignmentResult
     from chemtomo.pipeline.jobs.reconstruct import Result
+    from chemtomo.pipeline.keeping.checkpoint import Checkpoint
     from chemtomo.pipeline.step import State
 
 __all__ = ["align", "link", "maps", "reconstruct"]
@@ -110,6 +111,7 @@ def reconstruct(
     *,
     on_progress: _OnProgress = None,
     should_stop: _ShouldStop = None,
+    checkpoint: Checkpoint | None = None,
     **parameters: Any,
 ) -> Result:
     """Reconstruct a dataset.
@@ -125,6 +127,9 @@ def reconstruct(
         Called with a `chemtomo.solvers.Progress` after every iteration.
     should_stop : callable, optional
         Asked before every iteration; ``True`` ends the run with the iterate as it is.
+    checkpoint : Checkpoint, optional
+        A file to which the state is written every few minutes, and from which a run that was ended goes on:
+        see `chemtomo.Checkpoint`.
     **parameters
         The fields of `chemtomo.recon.parameters.ReconstructParameters`: ``method="tgv", iterations=200``.
 
@@ -136,24 +141,30 @@ def reconstruct(
     Raises
     ------
     ParameterError
-        When a parameter is unknown or out of bounds.
+        When a parameter is unknown or out of bounds, or the checkpoint is that of another reconstruction.
     ChemTomoError
         When data, parameters or device do not fit together, or an iterate is not finite.
     """
     from chemtomo.pipeline.jobs.reconstruct import Result
     from chemtomo.pipeline.step import State
 
-    state = _run(State(series=dataset), "reconstruct", parameters, on_progress, should_stop)
+    state = _run(State(series=dataset), "reconstruct", parameters, on_progress, should_stop, checkpoint)
     assert state.volume is not None
     return Result(state.volume, state.reports[-1][1])
 
 
 def _run(
-    state: State, step: str, parameters: dict[str, Any], on_progress: _OnProgress, should_stop: _ShouldStop
+    state: State,
+    step: str,
+    parameters: dict[str, Any],
+    on_progress: _OnProgress,
+    should_stop: _ShouldStop,
+    checkpoint: Checkpoint | None = None,
 ) -> State:
     from chemtomo.pipeline.recipes.recipe import Entry
     from chemtomo.pipeline.runner import run_steps_job
     from chemtomo.progress import finish
 
-    job = run_steps_job(state, [Entry.of(step, parameters)], should_stop=should_stop)
+    steps = [Entry.of(step, parameters)]
+    job = run_steps_job(state, steps, should_stop=should_stop, checkpoint=checkpoint)
     return finish(job, on_progress)

@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +96,15 @@ def test_what_a_thread_writes_after_the_failure_is_removed_too(tmp_path, monkeyp
     with pytest.raises(WriteError, match="no space left"):
         fail()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_replaced_without_a_moment_in_which_there_is_none(tmp_path, monkeypatch):
+    target = tmp_path / "state"
+    target.write_text("old", encoding="utf-8")
+    moved = []
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda self, other: moved.append(self) or rename(self, other))
+    with replacing([target]) as (temporary,):
+        temporary.write_text("new", encoding="utf-8")
+    assert target.read_text(encoding="utf-8") == "new"
+    assert target not in moved  # a program that was killed then would have left no file of this name

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chemtomo.data import Dataset
 from chemtomo.errors import DeviceMemoryError
 from chemtomo.recon import Reconstructed, reconstruction
-from chemtomo.recon.slabs import LEAST_OVERLAP, OVERLAP, Slab, halves, plan_slabs
+from chemtomo.recon.slabs.plan import LEAST_OVERLAP, OVERLAP, Slab, halves, plan_slabs
 
 Run = Callable[..., Reconstructed]
 

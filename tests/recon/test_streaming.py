@@ -15,8 +15,8 @@ from chemtomo.opencl import choose_device
 from chemtomo.recon import Reconstructed, reconstruction
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.sirt import SirtMethod
-from chemtomo.recon.slabs import Slab, plan_slabs
-from chemtomo.recon.streaming import Streaming
+from chemtomo.recon.slabs.plan import Slab, plan_slabs
+from chemtomo.recon.slabs.streaming import Streaming
 from chemtomo.recon.variational import VariationalMethod
 
 Run = Callable[..., Reconstructed]

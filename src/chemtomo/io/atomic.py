@@ -84,6 +84,11 @@ def write_json(value: Any, path: Path, *, strict: bool = False) -> None:
 
 
 def _move_into_place(temporaries: Sequence[Path], targets: Sequence[Path], token: str) -> None:
+    if len(targets) == 1 and temporaries[0].is_file() and not targets[0].is_dir():
+        temporaries[0].replace(
+            targets[0]
+        )  # at once: there is always a whole file, the old one or the new one
+        return
     asides: list[tuple[Path, Path]] = []
     placed: list[Path] = []
     try:

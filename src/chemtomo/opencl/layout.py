@@ -137,6 +137,18 @@ class Layout:
                 target[...] = source[:, :, : target.shape[1]].transpose(0, 2, 1)
         return result
 
+    def pack_all(self, arrays: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """Bring (..., channel, row, y, column) into the device's order, shape (..., *`shape`)."""
+        if arrays.ndim == 4:
+            return self.pack(arrays)
+        return np.stack([self.pack_all(one) for one in arrays])
+
+    def unpack_all(self, packed: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return (..., channel, row, y, column) of arrays in the device's order."""
+        if packed.ndim == 4:
+            return self.unpack(packed)
+        return np.stack([self.unpack_all(one) for one in packed])
+
     def unpack_slice(self, packed: npt.NDArray[np.float32], y: int) -> npt.NDArray[np.float32]:
         """Return the slice `y` of an array in the device's order, shape (channel, row, column)."""
         whole = self._without_spare_lanes(packed)

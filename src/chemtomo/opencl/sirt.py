@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 
 import numpy as np
@@ -89,6 +90,14 @@ class OpenCLSirt:
     def release_all_but_image(self) -> None:
         """Give the device memory back, but for the image: only `slice` and `volume` work from now on."""
         self._queue.release_all(but=(self._volume,))
+
+    def variables(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Yield the iterate, which is all that there is."""
+        yield "u", self.volume()
+
+    def restore(self, variables: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Set the iterate to that of `variables`."""
+        self._queue.write(self._volume, self._layout.pack(variables["u"]))
 
     def advance(self) -> None:
         """Do one iteration."""

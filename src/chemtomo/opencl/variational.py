@@ -5,6 +5,7 @@ The same as `chemtomo.solvers.numpy_backend`, in two passes over memory besides 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
@@ -134,6 +135,32 @@ class OpenCLBackend:
             self._r,
         ):
             self._queue.fill(buffer)
+
+    def variables(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Yield the variables by their names: see `Backend.variables`."""
+        for name, (buffer, shape) in self._named().items():
+            yield name, self._layout.unpack_all(self._queue.read(buffer, shape))
+
+    def restore(self, variables: Mapping[str, npt.NDArray[np.float32]], relaxation: float) -> None:
+        """Set the variables: see `Backend.restore`."""
+        self._over_relaxed = relaxation > 1
+        for name, (buffer, _) in self._named().items():
+            self._queue.write(buffer, self._layout.pack_all(variables[name]))
+
+    def _named(self) -> dict[str, tuple[Any, tuple[int, ...]]]:
+        volume, field = self._volume_shape, (self._problem.dims, *self._volume_shape)
+        named = {"u": (self._u, volume), "U": (self._u_extrapolated, volume), "p": (self._p, field)}
+        named["r"] = self._r, self._sinogram_shape
+        if self._queue.defines["POSITIVITY_DUAL"]:
+            named["s"] = self._s, volume
+        if self._problem.second_order:
+            pairs = self._problem.dims * (self._problem.dims + 1) // 2
+            named |= {
+                "w": (self._w, field),
+                "W": (self._w_extrapolated, field),
+                "q": (self._q, (pairs, *volume)),
+            }
+        return named
 
     def dual_update(self, step_sizes: DualStepSizes, relaxation: float) -> None:
         """Update the dual variables from the extrapolated primal ones: see `Backend.dual_update`."""

@@ -15,6 +15,7 @@ from chemtomo.data.records import recorded
 from chemtomo.errors import ParameterError
 from chemtomo.parameters import Parameters
 from chemtomo.pipeline.jobs.prepare import prepare_job
+from chemtomo.pipeline.keeping.checkpoint import Checkpoint
 from chemtomo.pipeline.recipes.history import recipe_of, with_recorded_alignments
 from chemtomo.pipeline.recipes.inputs import in_folder, read_inputs_job
 from chemtomo.pipeline.recipes.recipe import Entry, Recipe, with_settings
@@ -45,6 +46,7 @@ def run_steps_job(
     *,
     should_stop: Callable[[], bool] | None = None,
     store: Store | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> _Job:
     """Do steps one after the other.
 
@@ -62,6 +64,8 @@ def run_steps_job(
         Asked now and then; ``True`` ends a step with what it has reached, where it has something.
     store : Store, optional
         Where results are kept.
+    checkpoint : Checkpoint, optional
+        Where the state of the reconstruction is written now and then, and from where an earlier run goes on.
 
     Yields
     ------
@@ -94,7 +98,9 @@ def run_steps_job(
             key = _next_key(key, [(entry.step, entry.parameters)])
             made = store.find(key) if store is not None else None
             if made is None:
-                made = yield from STEPS[entry.step].job(state, entry.parameters, should_stop)
+                step = STEPS[entry.step]
+                more = {"checkpoint": checkpoint} if step.resumable else {}
+                made = yield from step.job(state, entry.parameters, should_stop, **more)
                 if store is not None and made.instead in (None, ((entry.step, entry.parameters),)):
                     store.keep(key, made)
             state = _recorded(state, entry, made)
@@ -107,10 +113,12 @@ def run_recipe_job(
     accept_changed: bool = False,
     should_stop: Callable[[], bool] | None = None,
     store: Store | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> _Job:
     """Read the inputs of a recipe and do its steps; see `read_inputs_job` and `run_steps_job`."""
     state = yield from read_inputs_job(recipe, accept_changed=accept_changed)
-    return (yield from run_steps_job(state, recipe.steps, should_stop=should_stop, store=store))
+    steps = run_steps_job(state, recipe.steps, should_stop=should_stop, store=store, checkpoint=checkpoint)
+    return (yield from steps)
 
 
 def run(
@@ -121,6 +129,7 @@ def run(
     accept_changed: bool = False,
     on_progress: Callable[[Any], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Volume | Dataset:
     """Run a recipe: what `chemtomo run` does, in one call.
 
@@ -135,6 +144,8 @@ def run(
     accept_changed : bool
         Go on where the values of an input are not those with which the recipe was made.
     on_progress, should_stop : callable, optional
+        As in `chemtomo.reconstruct`.
+    checkpoint : Checkpoint, optional
         As in `chemtomo.reconstruct`.
 
     Returns
@@ -155,7 +166,9 @@ def run(
     if inputs is not None:
         chosen = in_folder(chosen, Path(inputs))
     chosen = with_settings(chosen, list((settings or {}).items()))
-    job = run_recipe_job(chosen, accept_changed=accept_changed, should_stop=should_stop)
+    job = run_recipe_job(
+        chosen, accept_changed=accept_changed, should_stop=should_stop, checkpoint=checkpoint
+    )
     state = finish(job, on_progress)
     return state.volume if state.volume is not None else state.require_series("run")
 

@@ -87,6 +87,8 @@ class Step:
         `Made`. It has no other effect.
     by_projection : bool
         It treats projections one after the other: with its neighbours of this kind it is done in one pass.
+    resumable : bool
+        Its job takes a `chemtomo.pipeline.keeping.checkpoint.Checkpoint` too, as ``checkpoint``.
     """
 
     name: str
@@ -94,8 +96,9 @@ class Step:
     model: type[Parameters]
     takes: Kind
     gives: Kind
-    job: Callable[[State, Any, ShouldStop], Generator[Any, None, Made]]
+    job: Callable[..., Generator[Any, None, Made]]
     by_projection: bool = False
+    resumable: bool = False
 
     def parameters(self, values: Mapping[str, Any]) -> Parameters:
         """Return the model with these values.

@@ -10,6 +10,7 @@ from chemtomo.align.parameters import AlignParameters, ApplyAlignment, UseAlignm
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ParameterError
 from chemtomo.pipeline.jobs.prepare import prepare_job
+from chemtomo.pipeline.keeping.checkpoint import Checkpoint
 from chemtomo.pipeline.step import Made, ShouldStop, State, Step
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.operations import OPERATIONS
@@ -84,11 +85,16 @@ def _apply_alignment(state: State, parameters: ApplyAlignment, should_stop: Shou
     return Made(_with(state, series=dataset.map(aligned_view if parameters.all_shifts else apply)))
 
 
-def _reconstruct(state: State, parameters: ReconstructParameters, should_stop: ShouldStop) -> _Job:
+def _reconstruct(
+    state: State,
+    parameters: ReconstructParameters,
+    should_stop: ShouldStop,
+    checkpoint: Checkpoint | None = None,
+) -> _Job:
     from chemtomo.pipeline.jobs.reconstruct import reconstruct_job, repeated_by
 
     dataset = state.require_series("reconstruct")
-    result = yield from reconstruct_job(dataset, parameters, should_stop=should_stop)
+    result = yield from reconstruct_job(dataset, parameters, should_stop=should_stop, checkpoint=checkpoint)
     made = _with(state, volume=result.volume, report=("reconstruct", result.report))
     return Made(made, (("reconstruct", repeated_by(parameters, result.report)),))
 
@@ -107,7 +113,9 @@ _STEPS = (
     Step("align", "Align", AlignParameters, "series", "alignment", _align),
     Step("use_alignment", "Use an alignment", UseAlignment, "series", "alignment", _use_alignment),
     Step("apply_alignment", "Apply the alignment", ApplyAlignment, "series", "series", _apply_alignment),
-    Step("reconstruct", "Reconstruct", ReconstructParameters, "series", "volume", _reconstruct),
+    Step(
+        "reconstruct", "Reconstruct", ReconstructParameters, "series", "volume", _reconstruct, resumable=True
+    ),
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in _STEPS}

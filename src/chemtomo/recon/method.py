@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy.typing as npt
 
 from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.memory import MemoryEstimate
@@ -28,6 +30,12 @@ class SlabIteration(Iteration, Protocol):
 
     def release_all_but_image(self) -> None:
         """Give the device memory back, but for the image: only `slice` and `volume` work from now on."""
+
+    def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Yield all that `restore` needs to go on from here, by names; one array is in memory at a time."""
+
+    def restore(self, variables: Mapping[str, npt.NDArray[Any]], iterations: int) -> None:
+        """Go on from what `variables` gave after so many iterations, on this device or another one."""
 
 
 class Method(Protocol):

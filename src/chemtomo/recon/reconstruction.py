@@ -20,10 +20,11 @@ from chemtomo.recon.frame import Frame
 from chemtomo.recon.method import Method
 from chemtomo.recon.parameters import ReconstructParameters
 from chemtomo.recon.sirt import SirtMethod
-from chemtomo.recon.slabs import OVERLAP, Slab, halves, plan_slabs
-from chemtomo.recon.streaming import Streaming
+from chemtomo.recon.slabs.checkpoint import CheckpointStore, SlabCheckpoints, Unfinished
+from chemtomo.recon.slabs.plan import OVERLAP, Slab, halves, plan_slabs
+from chemtomo.recon.slabs.streaming import Streaming
 from chemtomo.recon.variational import VariationalMethod
-from chemtomo.solvers import Iteration, Limits, Outcome, Progress, iterate
+from chemtomo.solvers import Iteration, Limits, Outcome, Progress, Reached, iterate
 
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
@@ -96,6 +97,7 @@ def reconstruct(
     settings: ReconstructParameters,
     limits: Limits,
     should_stop: Callable[[], bool] | None = None,
+    checkpoints: CheckpointStore | None = None,
 ) -> Generator[ReconstructionProgress, None, Reconstructed]:
     """Reconstruct a dataset, one iteration at a time.
 
@@ -109,6 +111,8 @@ def reconstruct(
         For every slab.
     should_stop : callable, optional
         Asked before every iteration; ``True`` ends the run with the iterate as it is.
+    checkpoints : CheckpointStore, optional
+        Where the state of the iteration is kept now and then, and from where an earlier run goes on.
 
     Yields
     ------
@@ -146,6 +150,11 @@ def reconstruct(
     notes = [] if frame.note is None else [frame.note]
     peak = 0
     cancelled = False
+    earlier = None if checkpoints is None else checkpoints.find(limits)
+    if earlier is not None:
+        image[:, :, : earlier.slab.start] = earlier.image
+        ended, notes, peak = list(earlier.ended), list(earlier.notes), earlier.peak_bytes
+        waiting = deque((earlier.slab, *earlier.waiting))
     send = None if device is None else partial(_send, method, device)
     with Streaming(image, send, frame.within) as streaming:
         while waiting and not cancelled:
@@ -160,16 +169,28 @@ def reconstruct(
                 continue
             if waiting:
                 streaming.send_ahead(waiting[0])
-            running = iterate(iteration, limits, should_stop)
+            start = Reached()
+            if earlier is not None and earlier.slab == slab:
+                start = earlier.reached
+                iteration.restore(earlier.variables(), start.iterations)
+            saving = None
+            if checkpoints is not None:
+                so_far = Unfinished(
+                    limits, slab, start, tuple(waiting), tuple(ended), tuple(notes), peak, image, dict
+                )
+                saving = SlabCheckpoints(checkpoints, so_far, iteration, streaming.land)
+            running = iterate(iteration, limits, should_stop, start=start, on_reached=saving)
             view = _View(frame, image, slab, iteration, streaming, plan)
             outcome = yield from _counting_on(running, view, len(ended), len(ended) + 1 + len(waiting))
             on_the_way = (
                 method.estimate_memory(slab.slices, device).streaming if device is not None and waiting else 0
             )
             peak = max(peak, iteration.allocated_bytes + on_the_way)
+            cancelled = outcome.cancelled
+            if cancelled and saving is not None:
+                saving.keep()
             streaming.bring_back(slab, iteration)
             ended.append((slab, outcome))
-            cancelled = outcome.cancelled
     pixel = dataset.series[0].pixel_size_nm
     volume = Volume(frame.to_volume(image), dataset.names, pixel, frame.origin_px)
     name = "numpy" if device is None else device.name

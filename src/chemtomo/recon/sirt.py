@@ -9,9 +9,9 @@ that a channel has not got and for pixels that are not valid.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,12 @@ class SirtBackend(Protocol):
 
     def release_all_but_image(self) -> None:
         """Give the device memory back, but for the image."""
+
+    def variables(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Yield the iterate, which is all that there is."""
+
+    def restore(self, variables: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Set the iterate to that of `variables`."""
 
     def advance(self) -> None:
         """Do one iteration."""
@@ -139,6 +145,14 @@ class SirtIteration:
         """Give the device memory back, but for the image."""
         self._backend.release_all_but_image()
 
+    def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Yield all that `restore` needs to go on from here, by names."""
+        yield from self._backend.variables()
+
+    def restore(self, variables: Mapping[str, npt.NDArray[Any]], iterations: int) -> None:
+        """Go on from `variables`; SIRT does not depend on the number of iterations done."""
+        self._backend.restore(variables)
+
     def advance(self) -> None:
         """Do one iteration."""
         self._backend.advance()
@@ -225,6 +239,14 @@ class NumpySirt:
 
     def release_all_but_image(self) -> None:
         """Do nothing: it is in main memory."""
+
+    def variables(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Yield the iterate, which is all that there is."""
+        yield "u", self._volume
+
+    def restore(self, variables: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Set the iterate to that of `variables`."""
+        self._volume = variables["u"]
 
     def advance(self) -> None:
         """Do one iteration."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -127,6 +127,14 @@ class VariationalIteration:
     def release_all_but_image(self) -> None:
         """Give the device memory back, but for the image."""
         self._backend.release_all_but_image()
+
+    def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Yield all that `restore` needs to go on from here, by names."""
+        yield from self._iteration.variables()
+
+    def restore(self, variables: Mapping[str, npt.NDArray[Any]], iterations: int) -> None:
+        """Go on from `variables` after so many iterations."""
+        self._iteration.restore(variables, iterations)
 
     def advance(self) -> None:
         """Do one iteration."""

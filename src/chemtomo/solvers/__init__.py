@@ -7,7 +7,8 @@ from chemtomo.solvers.loop import (
     Objective,
     Outcome,
     Progress,
+    Reached,
     iterate,
 )
 
-__all__ = ["Iteration", "IterationRecord", "Limits", "Objective", "Outcome", "Progress", "iterate"]
+__all__ = ["Iteration", "IterationRecord", "Limits", "Objective", "Outcome", "Progress", "Reached", "iterate"]

@@ -13,6 +13,7 @@ means; the OpenCL backend does the same in two passes over memory.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -83,6 +84,17 @@ class Backend(Protocol):
 
     def reset(self) -> None:
         """Set every variable to zero."""
+
+    def variables(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Yield the variables by their names, so that another backend of the same problem can go on.
+
+        They are named ``u, w, p, q, r, s``, and ``U, W`` the extrapolations. Arrays have the shapes of the
+        problem, whatever the order in the memory of a device. Those that the method has not got may be
+        left out.
+        """
+
+    def restore(self, variables: Mapping[str, npt.NDArray[np.float32]], relaxation: float) -> None:
+        """Set the variables to those that `variables` gave after updates with a relaxation."""
 
     def dual_update(self, step_sizes: DualStepSizes, relaxation: float) -> None:
         """Update the dual variables from the extrapolated primal ones.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from chemtomo.errors import SolverError
 
-__all__ = ["Iteration", "IterationRecord", "Limits", "Objective", "Outcome", "Progress", "iterate"]
+__all__ = ["Iteration", "IterationRecord", "Limits", "Objective", "Outcome", "Progress", "Reached", "iterate"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +124,25 @@ class Progress:
 
 
 @dataclasses.dataclass(frozen=True)
+class Reached:
+    """How far an iteration has come; with the variables of the method it can go on from here.
+
+    Attributes
+    ----------
+    iterations : int
+        Iterations done.
+    seconds : float
+        Time that they took, logging excluded.
+    history : tuple of IterationRecord
+        The recorded scalars.
+    """
+
+    iterations: int = 0
+    seconds: float = 0.0
+    history: tuple[IterationRecord, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Outcome:
     """How an iteration ended.
 
@@ -149,7 +168,12 @@ class Outcome:
 
 
 def iterate(
-    method: Iteration, limits: Limits, should_stop: Callable[[], bool] | None = None
+    method: Iteration,
+    limits: Limits,
+    should_stop: Callable[[], bool] | None = None,
+    *,
+    start: Reached | None = None,
+    on_reached: Callable[[Reached], None] | None = None,
 ) -> Generator[Progress, None, Outcome]:
     """Advance `method` until a limit, a cancel or the tolerance ends it.
 
@@ -161,6 +185,10 @@ def iterate(
         When to stop and how often to report.
     should_stop : callable, optional
         Asked before every iteration; ``True`` ends the loop with the iterate as it is.
+    start : Reached, optional
+        How far `method` is already; not begun by default.
+    on_reached : callable, optional
+        Called after every iteration that is not the last, when all questions to the method have been asked.
 
     Yields
     ------
@@ -182,9 +210,14 @@ def iterate(
         raise SolverError(f"found {limits.iterations} iterations; expected at least 1")
     if limits.report_every < 1:
         raise SolverError(f"found a report every {limits.report_every} iterations; expected at least 1")
-    history: list[IterationRecord] = []
-    seconds = 0.0
-    done = 0
+    before = Reached() if start is None else start
+    if before.iterations > limits.iterations:
+        raise SolverError(
+            f"found {before.iterations} iterations done; expected at most the limit of {limits.iterations}"
+        )
+    history = list(before.history)
+    seconds = before.seconds
+    done = before.iterations
     cancelled = False
     reason = f"the limit of {limits.iterations} iterations was reached"
     while done < limits.iterations:
@@ -192,9 +225,9 @@ def iterate(
             cancelled = True
             reason = f"cancelled after {done} of {limits.iterations} iterations"
             break
-        start = time.perf_counter()
+        began = time.perf_counter()
         method.advance()
-        seconds += time.perf_counter() - start
+        seconds += time.perf_counter() - began
         done += 1
         record = None
         if done % limits.report_every == 0 or done in (1, limits.iterations):
@@ -207,6 +240,8 @@ def iterate(
                 f"and the image changes by less than {limits.change_tolerance:.0%}"
             )
             break
+        if on_reached is not None and done < limits.iterations:
+            on_reached(Reached(done, seconds, tuple(history)))
     if done and (not history or history[-1].iteration != done):
         history.append(_record(method, done, seconds))
     return Outcome(done, seconds, tuple(history), reason, cancelled)

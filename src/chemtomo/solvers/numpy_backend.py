@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +15,17 @@ from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric import FourierMetric
 
 __all__ = ["NumpyBackend"]
+
+_VARIABLES = {
+    "u": "_u",
+    "w": "_w",
+    "U": "_u_extrapolated",
+    "W": "_w_extrapolated",
+    "p": "_p",
+    "q": "_q",
+    "r": "_r",
+    "s": "_s",
+}
 
 
 class NumpyBackend:
@@ -59,6 +72,18 @@ class NumpyBackend:
         self._q = _zeros(problem.tensor_shape)
         self._r = _zeros(problem.data.shape)
         self._s = _zeros(problem.volume_shape)
+
+    def variables(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Yield the variables by their names: see `Backend.variables`."""
+        for name, attribute in _VARIABLES.items():
+            yield name, getattr(self, attribute)
+
+    def restore(self, variables: Mapping[str, npt.NDArray[np.float32]], relaxation: float) -> None:
+        """Set the variables: see `Backend.restore`."""
+        self.reset()
+        for name, attribute in _VARIABLES.items():
+            if name in variables:
+                setattr(self, attribute, variables[name])
 
     def dual_update(self, step_sizes: DualStepSizes, relaxation: float) -> None:
         """Update the dual variables from the extrapolated primal ones: see `Backend.dual_update`."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,8 @@ class PrimalDualIteration(abc.ABC):
         The problem on a device, all variables zero.
     """
 
+    relaxation = 1.0
+
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._done = 0
@@ -48,6 +52,23 @@ class PrimalDualIteration(abc.ABC):
     @abc.abstractmethod
     def _update(self, backend: Backend) -> None:
         """Update all variables once."""
+
+    def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Yield all that `restore` needs to go on from here, by names."""
+        yield from self._backend.variables()
+        yield "remembered", np.array([iteration for iteration, _, _ in self._earlier], dtype=np.int64)
+        for iteration, largest, relative in self._earlier:
+            yield f"remembered_{iteration}", relative
+            yield f"remembered_{iteration}_unit", np.asarray(largest)
+
+    def restore(self, variables: Mapping[str, npt.NDArray[Any]], iterations: int) -> None:
+        """Go on from `variables` after so many iterations."""
+        self._backend.restore(variables, self.relaxation)
+        self._done = iterations
+        self._earlier = [
+            (number, np.float32(variables[f"remembered_{number}_unit"]), variables[f"remembered_{number}"])
+            for number in variables["remembered"].tolist()
+        ]
 
     def objective(self) -> Objective:
         """Evaluate the objective, in normalised units."""
@@ -100,8 +121,8 @@ class PaperIteration(PrimalDualIteration):
         self._primal = PrimalStepSizes((size / norm,) * channels, (size / norm,) * channels)
 
     def _update(self, backend: Backend) -> None:
-        backend.dual_update(self._dual, 1.0)
-        backend.primal_update(self._primal, 1.0)
+        backend.dual_update(self._dual, self.relaxation)
+        backend.primal_update(self._primal, self.relaxation)
 
 
 class FastIteration(PrimalDualIteration):

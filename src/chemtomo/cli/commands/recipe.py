@@ -9,6 +9,14 @@ import typer
 
 from chemtomo.cli.commands.many import expanded, grid_of, run_many
 from chemtomo.cli.common import Results, tell_written
+from chemtomo.cli.keeping import (
+    CheckpointIterationsOption,
+    CheckpointMinutesOption,
+    CheckpointOption,
+    ResumeOption,
+    checkpoint_of,
+    end_checkpoint,
+)
 from chemtomo.cli.progress import watch
 
 __all__ = ["recipe", "run", "script"]
@@ -129,6 +137,10 @@ def run(
         Path | None,
         typer.Option("--report", metavar="FILE", help="Write what became of each result as JSON."),
     ] = None,
+    checkpoint: CheckpointOption = None,
+    resume: ResumeOption = False,
+    checkpoint_minutes: CheckpointMinutesOption = 5.0,
+    checkpoint_iterations: CheckpointIterationsOption = None,
 ) -> None:
     """Run a recipe: the same inputs and steps give the same result.
 
@@ -154,6 +166,8 @@ def run(
     if slabs is not None and (each or grid):
         raise typer.BadParameter("found --slabs with --each or --grid; expected one volume")
     if each or grid or slabs or workers or scheduler is not None or report is not None:
+        if checkpoint is not None:
+            raise typer.BadParameter("found --checkpoint for several results; expected it for a single one")
         data_sets = expanded([*(each or ()), *(more or ())])
         runs = plan_runs(
             found if inputs is None else in_folder(found, inputs),
@@ -180,13 +194,20 @@ def run(
         found = in_folder(found, inputs)
     paths = [path for one in found.inputs for path in one.paths if Path(path).exists()]
     results = Results([file, *paths])
-    results.check(output, volume=gives_volume)
+    results.check(output, checkpoint, volume=gives_volume)
+    kept = checkpoint_of(checkpoint, resume, checkpoint_minutes, checkpoint_iterations)
     with watch(1) as watching:
-        job = run_recipe_job(found, accept_changed=accept_changed_inputs, should_stop=watching.should_stop)
+        job = run_recipe_job(
+            found,
+            accept_changed=accept_changed_inputs,
+            should_stop=watching.should_stop,
+            checkpoint=kept,
+        )
         state = finish(job, watching.on_progress)
     made = state.volume if state.volume is not None else state.require_series("run")
     written = results.write(lambda path: write(made, path, overwrite=overwrite and path == output), output)
     tell_written(written)
+    end_checkpoint(kept, state)
     results.finish()
 
 

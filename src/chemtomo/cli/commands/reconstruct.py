@@ -9,6 +9,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, tell_written
+from chemtomo.cli.keeping import (
+    CheckpointIterationsOption,
+    CheckpointMinutesOption,
+    CheckpointOption,
+    ResumeOption,
+    checkpoint_of,
+    end_checkpoint,
+)
 from chemtomo.cli.options import OperationOptions, with_model_options
 from chemtomo.cli.progress import watch
 from chemtomo.data import Alignment
@@ -65,6 +73,10 @@ def reconstruct(
             "--report", metavar="FILE", help="Write time, device and the history of the objective as JSON."
         ),
     ] = None,
+    checkpoint: CheckpointOption = None,
+    resume: ResumeOption = False,
+    checkpoint_minutes: CheckpointMinutesOption = 5.0,
+    checkpoint_iterations: CheckpointIterationsOption = None,
 ) -> None:
     """Reconstruct tilt series of one sample, all channels together, into one volume.
 
@@ -83,7 +95,8 @@ def reconstruct(
 
     check_output(output)
     results = Results([*files, tilts, alignment])
-    results.check(output, report, volume=True)
+    results.check(output, report, checkpoint, volume=True)
+    kept = checkpoint_of(checkpoint, resume, checkpoint_minutes, checkpoint_iterations)
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     for series in dataset:
         if FILTERED_NOTE in series.notes:
@@ -104,12 +117,13 @@ def reconstruct(
     parameters = parameters.model_copy(update={"mu": by_full_name(dataset, parameters.mu)})
     with watch(parameters.iterations) as watching:
         steps.append(Entry("reconstruct", parameters))
-        job = run_steps_job(State(series=dataset), steps, should_stop=watching.should_stop)
+        job = run_steps_job(State(series=dataset), steps, should_stop=watching.should_stop, checkpoint=kept)
         state = finish(job, _telling_the_plan(watching.on_progress))
     volume = state.volume
     assert volume is not None
     _, made = state.reports[-1]
     tell_written(results.write(lambda path: write(volume, path, overwrite=path == output), output))
+    end_checkpoint(kept, state)
     if report is not None:
         results.write(lambda path: write_json(made, path), report)
         typer.echo(f"Wrote {report}")

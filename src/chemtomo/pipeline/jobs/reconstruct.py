@@ -10,6 +10,7 @@ import numpy as np
 
 from chemtomo.align import apply
 from chemtomo.data import Dataset, TiltSeries, Volume
+from chemtomo.pipeline.keeping.checkpoint import Checkpoint
 from chemtomo.pipeline.preview import in_full_resolution_units, preview_of
 from chemtomo.preprocess import from_vacuum, without_saturated
 from chemtomo.recon.parameters import ReconstructParameters
@@ -42,6 +43,7 @@ def reconstruct_job(
     parameters: ReconstructParameters,
     *,
     should_stop: Callable[[], bool] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Generator[Progress, None, Result]:
     """Reconstruct a dataset, one iteration at a time.
 
@@ -57,6 +59,8 @@ def reconstruct_job(
         Method and weights.
     should_stop : callable, optional
         Asked before every iteration; ``True`` ends the run with the iterate as it is.
+    checkpoint : Checkpoint, optional
+        Where the state is written now and then, and from where an earlier run goes on.
 
     Yields
     ------
@@ -74,6 +78,7 @@ def reconstruct_job(
     ChemTomoError
         When data, parameters or device do not fit together, or an iterate is not finite.
     """
+    checkpoints = None if checkpoint is None else checkpoint.of_problem(dataset, parameters)
     prepared, notes = _measured(dataset, parameters)
     settings = parameters
     binned = prepared
@@ -85,7 +90,7 @@ def reconstruct_job(
     limits = Limits(settings.iterations, settings.report_every, settings.tolerance or None)
     if parameters.preview and limits.tolerance is not None:
         limits = dataclasses.replace(limits, tolerance=10 * limits.tolerance, change_tolerance=0.1)
-    reconstructed = yield from reconstruct_dataset(binned, settings, limits, should_stop)
+    reconstructed = yield from reconstruct_dataset(binned, settings, limits, should_stop, checkpoints)
     reconstructed = dataclasses.replace(reconstructed, notes=(*notes, *reconstructed.notes))
     volume = reconstructed.volume
     if parameters.preview:

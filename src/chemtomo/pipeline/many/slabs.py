@@ -21,7 +21,7 @@ from chemtomo.pipeline.runner import content_key, run_steps_job
 from chemtomo.pipeline.writing import write, write_series
 from chemtomo.progress import TaskProgress
 from chemtomo.recon.parameters import ReconstructParameters
-from chemtomo.recon.slabs import OVERLAP, Slab, even_slabs
+from chemtomo.recon.slabs.plan import OVERLAP, Slab, even_slabs
 
 __all__ = ["run_in_slabs_job"]
 

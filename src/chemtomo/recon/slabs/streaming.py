@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.recon.method import SlabIteration
-from chemtomo.recon.slabs import Slab
+from chemtomo.recon.slabs.plan import Slab
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

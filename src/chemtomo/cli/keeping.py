@@ -1,0 +1,69 @@
+"""The options for what a run keeps: checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from chemtomo.pipeline import State
+    from chemtomo.pipeline.keeping.checkpoint import Checkpoint
+
+__all__ = [
+    "CheckpointIterationsOption",
+    "CheckpointMinutesOption",
+    "CheckpointOption",
+    "ResumeOption",
+    "checkpoint_of",
+    "end_checkpoint",
+]
+
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Write the state of the reconstruction to this file every few minutes. It is removed when the "
+        "result has been written.",
+    ),
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on from the file of --checkpoint, where there is one."),
+]
+CheckpointMinutesOption = Annotated[
+    float, typer.Option("--checkpoint-minutes", min=0, help="Time between two states.")
+]
+CheckpointIterationsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--checkpoint-iterations", min=1, metavar="N", help="Write the state after every N iterations too."
+    ),
+]
+
+
+def checkpoint_of(
+    path: Path | None, resume: bool, minutes: float, iterations: int | None
+) -> Checkpoint | None:
+    """Return what the options ask for, or raise the error of a file that would be lost."""
+    from chemtomo.pipeline.keeping.checkpoint import Checkpoint
+
+    if path is None:
+        if resume:
+            raise typer.BadParameter("found --resume; expected --checkpoint FILE with it")
+        return None
+    checkpoint = Checkpoint(path, resume, 60 * minutes, iterations)
+    checkpoint.check()
+    return checkpoint
+
+
+def end_checkpoint(checkpoint: Checkpoint | None, state: State) -> None:
+    """Remove the file of a run that came to its end; say how to go on with one that was stopped."""
+    if checkpoint is None:
+        return
+    if not any(report.get("cancelled") for _, report in state.reports):
+        checkpoint.remove()
+    elif checkpoint.file.exists():
+        typer.echo(f"Stopped before the end: --checkpoint {checkpoint.path} --resume goes on from there")

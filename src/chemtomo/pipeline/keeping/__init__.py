@@ -1,0 +1,1 @@
+"""What a run keeps for the next one: the state of an unfinished reconstruction, and results of steps."""
