@@ -1,1 +1,1 @@
-"""Volumes in slabs of slices: the plan, transfers beside the computation, and the state of an unfinished run."""
+"""Volumes in slabs of slices: the plan, the transfers, and the state of an unfinished run."""
