@@ -105,6 +105,8 @@ def _measured(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Data
         one, note = without_saturated(series)
         notes.append(note)
         one = apply(one)
+        if parameters.slices is None and not parameters.preview:
+            one = _read(one)  # all of it is needed in memory anyway, and by several passes
         if parameters.vacuum == "auto" and parameters.normalisation != "paper":
             one, note = from_vacuum(one)
             notes.append(note)

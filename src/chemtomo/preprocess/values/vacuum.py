@@ -7,6 +7,7 @@ reconstruction needs is the signal above vacuum, with the noise on both sides of
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -185,9 +186,10 @@ def without_saturated(series: TiltSeries) -> tuple[TiltSeries, str | None]:
     return masked, f"{series.name}: {count} pixels are saturated, at {largest}; they are left out"
 
 
-def _pixels(series: TiltSeries) -> list[tuple[_Image, npt.NDArray[np.bool_]]]:
+def _pixels(series: TiltSeries) -> Iterator[tuple[_Image, npt.NDArray[np.bool_]]]:
+    """Yield projections that have valid pixels, with these; one at a time, to spare memory."""
     pairs = zip(series.projections(), series.valid_pixels(), strict=True)
-    return [(image, valid) for image, valid in pairs if valid.any()]
+    yield from ((image, valid) for image, valid in pairs if valid.any())
 
 
 def _level_of(image: _Image, valid: npt.NDArray[np.bool_]) -> tuple[float, float, float] | None:
