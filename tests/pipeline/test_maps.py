@@ -13,6 +13,7 @@ from chemtomo.pipeline.jobs.maps import (
     windows_of,
 )
 from chemtomo.progress import finish
+from chemtomo.spectra import suggest
 from chemtomo.spectra.parameters import MapParameters
 
 
@@ -134,3 +135,29 @@ def test_a_map_with_more_background_than_counts_is_left_out_and_said():
     missing = {"Fe", "Ni", "Mn", "Zn"} - set(found.names)
     assert missing
     assert all(any(name in note for note in found["Fe"].notes) for name in missing)
+
+
+def test_the_search_runs_once(monkeypatch):
+    from chemtomo.pipeline.jobs import maps as jobs
+
+    searches = []
+    monkeypatch.setattr(jobs, "suggest", lambda *one, **more: searches.append(one) or suggest(*one, **more))
+    made = make_specimen({"Fe_K": 150.0, "Co_K": 40.0}, 100.0, shape=(2, 16, 16), seed=8)
+    spectrum, found = finish(jobs.suggest_job(made.series, MapParameters()))
+    assert len(searches) == 1
+    known = make_maps(made.series, MapParameters(), spectrum=spectrum, suggestions=found)
+    assert len(searches) == 1
+    alone = make_maps(made.series, MapParameters())
+    assert len(searches) == 2
+    for one, other in zip(alone, known, strict=True):
+        np.testing.assert_array_equal(one.background, other.background)
+
+
+def test_auto_looks_at_the_elements_that_the_spectrum_shows():
+    """Mn Kb is in the window of Fe Ka; nobody named manganese."""
+    methods = {}
+    for name, amounts in {"alone": {"Fe_K": 150.0}, "with Mn": {"Fe_K": 150.0, "Mn_K": 150.0}}.items():
+        made = make_specimen(amounts, 100.0, shape=(2, 16, 16), seed=8)
+        (one,) = make_maps(made.series, MapParameters(elements=("Fe",)))
+        methods[name] = one.provenance[-1]["did"][-1]["method"]
+    assert methods == {"alone": "window", "with Mn": "fit"}

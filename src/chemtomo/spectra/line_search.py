@@ -15,8 +15,10 @@ from chemtomo.spectra.fit import (
     SpectrumModel,
     background_shapes,
     fit_spectrum,
+    has_photons,
     lines_shape,
     non_negative,
+    peak_deviations,
     poisson_weights,
 )
 from chemtomo.spectra.lines import XrayLine, elements_between, lines_of, shell_members
@@ -26,20 +28,25 @@ from chemtomo.spectra.windows import line_window, resolution_keV
 __all__ = ["LineSearch"]
 
 _ELEMENTS = ("B", "U")
-_SIGNIFICANT = 5.0
+_SIGNIFICANT, _SEEN = 5.0, 3.0
 # Lines of other elements may be off by this share of their counts at some place.
 _LINE_ERROR = 0.03
 # The inner shell of an element gives at least this share of the photons of the next one, if its lines have
 # less energy than this. It is a few times more in thin samples.
 _INNER_SHARE = 0.03
 _INNER_KEV = 18.0
+# With electrons of at least so many keV an inner shell gives not many fewer photons than the next one.
+_TRANSMISSION_KEV, _OUTER_SHARE = 60.0, 0.15
+# A spectrum with few counts does not show that its axis is off: it is calibrated with all its elements.
+_MISFIT_TO_CALIBRATE = 30.0
+# So many elements make a calibration of the energy axis possible, and one of the resolution; after so many it
+# is known.
+_CALIBRATE_FROM, _CALIBRATE_WHOLLY_FROM, _CALIBRATE_UP_TO = 3, 6, 10
 # Up to zinc the L lines are soft, and the K lines give more photons.
 _SOFT_KEV, _SOFT_INNER_SHARE = 1.1, 0.3
 # A line with less of the photons of its shell is too weak to tell an element by it.
 _MAIN_SHARE = 0.15
 _MEMBER_SHARE = 0.1
-# A peak is what exceeds its own flanks: half width of its core, and where its flanks are, in resolutions.
-_CORE, _FLANKS = 0.6, (0.9, 1.5)
 # K lines are simple enough to show without a peak of their own, by so many standard deviations.
 _OBVIOUS = 15.0
 # So many elements are compared with all proportions free.
@@ -85,6 +92,7 @@ class LineSearch:
         # Without a list the detector is taken as it should be until there are elements to calibrate it with:
         # one wrong element can be made to fit by a wrong calibration.
         self.calibrated = bool(self.listed)
+        self._few = not self.listed
         self.model = self._fit(self.listed)
 
     def accept_next(self) -> bool:
@@ -112,16 +120,18 @@ class LineSearch:
         best = self._simplest(best, gains)
         self._gained, self._latest = gains, best
         self.accepted[best] = ()
-        response = None if self.model is None else self.model.response
+        early = _CALIBRATE_FROM <= len(self.accepted) <= _CALIBRATE_UP_TO and not self.listed
+        calibrates = early and self.model is not None and self.model.misfit > _MISFIT_TO_CALIBRATE
+        self.calibrated = self.calibrated or calibrates
+        response = None if self.model is None or calibrates else self.model.response
         self.model = self._fit(tuple(self.accepted), response)
         return True
 
     def calibrate(self) -> None:
         """Find calibration and effects of the detector with all elements that were accepted."""
-        first = not self.calibrated
-        self.calibrated = True
+        self.calibrated, self._few = True, False
         self.model = self._fit(tuple(self.accepted))
-        if first:
+        if not self.listed:
             self._exchange()
 
     def _exchange(self) -> None:
@@ -132,8 +142,8 @@ class LineSearch:
                 if light in self.accepted or heavy not in self.accepted or not self._near(light, mains):
                     continue
                 elements = tuple(light if one == heavy else one for one in self.accepted)
-                swapped = self._fit(elements)
                 assert self.model is not None
+                swapped = self._fit(elements, self.model.response)
                 allowed = _SIGNIFICANT**2 * max(1.0, self.model.misfit)
                 if self._chi_squared(swapped) < self._chi_squared(self.model) + allowed:
                     self.accepted = {one: self.accepted.get(one, ()) for one in elements}
@@ -246,6 +256,7 @@ class LineSearch:
             beam_energy_keV=self.beam,
             response=response if response is not None or self.calibrated else self._nominal,
             effects=self.calibrated,
+            axis_only=self._few and len(elements) < _CALIBRATE_WHOLLY_FROM,
         )
 
     @property
@@ -299,7 +310,9 @@ class LineSearch:
             peaks = self._own_peak(element, self.model) >= _SIGNIFICANT
             if element in self.accepted or not (peaks or self._is_light(element)):
                 continue
-            shells = list(dict.fromkeys(line.shell for line in lines))
+            shells = [
+                shell for shell in dict.fromkeys(line.shell for line in lines) if has_photons(element, shell)
+            ]
             own = np.array(
                 [
                     lines_shape([one[1:] for one in shell_members(element, shell)], self.energies, response)
@@ -315,7 +328,12 @@ class LineSearch:
             after = float(weights @ (counts - fitted @ both) ** 2)
             mine = dict(zip(shells, fitted[len(base) :], strict=True))
             gain = (before - after) / scale
-            if gain >= (_SIGNIFICANT if peaks else _OBVIOUS) ** 2 and self._has_inner_lines(element, mine):
+            needed = (_SIGNIFICANT if peaks else _OBVIOUS) ** 2
+            if (
+                gain >= needed
+                and self._has_inner_lines(element, mine)
+                and self._shows_inner_peaks(element, mine)
+            ):
                 found[element] = gain
         return self._refined(found)
 
@@ -358,22 +376,9 @@ class LineSearch:
             lines = total - model.part("background")
             place = model.response.position_keV(energy_keV)
             width = model.response.fwhm_keV(energy_keV)
-        distance = np.abs(self.energies - place) / width
-        core = distance <= _CORE
-        flanks = (distance >= _FLANKS[0]) & (distance <= _FLANKS[1]) & (self.energies >= LOWEST_KEV)
-        if not core.any() or not flanks.any():
-            return 0.0
-        left = self.counts - total
-        # On a slope of what is left there is no peak: the higher flank counts, as far as it is significant.
-        beside = 0.0
-        for side in (self.energies > place, self.energies < place):
-            flank = flanks & side
-            if flank.any():
-                noise = np.sqrt(self.counts[flank].sum()) / flank.sum()
-                beside = max(beside, float(left[flank].mean() - noise))
-        height = float(left[core].sum()) - beside * core.sum()
-        error = _LINE_ERROR * lines[core].sum()
-        return float(height / np.sqrt(max(self.counts[core].sum(), 1.0) + error**2))
+        return peak_deviations(
+            self.energies, self.counts, total, _LINE_ERROR * lines, place_keV=place, width_keV=width
+        )
 
     def _lines(self, element: str) -> list[XrayLine]:
         """Return the main lines of an element that are recorded."""
@@ -404,6 +409,25 @@ class LineSearch:
         others = [one for one in self.accepted if one != line.element]
         return [one for one in others if self.model.part(one)[start:stop].sum() > _OVERLAPPED * mine]
 
+    def _shows_inner_peaks(self, element: str, photons: dict[str, float]) -> bool:
+        """Whether the alpha line of an inner shell has a peak of its own, where it should be seen.
+
+        Beside another line the fit finds photons of it that are errors of that line.
+        """
+        alphas = {line.shell: line for line in self._lines(element) if line.label.endswith("a")}
+        for inner, outer in itertools.pairwise("KLM"):
+            if inner not in alphas or outer not in alphas or self.beam < _TRANSMISSION_KEV:
+                continue
+            line = alphas[inner]
+            if line.energy_keV > _INNER_KEV or alphas[outer].energy_keV < _SOFT_KEV:
+                continue
+            start, stop = self._window(line)
+            noise = np.sqrt(max(self.counts[start:stop].sum(), 1.0))
+            expected = _OUTER_SHARE * photons.get(outer, 0.0) * line.weight
+            if expected > _SIGNIFICANT * noise and self._peak(line.energy_keV, self.model) < _SEEN:
+                return False
+        return True
+
     def _has_inner_lines(self, element: str, photons: dict[str, float]) -> bool:
         shells = list(photons)
         alphas = {line.shell: line for line in lines_of(element) if line.label.endswith("a")}
@@ -415,7 +439,8 @@ class LineSearch:
                 self.energies, line.energy_keV + np.array([-0.5, 0.5]) * resolution_keV(line.energy_keV)
             )
             noise = np.sqrt(max(self.counts[start:stop].sum(), 1.0))
-            if photons[inner] + 4 * noise < _INNER_SHARE * photons[outer]:
+            share = _OUTER_SHARE if self.beam >= _TRANSMISSION_KEV else _INNER_SHARE
+            if photons[inner] + 4 * noise < share * photons[outer]:
                 return False
             soft = outer == "L" and outer in alphas and alphas[outer].energy_keV < _SOFT_KEV
             if soft and photons[inner] + 2 * noise < _SOFT_INNER_SHARE * photons[outer]:

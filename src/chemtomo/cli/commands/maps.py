@@ -68,7 +68,7 @@ def maps(
     if output is not None:
         check_output(output, overwrite=overwrite, folders=True)
     series = read_spectra(files, tilts=tilts, tilts_unit=tilts_unit, signal=signal)
-    total = None
+    total, found = None, None
     columns: dict[str, Any] = {}
     if suggest or spectrum is not None:
         with show_tasks() as show:
@@ -78,9 +78,9 @@ def maps(
         if spectrum is not None:
             _write_table(spectrum, series, columns)
         if as_json:
-            print_json({"suggestions": [one.to_json() for one in found]})
+            print_json({"suggestions": [one.to_json() for one in found or ()]})
         else:
-            _print_suggestions(found)
+            _print_suggestions(found or [])
         return
     assert output is not None
     with show_tasks() as show:
@@ -90,7 +90,7 @@ def maps(
             made = parts.dataset
             columns |= dict(zip(made.names, parts.spectra, strict=True))
         else:
-            made = make_maps(series, parameters, spectrum=total, on_progress=show)
+            made = make_maps(series, parameters, spectrum=total, suggestions=found, on_progress=show)
     results.check(output, spectrum, names=made.names)
     written = results.write(
         lambda path: write_series(made, path, overwrite=overwrite and path == output), output

@@ -51,11 +51,36 @@ ResolvedMethod = Literal["window", "fit", "eels", "nmf", "pca"]
 _COUNTS_TO_FIT, _NOISE_KEV = 100, 0.17
 
 
-def map_method(series: SpectrumSeries, parameters: MapParameters) -> ResolvedMethod:
-    """Return the method that the parameters mean for a series."""
+def map_method(
+    series: SpectrumSeries,
+    parameters: MapParameters,
+    windows: Sequence[EnergyWindow] = (),
+    found: Sequence[Suggestion] = (),
+    spectrum: npt.NDArray[np.float64] | None = None,
+) -> ResolvedMethod:
+    """Return the method that the parameters mean for a series.
+
+    Parameters
+    ----------
+    series : SpectrumSeries
+        The spectra.
+    parameters : MapParameters
+        Their method; only ``"auto"`` leaves a choice.
+    windows : sequence of EnergyWindow
+        The lines that are mapped: ``"fit"`` where one has no background on both sides, or lines of other
+        elements in it, else ``"window"``.
+    found : sequence of Suggestion
+        What the sum spectrum shows; its certain elements count as present, as do those that the file lists.
+    spectrum : numpy.ndarray, shape (energy,), optional
+        The sum spectrum; one of a handful of counts is not fitted.
+    """
     if parameters.method != "auto":
         return parameters.method
-    return "eels" if series.signal == "EELS" else "window"
+    if series.signal == "EELS":
+        return "eels"
+    if spectrum is not None and spectrum[series.energies_keV > _NOISE_KEV].sum() < _COUNTS_TO_FIT:
+        return "window"
+    return "fit" if _needs_fit(series, windows, parameters, found) else "window"
 
 
 def suggest_job(
@@ -109,6 +134,7 @@ def make_maps_job(
     *,
     windows: Sequence[EnergyWindow] | None = None,
     spectrum: npt.NDArray[np.float64] | None = None,
+    suggestions: Sequence[Suggestion] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[TaskProgress, None, Dataset | None]:
     """Make the maps that the parameters ask for, see `make_maps`; ``None`` when stopped before the end."""
@@ -120,35 +146,32 @@ def make_maps_job(
         parameters = with_windows(parameters, windows)
     if windows is None and parameters.windows:
         windows = [EnergyWindow(**one.model_dump()) for one in parameters.windows]
+    names = [*parameters.elements, *parameters.lines]
+    searched = windows is None and not names
+    if (method in ("window", "fit") and _asks_the_spectrum(parameters)) or searched:
+        if spectrum is None:
+            spectrum = yield from sum_spectrum_job(series, should_stop=should_stop)
+        if should_stop is not None and should_stop():
+            return None
+        if suggestions is None:
+            suggestions = _suggestions(series, spectrum, parameters)
+    found = suggestions or ()
     if windows is None:
-        names = [*parameters.elements, *parameters.lines]
-        if not names:
-            if spectrum is None:
-                spectrum = yield from sum_spectrum_job(series, should_stop=should_stop)
-            if should_stop is not None and should_stop():
-                return None
-            certain = [one for one in _suggestions(series, spectrum, parameters) if one.is_wanted]
+        if searched:
             unwanted = parameters.others or ()
-            names = [one.line for one in certain if one.element not in unwanted]
+            names = [one.line for one in found if one.is_wanted and one.element not in unwanted]
             if not names:
                 raise ParameterError(
                     f"{series.source or series.name}: found no line that stands out of the background of the "
                     "sum spectrum; expected one at least. Name the elements to map"
                 )
         windows = windows_of(series, names, parameters)
-    if parameters.method == "auto" and method == "window" and _needs_fit(series, windows, parameters):
-        if spectrum is None:
-            spectrum = yield from sum_spectrum_job(series, should_stop=should_stop)
-        if spectrum[series.energies_keV > _NOISE_KEV].sum() >= _COUNTS_TO_FIT:
-            method = "fit"
+    method = map_method(series, parameters, windows, found, spectrum)
     others = list(parameters.others or ())
     if method == "fit" and parameters.others is None:
         # An element that is not fitted would end up in its neighbours.
-        if spectrum is None:
-            spectrum = yield from sum_spectrum_job(series, should_stop=should_stop)
         mapped = {window.line.partition("_")[0] for window in windows}
-        found = [one for one in _suggestions(series, spectrum, parameters) if one.is_certain or one.listed]
-        others = [one.element for one in found if one.element not in mapped]
+        others = [one.element for one in found if _is_present(one) and one.element not in mapped]
     kind: MapMethod = "fit" if method == "fit" else "eels" if method == "eels" else "window"
     dataset = yield from element_maps_job(
         series,
@@ -167,12 +190,27 @@ def make_maps_job(
     return _recorded(series, parameters, dataset.map(net_series) if parameters.subtract else dataset)
 
 
-def _needs_fit(series: SpectrumSeries, windows: Sequence[EnergyWindow], parameters: MapParameters) -> bool:
+def _asks_the_spectrum(parameters: MapParameters) -> bool:
+    """Whether what the sum spectrum shows decides on the method or on what is fitted."""
+    return parameters.method == "auto" or (parameters.method == "fit" and parameters.others is None)
+
+
+def _is_present(suggestion: Suggestion) -> bool:
+    return suggestion.is_certain or bool(suggestion.listed)
+
+
+def _needs_fit(
+    series: SpectrumSeries,
+    windows: Sequence[EnergyWindow],
+    parameters: MapParameters,
+    found: Sequence[Suggestion],
+) -> bool:
     """Whether a window has no background on both sides, or lines of other elements in it."""
     if any(len(window.background) < 2 for window in windows):
         return True
     mapped = [window.line.partition("_")[0] for window in windows]
-    known = dict.fromkeys((*mapped, *(parameters.others or ()), *series.elements))
+    present = [one.element for one in found if _is_present(one)]
+    known = dict.fromkeys((*mapped, *(parameters.others or ()), *series.elements, *present))
     for window in windows:
         for element in known:
             if element == window.line.partition("_")[0] or element in ("H", "He"):
@@ -229,6 +267,7 @@ def make_maps(
     *,
     windows: Sequence[EnergyWindow] | None = None,
     spectrum: npt.NDArray[np.float64] | None = None,
+    suggestions: Sequence[Suggestion] | None = None,
     on_progress: Callable[[TaskProgress], None] | None = None,
 ) -> Dataset:
     """Make the maps that the parameters ask for.
@@ -243,6 +282,8 @@ def make_maps(
         Where to count; else those of the elements and lines of the parameters, or of what is suggested.
     spectrum : numpy.ndarray, shape (energy,), optional
         The sum spectrum, where it is known already.
+    suggestions : sequence of Suggestion, optional
+        What it shows, where that is known already.
     on_progress : callable, optional
         Called with a `TaskProgress` after every block.
 
@@ -251,7 +292,10 @@ def make_maps(
     ParameterError
         When an element or line is unknown or not recorded, or nothing was named and nothing stands out.
     """
-    made = finish(make_maps_job(series, parameters, windows=windows, spectrum=spectrum), on_progress)
+    made = finish(
+        make_maps_job(series, parameters, windows=windows, spectrum=spectrum, suggestions=suggestions),
+        on_progress,
+    )
     assert made is not None  # nobody asked to stop
     return made
 
@@ -286,6 +330,7 @@ def preview_job(
     *,
     others: Sequence[EnergyWindow] = (),
     spectrum: npt.NDArray[np.float64] | None = None,
+    suggestions: Sequence[Suggestion] = (),
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[TaskProgress, None, npt.NDArray[np.float32] | None]:
     """Make the net map of one line at one tilt, to look at while its window is chosen.
@@ -304,6 +349,8 @@ def preview_job(
         The further lines that are to be mapped, which a fit takes into account.
     spectrum : numpy.ndarray, shape (energy,), optional
         The sum spectrum, for a fit; that of the tilt if it is not known.
+    suggestions : sequence of Suggestion
+        What the sum spectrum shows, for the choice of ``"auto"`` and the elements that are fitted.
     should_stop : callable, optional
         Asked before the work is done.
 
@@ -312,15 +359,21 @@ def preview_job(
     numpy.ndarray, shape (y, x), or None
         Counts minus background; ``None`` when stopped.
     """
-    method = map_method(series, parameters)
-    one = series.replace(data=series.data[tilt : tilt + 1], tilts_deg=series.tilts_deg[tilt : tilt + 1])
     windows = (window, *(other for other in others if other.line != window.line))
+    method = map_method(series, parameters, windows, suggestions, spectrum)
+    one = series.replace(data=series.data[tilt : tilt + 1], tilts_deg=series.tilts_deg[tilt : tilt + 1])
+    beside = parameters.others
+    if beside is None:
+        mapped = {other.line.partition("_")[0] for other in windows}
+        beside = tuple(
+            other.element for other in suggestions if _is_present(other) and other.element not in mapped
+        )
     wanted: MapMethod = "fit" if method == "fit" else "eels" if method == "eels" else "window"
     made = yield from element_maps_job(
         one,
         windows if wanted == "fit" else windows[:1],
         method=wanted,
-        others=parameters.others or (),
+        others=beside,
         smoothing_px=parameters.smoothing,
         at_manganese_eV=parameters.resolution,
         beam_energy_keV=parameters.beam_energy,

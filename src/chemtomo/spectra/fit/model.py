@@ -7,9 +7,13 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.spectra.fit.background import LOWEST_KEV
 from chemtomo.spectra.fit.response import Response
 
-__all__ = ["SpectrumModel"]
+__all__ = ["SpectrumModel", "peak_deviations"]
+
+# A peak is what exceeds its own flanks: half width of its core, and where its flanks are, in resolutions.
+_CORE, _FLANKS = 0.6, (0.9, 1.5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,3 +61,42 @@ class SpectrumModel:
         mine = [name == element or name.rpartition("_")[0] == element for name in self.names]
         found: npt.NDArray[np.float64] = self.amplitudes[mine] @ self.shapes[mine]
         return found
+
+
+def peak_deviations(
+    energies_keV: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.float64],
+    fitted: npt.NDArray[np.float64],
+    error: npt.NDArray[np.float64],
+    *,
+    place_keV: float,
+    width_keV: float,
+) -> float:
+    """Return by how many standard deviations a peak stands above its flanks in what a fit leaves.
+
+    Parameters
+    ----------
+    energies_keV, counts : numpy.ndarray, shape (energy,)
+        A spectrum.
+    fitted : numpy.ndarray, shape (energy,)
+        What is explained of it.
+    error : numpy.ndarray, shape (energy,)
+        Counts that the lines in it may be wrong by.
+    place_keV, width_keV : float
+        Where the line is, and the resolution there.
+    """
+    distance = np.abs(energies_keV - place_keV) / width_keV
+    core = distance <= _CORE
+    flanks = (distance >= _FLANKS[0]) & (distance <= _FLANKS[1]) & (energies_keV >= LOWEST_KEV)
+    if not core.any() or not flanks.any():
+        return 0.0
+    left = counts - fitted
+    # On a slope of what is left there is no peak: the higher flank counts, as far as it is significant.
+    beside = 0.0
+    for side in (energies_keV > place_keV, energies_keV < place_keV):
+        flank = flanks & side
+        if flank.any():
+            noise = np.sqrt(counts[flank].sum()) / flank.sum()
+            beside = max(beside, float(left[flank].mean() - noise))
+    height = float(left[core].sum()) - beside * core.sum()
+    return float(height / np.sqrt(max(counts[core].sum(), 1.0) + error[core].sum() ** 2))

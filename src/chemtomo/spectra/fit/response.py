@@ -183,20 +183,25 @@ def line_shape(
 def tail_shapes(
     lines: npt.NDArray[np.float64], energies_keV: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return lines smeared to lower energies, with tails of two lengths, shape (4, energy).
+    """Return lines smeared to lower energies, with tails of two lengths, shape (4, ..., energy).
 
     Charges that are not collected completely leave exponential tails below every line. Their share falls with
     the energy of the line from one detector to the next in its own way: each length comes with an equal share
     for all lines, and with one that is inversely proportional to the energy.
+
+    Parameters
+    ----------
+    lines : numpy.ndarray, shape (..., energy)
+        Spectra of lines.
+    energies_keV : numpy.ndarray, shape (energy,)
+        Energies of evenly spaced channels.
     """
+    from scipy.signal import lfilter
+
     step = energies_keV[1] - energies_keV[0]
-    weaker = 1 / np.maximum(energies_keV, 0.2)
+    shares = np.stack([np.ones_like(energies_keV), 1 / np.maximum(energies_keV, 0.2)])
     made = []
     for length in _TAIL_LENGTHS_KEV:
-        kernel = np.exp(-np.arange(int(8 * length / step) + 2) * step / length)
-        kernel /= kernel.sum()
-        made += [
-            np.convolve((lines * share)[::-1], kernel)[: len(lines)][::-1]
-            for share in (np.ones_like(weaker), weaker)
-        ]
+        kept = np.exp(-step / length)
+        made += [lfilter([1 - kept], [1, -kept], (lines * share)[..., ::-1])[..., ::-1] for share in shares]
     return np.array(made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 
 import numpy as np
@@ -14,9 +15,10 @@ from chemtomo.spectra.fit.model import SpectrumModel
 from chemtomo.spectra.fit.response import Response, lines_shape, tail_shapes
 from chemtomo.spectra.lines import line_groups, lines_of
 
-__all__ = ["fit_spectrum", "non_negative", "poisson_weights"]
+__all__ = ["fit_spectrum", "has_photons", "non_negative", "poisson_weights"]
 
 _SHELLS = ("K", "L", "M")
+_DARK_L_SHELLS = ("K", "Ca", "Sc")
 _EFFECTS = ("tails", "pairs")
 # A shell takes part in a fit when at least this share of its photons is in the range.
 _LEAST_SHARE = 0.3
@@ -27,7 +29,8 @@ _PROPORTIONS = {"K": 0.1, "L": 0.3, "M": 1.0}
 # What is known of the calibration before (standard deviations): offset, gain, shift at small energies,
 # squared width, its growth.
 _CALIBRATION = np.array([0.015, 0.002, 0.02, 0.002, 0.0003])
-_ROUNDS = 5
+_AXIS = 2
+_ROUNDS, _UNCHANGED = 4, 1e-4
 _CALIBRATING_ROUNDS = 10
 _SETTLED = 0.02
 # An effect of the detector is believed when it lowers chi squared by this times chi squared a channel.
@@ -44,6 +47,7 @@ def fit_spectrum(
     range_keV: tuple[float, float] | None = None,
     response: Response | None = None,
     effects: bool = True,
+    axis_only: bool = False,
 ) -> SpectrumModel:
     """Fit the lines of some elements and a background to a spectrum with many counts.
 
@@ -73,6 +77,8 @@ def fit_spectrum(
         Calibration and resolution, if they are known; then they are not searched.
     effects : bool
         Whether lines may have tails, and pairs of photons be counted as one.
+    axis_only : bool
+        Whether the search is for offset and gain alone, as long as few of the elements are known.
 
     Returns
     -------
@@ -100,8 +106,17 @@ def fit_spectrum(
     if response is None:
         response = Response(at_manganese_eV=at_manganese_eV)
         if fit.counts.any():
-            response = fit.calibrated(response)
+            response = fit.calibrated(response, _AXIS if axis_only else len(_CALIBRATION))
     return fit.model(response, _EFFECTS if effects else ())
+
+
+def has_photons(element: str, shell: str) -> bool:
+    """Whether a shell gives photons worth a fit.
+
+    The fluorescence yield of the L shells of potassium, calcium and scandium is below 0.0005: some hundredth
+    of their K photons, at energies where a free shape would take those of carbon and nitrogen.
+    """
+    return not (shell == "L" and element in _DARK_L_SHELLS)
 
 
 def poisson_weights(
@@ -159,6 +174,19 @@ class _Lines:
         return form
 
 
+@functools.lru_cache(maxsize=1024)
+def _group_shapes(
+    element: str, shell: str, response: Response, axis: tuple[float, float, int]
+) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return the shapes of the groups of a shell on an axis of first energy, step and number of channels."""
+    first, step, count = axis
+    energies = np.asarray(first + step * np.arange(count), np.float64)
+    return tuple(
+        lines_shape([(energy, share) for _, energy, share in group.members], energies, response)
+        for group in line_groups(element, shell)
+    )
+
+
 class _Fit:
     """The fit of one spectrum, for any calibration."""
 
@@ -171,6 +199,7 @@ class _Fit:
         beam_energy_keV: float,
     ) -> None:
         self.counts, self.energies, self.fitted, self.elements = counts, energies_keV, fitted, elements
+        self.axis = (float(energies_keV[0]), float(energies_keV[1] - energies_keV[0]), len(energies_keV))
         self.background = background_shapes(energies_keV, beam_energy_keV)
         smooth = np.convolve(np.maximum(counts, 0), np.ones(5) / 5, "same")
         self.first_weights = poisson_weights(smooth[fitted], 0 * smooth[fitted])
@@ -185,13 +214,10 @@ class _Fit:
             lines_of(element)  # says so when there is no such element
             before = len(shells)
             for shell in _SHELLS:
+                if not has_photons(element, shell):
+                    continue
                 groups = line_groups(element, shell)
-                made = [
-                    lines_shape(
-                        [(energy, share) for _, energy, share in group.members], self.energies, response
-                    )
-                    for group in groups
-                ]
+                made = _group_shapes(element, shell, response, self.axis)
                 if sum(one[self.fitted].sum() for one in made) < _LEAST_SHARE:
                     continue
                 for group, one in zip(groups, made, strict=True):
@@ -210,8 +236,8 @@ class _Fit:
             raise ParameterError("found no element to fit; expected at least one")
         return _Lines(tuple(shells), np.array(shell_of), np.array(shares), np.array(shapes))
 
-    def calibrated(self, response: Response) -> Response:
-        """Return the calibration and resolution with which the lines fit best.
+    def calibrated(self, response: Response, free: int) -> Response:
+        """Return the calibration with which the lines fit best; the first `free` numbers are searched.
 
         Gauss-Newton steps: changes of the calibration are further components of the linear fit. What is known
         of it before keeps a spectrum with few counts where it is.
@@ -220,17 +246,18 @@ class _Fit:
         found: _Solution | None = None
         for _ in range(_CALIBRATING_ROUNDS):
             found = self.solved(self.lines(response), found)
-            changes = response.derivatives(found.lines_spectrum, self.energies)
+            changes = response.derivatives(found.lines_spectrum, self.energies)[:free]
             used = np.vstack([found.shapes[found.amplitudes > 0], changes])[:, self.fitted]
             normal = (used * found.weights) @ used.T
             right = (used * found.weights) @ (self.counts - found.total)[self.fitted]
             mine = slice(-len(changes), None)
-            known = max(1.0, found.misfit) / _CALIBRATION**2
+            known = max(1.0, found.misfit) / _CALIBRATION[:free] ** 2
             normal[mine, mine] += np.diag(known)
-            right[mine] -= known * (response.values() - before)
+            right[mine] -= known * (response.values() - before)[:free]
             scale = np.sqrt(np.maximum(np.diag(normal), 1e-300))
             step = np.linalg.lstsq(normal / np.outer(scale, scale), right / scale, rcond=1e-12)[0] / scale
-            moved = np.clip(step[mine], -_CALIBRATION, _CALIBRATION)
+            moved = np.zeros(len(_CALIBRATION))
+            moved[:free] = np.clip(step[mine], -_CALIBRATION[:free], _CALIBRATION[:free])
             response = Response.of(
                 np.clip(response.values() + moved, before - 4 * _CALIBRATION, before + 4 * _CALIBRATION)
             )
@@ -271,10 +298,11 @@ class _Fit:
 
     def iterated(self, lines: _Lines, effects: tuple[str, ...] = _EFFECTS) -> _Solution:
         """Fit until weights and proportions follow from the fit itself."""
-        found = None
+        found = self.solved(lines, None, effects)
         for _ in range(_ROUNDS):
-            found = self.solved(lines, found, effects)
-        assert found is not None
+            before, found = found, self.solved(lines, found, effects)
+            if abs(found.chi_squared - before.chi_squared) < _UNCHANGED * found.chi_squared:
+                break
         return found
 
     def model(self, response: Response, effects: tuple[str, ...]) -> SpectrumModel:
@@ -297,7 +325,7 @@ class _Fit:
         if "tails" in needed:
             shares = found.amplitudes[found.kinds == "tails"]
             before = shapes.sum(axis=1)
-            shapes += np.array([shares @ tail_shapes(one, self.energies) for one in shapes])
+            shapes += np.tensordot(shares, tail_shapes(shapes, self.energies), axes=1)
             more = shapes.sum(axis=1) / before
             shapes /= more[:, np.newaxis]
             photons = photons * more

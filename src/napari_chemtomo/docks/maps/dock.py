@@ -53,6 +53,7 @@ class ElementMapsWidget(QWidget):
         super().__init__()
         self._viewer = viewer = napari_viewer
         self._spectrum: npt.NDArray[np.float64] | None = None
+        self._suggestions: list[Suggestion] | None = None
         self._shown: SpectrumSeries | None = None
         self._components: Decomposition | None = None
         self._made: list[Layer] = []
@@ -132,7 +133,7 @@ class ElementMapsWidget(QWidget):
             return
         self.controls.cancel()
         self._shown = series
-        self._spectrum, self._components = None, None
+        self._spectrum, self._suggestions, self._components = None, None, None
         self.lines.clear()
         self.plot.clear()
         self.preview.remove()
@@ -156,6 +157,7 @@ class ElementMapsWidget(QWidget):
             if series is not self._shown:
                 return ""
             self._spectrum, suggestions = found
+            self._suggestions = suggestions
             if self._components is not None:
                 self._components = None
                 self.lines.clear()
@@ -252,9 +254,12 @@ class ElementMapsWidget(QWidget):
     def _parameters_with_others(self) -> MapParameters | None:
         """Return the parameters; elements that are listed and not checked are fitted without a map."""
         parameters = self._parameters()
-        if parameters is None or parameters.method != "fit":
+        series, windows = self.series(), self.lines.checked_windows()
+        if parameters is None or series is None:
             return parameters
-        mapped = {window.line.partition("_")[0] for window in self.lines.checked_windows()}
+        if maps.map_method(series, parameters, windows, self._suggestions or (), self._spectrum) != "fit":
+            return parameters
+        mapped = {window.line.partition("_")[0] for window in windows}
         listed = [window.line.partition("_")[0] for window in self.lines.all_windows()]
         given = parameters.others or ()
         others = dict.fromkeys(one for one in (*given, *listed) if one and one not in mapped)
@@ -298,7 +303,15 @@ class ElementMapsWidget(QWidget):
             return
         parameters = self._parameters_with_others()
         if parameters is not None:
-            self.preview.show(layer, series, parameters, window, self.lines.checked_windows(), self._spectrum)
+            self.preview.show(
+                layer,
+                series,
+                parameters,
+                window,
+                self.lines.checked_windows(),
+                self._spectrum,
+                self._suggestions or (),
+            )
 
     # Making the maps
 
@@ -326,10 +339,15 @@ class ElementMapsWidget(QWidget):
         except ParameterError as error:
             self.controls.refuse(error)
             return
-        spectrum = self._spectrum
+        spectrum, suggestions = self._spectrum, self._suggestions
         self.controls.run(
             lambda should_stop: maps.make_maps_job(
-                series, parameters, windows=windows, spectrum=spectrum, should_stop=should_stop
+                series,
+                parameters,
+                windows=windows,
+                spectrum=spectrum,
+                suggestions=suggestions,
+                should_stop=should_stop,
             ),
             self._take_maps,
         )

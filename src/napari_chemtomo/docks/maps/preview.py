@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, Signal
 from chemtomo.data import SpectrumSeries
 from chemtomo.pipeline.jobs import maps
 from chemtomo.progress import TaskProgress
-from chemtomo.spectra import EnergyWindow
+from chemtomo.spectra import EnergyWindow, Suggestion
 from chemtomo.spectra.parameters import MapParameters
 from napari_chemtomo.layers.spectra import preview_layer
 from napari_chemtomo.shared import worker
@@ -53,13 +53,14 @@ class MapPreview(QObject):
         window: EnergyWindow,
         others: Sequence[EnergyWindow],
         spectrum: npt.NDArray[np.float64] | None,
+        suggestions: Sequence[Suggestion] = (),
     ) -> None:
         """Show the map of a window at the tilt in view."""
         tilt = projection_in_view(self._viewer, layer)
-        key = (id(series), parameters, window, tuple(others), tilt, spectrum is None)
+        key = (id(series), parameters, window, tuple(others), tilt, spectrum is None, tuple(suggestions))
         if key == self._made and self._layer in self._viewer.layers:
             return
-        request = (layer, series, parameters, window, others, spectrum)
+        request = (layer, series, parameters, window, others, spectrum, suggestions)
         if self._task is not None:
             self._waiting = request
             return
@@ -71,7 +72,14 @@ class MapPreview(QObject):
 
         self._task = worker.start_task(
             lambda should_stop: maps.preview_job(
-                series, parameters, window, tilt, others=others, spectrum=spectrum, should_stop=should_stop
+                series,
+                parameters,
+                window,
+                tilt,
+                others=others,
+                spectrum=spectrum,
+                suggestions=suggestions,
+                should_stop=should_stop,
             ),
             on_progress=_ignore,
             on_result=take,
