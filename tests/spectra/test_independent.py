@@ -1,4 +1,4 @@
-"""Spectra of a generator that shares nothing with the program: its own lines, background, detector and offset.
+"""Spectra of a generator that shares nothing with the program: own lines, background, detector and offset.
 
 Energies (keV) and relative intensities are those of the X-ray Data Booklet (LBNL, 2009), table 1-3, rounded.
 """
@@ -33,7 +33,7 @@ _ENERGIES = _OFFSET_OF_AXIS + _STEP * np.arange(2000)
 
 
 def _mean(truth: dict[str, float], background: float, offset: float, gain: float) -> np.ndarray:
-    """Gaussians of a width with electronic noise of its own, on a background of Small's law with a cut-off."""
+    """Gaussians with a width law of its own on a background of Small's law with a cut-off."""
     real = np.maximum((_ENERGIES - offset) / gain, 1e-3)
     smooth = (200 / real - 1) ** 0.9 * (1 - np.exp(-((real / 0.35) ** 2))) * np.exp(-0.02 * real)
     smooth = np.where(_ENERGIES > 0.1, smooth, 0)
