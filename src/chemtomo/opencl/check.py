@@ -83,7 +83,7 @@ def problem_constants(device: DeviceInfo) -> list[dict[str, int]]:
         | {"GRID_X": 18, "GRID_Y": 1, "GRID_Z": 15},
         Layout.for_device(4, 11, device).defines()
         | {"GRID_X": 32, "GRID_Y": 1, "GRID_Z": 25, "DIMS": 2}
-        | {"BACKGROUND": 1},
+        | {"BACKGROUND": 1, "VALIDITY": 1},
         Layout.for_device(3, 70, device).defines() | {"GRID_X": 24, "GRID_Y": 72, "GRID_Z": 20},
     ]
 
