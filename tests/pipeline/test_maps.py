@@ -9,6 +9,7 @@ from chemtomo.errors import ParameterError
 from chemtomo.pipeline.jobs.maps import (
     make_maps,
     make_maps_job,
+    preview_job,
     suggest_job,
     windows_of,
 )
@@ -161,3 +162,17 @@ def test_auto_looks_at_the_elements_that_the_spectrum_shows():
         (one,) = make_maps(made.series, MapParameters(elements=("Fe",)))
         methods[name] = one.provenance[-1]["did"][-1]["method"]
     assert methods == {"alone": "window", "with Mn": "fit"}
+
+
+def test_the_preview_of_auto_is_that_of_the_method_which_will_be_used():
+    made = make_specimen({"Fe_K": 150.0, "Mn_K": 150.0}, 100.0, shape=(2, 16, 16), seed=8)
+    spectrum, found = finish(suggest_job(made.series, MapParameters()))
+    (window,) = windows_of(made.series, ("Fe",), MapParameters())
+    maps_of = {}
+    for method in ("auto", "fit", "window"):
+        parameters = MapParameters(method=method)
+        maps_of[method] = finish(
+            preview_job(made.series, parameters, window, 0, spectrum=spectrum, suggestions=found)
+        )
+    np.testing.assert_array_equal(maps_of["auto"], maps_of["fit"])
+    assert not np.allclose(maps_of["auto"], maps_of["window"])
