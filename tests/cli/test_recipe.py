@@ -163,3 +163,31 @@ def test_older_spellings_work_with_a_warning(run, files, tmp_path):
     assert status == 0
     assert "Warning: --largest-tilt is now --drop-tilts-largest-deg" in err
     assert all(abs(read(tmp_path / "clean.zarr").series[0].tilts_deg) <= 50)
+
+
+def test_kept_results_are_used_again(run, files, tmp_path):
+    cache = tmp_path / "cache"
+    command = ["reconstruct", *files, *QUICK, "--cache", cache, "-o"]
+    assert run(*command, tmp_path / "first.zarr")[0] == 0
+    entries = set(cache.iterdir())
+    assert entries
+    assert run("run", tmp_path / "first.zarr", "--cache", cache, "-o", tmp_path / "again.zarr")[0] == 0
+    assert set(cache.iterdir()) == entries  # it was found
+    first, again = (read_volume(tmp_path / name) for name in ("first.zarr", "again.zarr"))
+    np.testing.assert_array_equal(first.data, again.data)
+    assert run(*command, tmp_path / "other.zarr", "--iterations", "4", "--cache-size", "0")[0] == 0
+    assert set(cache.iterdir()) == entries  # nothing fits into no space
+
+
+def test_a_checkpoint_is_removed_when_the_result_is_written(run, files, tmp_path):
+    state = tmp_path / "state"
+    command = ["reconstruct", *files, *QUICK, "--checkpoint", state, "--checkpoint-iterations", "1"]
+    assert run(*command, "-o", tmp_path / "first.zarr")[0] == 0
+    assert not state.exists()
+    state.write_text("of somebody", encoding="utf-8")
+    status, _, err = run(*command, "-o", tmp_path / "second.zarr")
+    assert (status, "found a checkpoint already" in " ".join(err.split())) == (1, True)
+    assert state.read_text(encoding="utf-8") == "of somebody"
+    status, _, err = run("reconstruct", *files, *QUICK, "--resume", "-o", tmp_path / "third.zarr")
+    assert (status, "--checkpoint FILE" in err) == (2, True)
+    assert not (tmp_path / "third.zarr").exists()

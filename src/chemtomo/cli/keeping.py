@@ -1,4 +1,4 @@
-"""The options for what a run keeps: checkpoints."""
+"""The options for what a run keeps: checkpoints, and results of steps."""
 
 from __future__ import annotations
 
@@ -9,15 +9,41 @@ import typer
 
 if TYPE_CHECKING:
     from chemtomo.pipeline import State
+    from chemtomo.pipeline.keeping.cache import Cache
     from chemtomo.pipeline.keeping.checkpoint import Checkpoint
 
 __all__ = [
+    "CacheOption",
+    "CacheSizeOption",
     "CheckpointIterationsOption",
     "CheckpointMinutesOption",
     "CheckpointOption",
     "ResumeOption",
+    "cache_of",
     "checkpoint_of",
     "end_checkpoint",
+    "tell_cache_problem",
+]
+
+CacheOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cache",
+        metavar="FOLDER",
+        envvar="CHEMTOMO_CACHE",
+        help="Keep the results of steps in this folder, or in that of the system for 'auto', and take from "
+        "there what was made before from the same values by the same steps.",
+    ),
+]
+CacheSizeOption = Annotated[
+    float,
+    typer.Option(
+        "--cache-size",
+        min=0,
+        metavar="GIB",
+        envvar="CHEMTOMO_CACHE_SIZE",
+        help="Size of that folder; what was not used for the longest time goes first.",
+    ),
 ]
 
 CheckpointOption = Annotated[
@@ -67,3 +93,18 @@ def end_checkpoint(checkpoint: Checkpoint | None, state: State) -> None:
         checkpoint.remove()
     elif checkpoint.file.exists():
         typer.echo(f"Stopped before the end: --checkpoint {checkpoint.path} --resume goes on from there")
+
+
+def cache_of(folder: str | None, gib: float) -> Cache | None:
+    """Return what the options ask for."""
+    from chemtomo.pipeline.keeping.cache import Cache, default_cache_folder
+
+    if not folder:
+        return None
+    return Cache(default_cache_folder() if folder == "auto" else folder, gib)
+
+
+def tell_cache_problem(cache: Cache | None) -> None:
+    """Say why results of steps could not be kept, if so."""
+    if cache is not None and cache.problem:
+        typer.echo(f"Note: results of steps could not be kept: {cache.problem}", err=True)

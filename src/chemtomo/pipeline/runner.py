@@ -33,11 +33,11 @@ _Job = Generator[Any, None, State]
 class Store(Protocol):
     """Keeps what steps made by the content that it was made from: see `run_steps_job`."""
 
-    def find(self, key: str) -> Made | None:
-        """Return what was kept under a key."""
+    def find(self, key: str, before: State) -> Made | None:
+        """Return what was kept under a key, in place of doing a step with the state before it."""
 
-    def keep(self, key: str, made: Made) -> None:
-        """Keep what a step made."""
+    def keep(self, key: str, before: State, made: Made) -> None:
+        """Keep what a step made of a state."""
 
 
 def run_steps_job(
@@ -51,8 +51,8 @@ def run_steps_job(
     """Do steps one after the other.
 
     Steps that treat projections one after the other are done in one pass, so that there are never two stacks
-    in memory for each. Of every other step the result may be kept in a `store`, under a key that depends on
-    the inputs and on all steps so far, and is not made again.
+    in memory for each. The result of such a pass, and of every other step, may be kept in a `store`, under a
+    key that depends on the inputs and on all steps so far, and is not made again.
 
     Parameters
     ----------
@@ -90,19 +90,24 @@ def run_steps_job(
                 state = dataclasses.replace(state, volume=_selected(state.volume, operations))
                 continue
             dataset = state.require_series(operations[0].operation)
-            prepared = yield from prepare_job(dataset, operations)
-            state = dataclasses.replace(state, series=prepared)
             key = _next_key(key, [(one.operation, one) for one in operations])
+            kept = store.find(key, state) if store is not None else None
+            if kept is None:
+                prepared = yield from prepare_job(dataset, operations)
+                kept = Made(dataclasses.replace(state, series=prepared))
+                if store is not None:
+                    store.keep(key, state, kept)
+            state = kept.state
             continue
         for entry in group:
             key = _next_key(key, [(entry.step, entry.parameters)])
-            made = store.find(key) if store is not None else None
+            made = store.find(key, state) if store is not None else None
             if made is None:
                 step = STEPS[entry.step]
                 more = {"checkpoint": checkpoint} if step.resumable else {}
                 made = yield from step.job(state, entry.parameters, should_stop, **more)
                 if store is not None and made.instead in (None, ((entry.step, entry.parameters),)):
-                    store.keep(key, made)
+                    store.keep(key, state, made)
             state = _recorded(state, entry, made)
     return state
 

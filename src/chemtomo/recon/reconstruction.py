@@ -144,7 +144,6 @@ def reconstruct(
     overlap = OVERLAP if method.overlap else 0
     budget = None if device is None else _budget(settings.memory, device)
     waiting = deque(_plan(method, slices, overlap, device, budget))
-    plan = _in_words(frame, method, waiting, device)
     image = np.zeros((len(dataset), *frame.cropped_shape), dtype=np.float32)
     ended: list[tuple[Slab, Outcome]] = []
     notes = [] if frame.note is None else [frame.note]
@@ -155,6 +154,7 @@ def reconstruct(
         image[:, :, : earlier.slab.start] = earlier.image
         ended, notes, peak = list(earlier.ended), list(earlier.notes), earlier.peak_bytes
         waiting = deque((earlier.slab, *earlier.waiting))
+    plan = _in_words(frame, method, waiting, device)
     send = None if device is None else partial(_send, method, device)
     with Streaming(image, send, frame.within) as streaming:
         while waiting and not cancelled:

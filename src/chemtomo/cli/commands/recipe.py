@@ -10,12 +10,16 @@ import typer
 from chemtomo.cli.commands.many import expanded, grid_of, run_many
 from chemtomo.cli.common import Results, tell_written
 from chemtomo.cli.keeping import (
+    CacheOption,
+    CacheSizeOption,
     CheckpointIterationsOption,
     CheckpointMinutesOption,
     CheckpointOption,
     ResumeOption,
+    cache_of,
     checkpoint_of,
     end_checkpoint,
+    tell_cache_problem,
 )
 from chemtomo.cli.progress import watch
 
@@ -137,6 +141,8 @@ def run(
         Path | None,
         typer.Option("--report", metavar="FILE", help="Write what became of each result as JSON."),
     ] = None,
+    cache: CacheOption = None,
+    cache_size: CacheSizeOption = 10.0,
     checkpoint: CheckpointOption = None,
     resume: ResumeOption = False,
     checkpoint_minutes: CheckpointMinutesOption = 5.0,
@@ -195,12 +201,14 @@ def run(
     paths = [path for one in found.inputs for path in one.paths if Path(path).exists()]
     results = Results([file, *paths])
     results.check(output, checkpoint, volume=gives_volume)
+    store = cache_of(cache, cache_size)
     kept = checkpoint_of(checkpoint, resume, checkpoint_minutes, checkpoint_iterations)
     with watch(1) as watching:
         job = run_recipe_job(
             found,
             accept_changed=accept_changed_inputs,
             should_stop=watching.should_stop,
+            store=store,
             checkpoint=kept,
         )
         state = finish(job, watching.on_progress)
@@ -208,6 +216,7 @@ def run(
     written = results.write(lambda path: write(made, path, overwrite=overwrite and path == output), output)
     tell_written(written)
     end_checkpoint(kept, state)
+    tell_cache_problem(store)
     results.finish()
 
 

@@ -10,12 +10,16 @@ import typer
 
 from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, tell_written
 from chemtomo.cli.keeping import (
+    CacheOption,
+    CacheSizeOption,
     CheckpointIterationsOption,
     CheckpointMinutesOption,
     CheckpointOption,
     ResumeOption,
+    cache_of,
     checkpoint_of,
     end_checkpoint,
+    tell_cache_problem,
 )
 from chemtomo.cli.options import OperationOptions, with_model_options
 from chemtomo.cli.progress import watch
@@ -73,6 +77,8 @@ def reconstruct(
             "--report", metavar="FILE", help="Write time, device and the history of the objective as JSON."
         ),
     ] = None,
+    cache: CacheOption = None,
+    cache_size: CacheSizeOption = 10.0,
     checkpoint: CheckpointOption = None,
     resume: ResumeOption = False,
     checkpoint_minutes: CheckpointMinutesOption = 5.0,
@@ -96,6 +102,7 @@ def reconstruct(
     check_output(output)
     results = Results([*files, tilts, alignment])
     results.check(output, report, checkpoint, volume=True)
+    store = cache_of(cache, cache_size)
     kept = checkpoint_of(checkpoint, resume, checkpoint_minutes, checkpoint_iterations)
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     for series in dataset:
@@ -117,13 +124,16 @@ def reconstruct(
     parameters = parameters.model_copy(update={"mu": by_full_name(dataset, parameters.mu)})
     with watch(parameters.iterations) as watching:
         steps.append(Entry("reconstruct", parameters))
-        job = run_steps_job(State(series=dataset), steps, should_stop=watching.should_stop, checkpoint=kept)
+        job = run_steps_job(
+            State(series=dataset), steps, should_stop=watching.should_stop, store=store, checkpoint=kept
+        )
         state = finish(job, _telling_the_plan(watching.on_progress))
     volume = state.volume
     assert volume is not None
     _, made = state.reports[-1]
     tell_written(results.write(lambda path: write(volume, path, overwrite=path == output), output))
     end_checkpoint(kept, state)
+    tell_cache_problem(store)
     if report is not None:
         results.write(lambda path: write_json(made, path), report)
         typer.echo(f"Wrote {report}")

@@ -1,0 +1,221 @@
+"""A folder with results of steps, by the content that they were made from, so that none is made twice."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chemtomo.data import Alignment, Dataset, TiltSeries, Volume
+from chemtomo.data.origin import Origin
+from chemtomo.errors import ChemTomoError, WriteError
+from chemtomo.pipeline.keeping.archive import Archive, write_archive
+from chemtomo.pipeline.step import Made, State
+from chemtomo.version import VERSION
+
+__all__ = ["Cache", "default_cache_folder"]
+
+_DEFAULT_GIB = 10.0
+_SUFFIX = ".kept"
+_OF_THE_DEAD = 24 * 3600.0  # seconds after which nobody writes a part any more
+_CLASSES = {one.__name__: one for one in (Alignment, Origin)}
+# What tells where data came from: it is taken from the data at hand.
+_HISTORY = {"provenance", "origin", "source"}
+
+
+class Cache:
+    """A folder of results with a limit of its size: a `chemtomo.pipeline.runner.Store`.
+
+    Several programs may use it at once. An entry is one file, which is there as a whole or not at all; one
+    that is damaged is not found, and is made again. The entries that were not used for the longest time go first.
+
+    Parameters
+    ----------
+    folder : path
+        Where. It is made when something is kept.
+    gib : float
+        Size of all entries together, in GiB.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], gib: float = _DEFAULT_GIB) -> None:
+        self.folder = Path(folder)
+        self.bytes = int(gib * 2**30)
+        self.problem = ""
+        """Why something could not be kept; a run goes on without."""
+
+    def find(self, key: str, before: State) -> Made | None:
+        """Return what a step made of a state, or None.
+
+        Parameters
+        ----------
+        key : str
+            SHA-256 of all that the result depends on.
+        before : State
+            What there is before the step. What the step did not change is taken from it.
+        """
+        path = self._path(key)
+        try:
+            with Archive(path) as archive:
+                made = Made(_after(before, archive.description["state"], archive))
+            os.utime(path)  # used now
+        except (ChemTomoError, OSError, KeyError, TypeError, ValueError):
+            return None
+        return made
+
+    def keep(self, key: str, before: State, made: Made) -> None:
+        """Keep what a step made of a state, and remove what was not used for the longest time."""
+        arrays: dict[str, Any] = {}
+        series = () if made.state.series is None else made.state.series
+        old = _by_name(before)
+        if any(one.is_lazy and one.data is not old.get(one.name, one).data for one in series):
+            return  # it costs nothing yet
+        description = {"program": VERSION, "state": _difference(before, made.state, arrays)}
+        if sum(int(one.nbytes) for one in arrays.values()) > self.bytes:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_archive(self._path(key), description, ((name, arrays[name]) for name in arrays))
+            self._remove_oldest()
+        except (WriteError, OSError) as error:
+            self.problem = str(error)
+
+    def _path(self, key: str) -> Path:
+        # Another version of the program may compute something else from the same.
+        return self.folder / f"{key}-{VERSION}{_SUFFIX}"
+
+    def _remove_oldest(self) -> None:
+        now = time.time()
+        entries = []
+        for path in self.folder.iterdir():
+            part = path.name.startswith(".") and f"{_SUFFIX}." in path.name
+            if not part and path.suffix != _SUFFIX:
+                continue  # not ours
+            with contextlib.suppress(OSError):  # another process was faster
+                found = path.stat()
+                if part and now - found.st_mtime > _OF_THE_DEAD:
+                    path.unlink()
+                elif not part:
+                    entries.append((found.st_mtime_ns, found.st_size, path))
+        size = sum(one for _, one, _ in entries)
+        for _, one, path in sorted(entries):
+            if size <= self.bytes:
+                break
+            with contextlib.suppress(OSError):  # it is gone, or being read where that hinders
+                path.unlink()
+            size -= one
+
+
+def default_cache_folder() -> Path:
+    """Return the folder for caches of this program, as the operating system has it."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "chemtomo"
+
+
+def _difference(before: State, after: State, arrays: dict[str, Any]) -> dict[str, Any]:
+    """Describe what a step changed, ready for JSON; the arrays go into `arrays`."""
+    found: dict[str, Any] = {"reports": list(after.reports[len(before.reports) :])}
+    if after.series is not None and after.series is not before.series:
+        old = _by_name(before)
+        found["series"] = [_changes(old.get(one.name), one) for one in after.series]
+    for name in ("alignment", "table"):
+        if getattr(after, name) is not getattr(before, name):
+            found[name] = getattr(after, name)
+    if after.volume is not None and after.volume is not before.volume:
+        volume = after.volume
+        found["volume"] = [volume.data, volume.names, volume.voxel_size_nm, volume.origin_px]
+    described: dict[str, Any] = _encoded(found, arrays)
+    return described
+
+
+def _changes(before: TiltSeries | None, after: TiltSeries) -> dict[str, Any]:
+    """Return the attributes of a series that a step changed; all of a new one."""
+    fields = {field.name: getattr(after, field.name) for field in dataclasses.fields(TiltSeries)}
+    if before is None:
+        return fields
+    changed = {
+        name: value
+        for name, value in fields.items()
+        if name not in _HISTORY and value is not getattr(before, name)
+    }
+    did = after.provenance[len(before.provenance) :]
+    return {**changed, "name": after.name, "did": did}
+
+
+def _after(before: State, found: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> State:
+    """Return the state after a step from that before it and what the step changed."""
+    decoded = _decoded(found, arrays)
+    changes: dict[str, Any] = {"reports": (*before.reports, *map(tuple, decoded["reports"]))}
+    if "series" in decoded:
+        old = _by_name(before)
+        changes["series"] = Dataset(tuple(_series(old, one, before) for one in decoded["series"]))
+    for name in ("alignment", "table"):
+        if name in decoded:
+            changes[name] = decoded[name]
+    if "volume" in decoded:
+        data, names, size, origin = decoded["volume"]
+        changes["volume"] = Volume(data, names, size, origin)
+    return dataclasses.replace(before, **changes)
+
+
+def _series(old: Mapping[str, TiltSeries], changes: dict[str, Any], before: State) -> TiltSeries:
+    if "did" in changes:
+        earlier = old[changes["name"]]
+        history = {"provenance": (*earlier.provenance, *changes.pop("did")), "origin": earlier.origin}
+        return earlier.replace(**changes, **history)
+    made = TiltSeries(**changes)
+    places = {one.origin.paths for one in before.spectra if one.origin is not None}
+    if made.origin is not None and made.origin.paths not in places:
+        raise KeyError("the spectra were in other files")
+    return made
+
+
+def _by_name(state: State) -> dict[str, TiltSeries]:
+    return {} if state.series is None else {one.name: one for one in state.series}
+
+
+def _encoded(value: Any, arrays: dict[str, Any]) -> Any:
+    """Return a value for JSON that `_decoded` turns into the same value again."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        return [_encoded(one, arrays) for one in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_encoded(one, arrays) for one in value]}
+    if isinstance(value, Mapping):
+        return {"table": [[key, _encoded(one, arrays)] for key, one in value.items()]}
+    if type(value).__name__ in _CLASSES:
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {"class": type(value).__name__, "fields": _encoded(fields, arrays)}
+    if isinstance(value, np.generic) or hasattr(value, "__array__"):
+        name = f"array_{len(arrays)}"
+        arrays[name] = value
+        return {"array": name, "scalar": isinstance(value, np.generic)}
+    raise TypeError(f"found {type(value).__name__}; expected something that a step makes")
+
+
+def _decoded(value: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
+    if isinstance(value, list):
+        return [_decoded(one, arrays) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "tuple" in value:
+        return tuple(_decoded(one, arrays) for one in value["tuple"])
+    if "table" in value:
+        return {key: _decoded(one, arrays) for key, one in value["table"]}
+    if "class" in value:
+        return _CLASSES[value["class"]](**_decoded(value["fields"], arrays))
+    array = arrays[value["array"]]
+    return array[()] if value["scalar"] else array
