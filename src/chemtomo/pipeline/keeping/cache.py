@@ -21,9 +21,9 @@ from chemtomo.pipeline.keeping.archive import Archive, write_archive
 from chemtomo.pipeline.step import Made, State
 from chemtomo.version import VERSION
 
-__all__ = ["Cache", "default_cache_folder"]
+__all__ = ["DEFAULT_GIB", "Cache", "default_cache_folder"]
 
-_DEFAULT_GIB = 10.0
+DEFAULT_GIB = 10.0
 _SUFFIX = ".kept"
 _OF_THE_DEAD = 24 * 3600.0  # seconds after which nobody writes a part any more
 _CLASSES = {one.__name__: one for one in (Alignment, Origin)}
@@ -35,7 +35,8 @@ class Cache:
     """A folder of results with a limit of its size: a `chemtomo.pipeline.runner.Store`.
 
     Several programs may use it at once. An entry is one file, which is there as a whole or not at all; one
-    that is damaged is not found, and is made again. The entries that were not used for the longest time go first.
+    that is damaged is not found, and is made again. The entries that were not used for the longest time go
+    first.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class Cache:
         Size of all entries together, in GiB.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], gib: float = _DEFAULT_GIB) -> None:
+    def __init__(self, folder: str | os.PathLike[str], gib: float = DEFAULT_GIB) -> None:
         self.folder = Path(folder)
         self.bytes = int(gib * 2**30)
         self.problem = ""
