@@ -16,7 +16,7 @@ from chemtomo.version import VERSION
 
 if TYPE_CHECKING:
     from chemtomo.data import Alignment, Dataset, SpectrumSeries, TiltSeries, Volume
-    from chemtomo.io import read, read_spectra, read_volume, write_dataset
+    from chemtomo.io import from_hyperspy, read, read_spectra, read_volume, write_dataset
     from chemtomo.operators import dot_test
     from chemtomo.pipeline import Recipe
     from chemtomo.pipeline.jobs.prepare import prepare
@@ -40,6 +40,7 @@ __all__ = [
     "__version__",
     "align",
     "dot_test",
+    "from_hyperspy",
     "link",
     "maps",
     "phantom",
@@ -69,6 +70,7 @@ _HOMES = {
     "prepare": "chemtomo.pipeline.jobs.prepare",
     "run": "chemtomo.pipeline.runner",
     "dot_test": "chemtomo.operators",
+    "from_hyperspy": "chemtomo.io",
     "phantom": "chemtomo.samples",
     "read": "chemtomo.io",
     "read_spectra": "chemtomo.io",

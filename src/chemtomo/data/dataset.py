@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -126,6 +127,10 @@ class Dataset:
                     "chemtomo.link carries it to other tilts and pixels"
                 )
         return self.map(lambda one: one.replace(alignment=chosen[one.name]) if one.name in chosen else one)
+
+    def to_hyperspy(self) -> list[Any]:
+        """Return a HyperSpy signal for each series, see `TiltSeries.to_hyperspy`."""
+        return [one.to_hyperspy() for one in self.series]
 
     def select(self, names: Sequence[str]) -> Dataset:
         """Return a dataset of the named channels (full names or unique prefixes), in that order."""

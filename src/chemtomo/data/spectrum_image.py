@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data.checks import as_stack, check_pixel_size, check_stack, checked_tilts
+from chemtomo.data.notebook.hyperspy_signal import spectrum_signal
 from chemtomo.data.origin import Origin
 from chemtomo.errors import DataError
 
@@ -155,6 +156,33 @@ class SpectrumSeries:
         """
         dtype = np.float64 if self.data.dtype.kind == "f" else np.int64
         return self.data.sum(axis=-1, dtype=dtype)
+
+    def to_hyperspy(self) -> Any:
+        """Return a HyperSpy ``Signal1D``; with eXSpy installed, its class for EDX or EELS. Lazy if this is.
+
+        The values are not copied. `chemtomo.from_hyperspy` restores everything but the origin.
+
+        Raises
+        ------
+        DataError
+            When HyperSpy is not installed.
+        """
+        return spectrum_signal(
+            self.name,
+            self.data,
+            self.tilts_deg,
+            self.pixel_size_nm,
+            (self.energy_offset_keV, self.energy_step_keV),
+            signal=self.signal,
+            elements=self.elements,
+            beam_energy_keV=self.beam_energy_keV,
+            details={
+                "detectors": self.detectors,
+                "source": self.source,
+                "notes": self.notes,
+                "provenance": self.provenance,
+            },
+        )
 
     def replace(self, **changes: Any) -> SpectrumSeries:
         """Return a copy with some attributes changed and everything checked anew."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from chemtomo.data.alignment import Alignment
 from chemtomo.data.checks import as_stack, check_pixel_size, check_stack, checked_tilts
+from chemtomo.data.notebook.hyperspy_signal import ARRAYS, image_signal
 from chemtomo.data.origin import Origin
 from chemtomo.errors import DataError
 
@@ -220,6 +221,36 @@ class TiltSeries:
         if "data" in changes and not {"provenance", "origin"} & set(changes):
             changes["origin"] = None
         return dataclasses.replace(self, **changes)
+
+    def to_hyperspy(self) -> Any:
+        """Return a HyperSpy ``Signal2D``, navigated along the tilts; lazy where the series is.
+
+        The values are not copied. `chemtomo.from_hyperspy` restores everything but the origin.
+
+        Raises
+        ------
+        DataError
+            When HyperSpy is not installed.
+        """
+        return image_signal(
+            self.name,
+            self.data,
+            self.tilts_deg,
+            self.pixel_size_nm,
+            quantity="Counts" if self.kind == "counts" else "Intensity",
+            details={
+                "kind": self.kind,
+                "axis_position_px": self.axis_position_px,
+                "axis_angle_deg": self.axis_angle_deg,
+                "first_pixel_nm": self.first_pixel_nm,
+                "recorded_numbers": self.recorded_numbers,
+                "alignment": None if self.alignment is None else self.alignment.to_json(),
+                "source": self.source,
+                "notes": self.notes,
+                "provenance": self.provenance,
+            },
+            arrays={name: getattr(self, name) for name in ARRAYS},
+        )
 
     def require_finite(self) -> None:
         """Raise `DataError` when the data holds NaN or infinite values, and say where."""

@@ -1,5 +1,6 @@
 """Reading and writing files: one folder per format behind one `read` and one `write`."""
 
+from chemtomo.io.assembly.hyperspy_signals import from_hyperspy
 from chemtomo.io.assembly.source_files import may_hold_tilt_series
 from chemtomo.io.assembly.spectra import assemble_spectra, describe_spectra, read_spectra
 from chemtomo.io.assembly.tilt_series import Contents, contents, read
@@ -24,6 +25,7 @@ __all__ = [
     "contents",
     "describe_spectra",
     "files_of_output",
+    "from_hyperspy",
     "input_files",
     "is_volume",
     "may_hold_tilt_series",

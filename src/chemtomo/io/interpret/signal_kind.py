@@ -71,7 +71,7 @@ class ValueSummary:
     noise: float | None = None
 
 
-def summarise_values(data: Any, path: Path) -> ValueSummary:
+def summarise_values(data: Any, path: Path | str) -> ValueSummary:
     """Inspect all values of a stack ``(tilt, y, x)``, one projection at a time.
 
     Of a stack that is not in memory, only the first, middle and last projections are inspected.
@@ -79,7 +79,7 @@ def summarise_values(data: Any, path: Path) -> ValueSummary:
     Raises
     ------
     ReadError
-        When a value is not finite; the message names the file `path` and the position.
+        When a value is not finite; the message names `path`, the file or the signal, and the position.
     """
     tilts = range(data.shape[0])
     lazy = not isinstance(data, np.ndarray) or isinstance(data, np.memmap)

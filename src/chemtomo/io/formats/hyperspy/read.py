@@ -35,7 +35,7 @@ from chemtomo.io.labelled import Axis, LabelledArray, lookup, number, to_found
 from chemtomo.io.storage.hdf5_heaps import check_heaps
 from chemtomo.io.storage.lazy import lazy_array, lazy_hdf5, load_small
 
-__all__ = ["description", "find", "is_hyperspy", "read_volume"]
+__all__ = ["description", "find", "is_hyperspy", "labelled_signal", "read_volume"]
 
 _EXPERIMENTS = "Experiments"
 # Metadata arrays, such as tilts, are small.
@@ -225,16 +225,32 @@ def _labelled(path: Path, name: str, group: Any, zarr: bool) -> LabelledArray:
         data = lazy_array(values, array.chunks)
     else:
         data = lazy_hdf5(path, array)
+    axes = tuple(_axis(group, index, size) for index, size in enumerate(array.shape))
+    return labelled_signal(metadata, data, axes, path.stem)
+
+
+def labelled_signal(
+    metadata: Mapping[str, Any], data: Any, axes: tuple[Axis, ...], fallback_name: str
+) -> LabelledArray:
+    """Interpret the metadata of a signal, in a file or in memory.
+
+    Parameters
+    ----------
+    metadata : mapping
+        The tree of HyperSpy's metadata.
+    data, axes
+        The array and its axes, in the order of the array.
+    fallback_name : str
+        The name of a signal without a title.
+    """
     title = str(lookup(metadata, "General.title") or "").strip()
     named = bool(title) and title != "__unnamed__"
-    signal_type = str(lookup(metadata, "Signal.signal_type") or "")
-    axes = tuple(_axis(group, index, size) for index, size in enumerate(array.shape))
     labelled = LabelledArray(
-        name=title if named else path.stem,
+        name=title if named else fallback_name,
         named=named,
         data=data,
         axes=axes,
-        signal_type=signal_type,
+        signal_type=str(lookup(metadata, "Signal.signal_type") or ""),
         quantity=str(lookup(metadata, "Signal.quantity") or ""),
         elements=_texts(lookup(metadata, "Sample.elements")),
         beam_energy_keV=number(

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from chemtomo.data import TiltSeries, Volume
+from chemtomo.data.notebook.hyperspy_signal import length_axis, tilt_axis
 from chemtomo.io.description import KEY, describe_series, describe_volume, to_text
 from chemtomo.io.formats.target import Target, Written
 from chemtomo.io.storage.hdf5_writing import hdf5_target
@@ -27,7 +27,7 @@ def write_volume(volume: Volume, target: Target) -> Written:
     """Write a volume as one signal per channel, with the axes ``(z, y, x)``."""
     size = volume.voxel_size_nm
     axes = [
-        _length_axis(name, count, size, start * size, navigate=name == "z")
+        length_axis(name, count, size, start * size, navigate=name == "z")
         for name, count, start in zip("zyx", volume.shape, volume.origin_px, strict=True)
     ]
     description = describe_volume(volume)
@@ -57,9 +57,9 @@ def write_series(series: Sequence[TiltSeries], target: Target) -> Written:
     for index, (title, one) in enumerate(zip(titles, series, strict=False)):
         _, rows, columns = one.shape
         axes = [
-            _tilt_axis(one.tilts_deg),
-            _length_axis("y", rows, one.pixel_size_nm, 0.0),
-            _length_axis("x", columns, one.pixel_size_nm, 0.0),
+            tilt_axis(one.tilts_deg),
+            length_axis("y", rows, one.pixel_size_nm, 0.0),
+            length_axis("x", columns, one.pixel_size_nm, 0.0),
         ]
         description = {"version": 1, "kind": "tilt series", "series": [describe_series(one)], "index": index}
         signals.append(_signal(title, one.data, axes, description, one))
@@ -125,41 +125,4 @@ def _signal(
             "package": "napari-chemtomo",
             "package_version": VERSION,
         },
-    }
-
-
-def _length_axis(
-    name: str, count: int, size_nm: float, start_nm: float, *, navigate: bool = False
-) -> dict[str, Any]:
-    return {
-        "_type": "UniformDataAxis",
-        "name": name,
-        "units": "nm",
-        "size": int(count),
-        "scale": float(size_nm),
-        "offset": float(start_nm),
-        "navigate": navigate,
-        "is_binned": False,
-    }
-
-
-def _tilt_axis(tilts_deg: npt.NDArray[np.float64]) -> dict[str, Any]:
-    steps = np.diff(tilts_deg)
-    common = {"name": "tilt", "units": "deg", "navigate": True, "is_binned": False}
-    if steps.size and steps[0] != 0 and np.allclose(steps, steps.mean(), rtol=0, atol=1e-6):
-        return common | {
-            "_type": "UniformDataAxis",
-            "size": int(tilts_deg.size),
-            "scale": float(steps.mean()),
-            "offset": float(tilts_deg[0]),
-        }
-    if steps.size and ((steps > 0).all() or (steps < 0).all()):
-        return common | {"_type": "DataAxis", "axis": tilts_deg.copy()}
-    return common | {
-        "_type": "UniformDataAxis",
-        "name": "projection",
-        "units": "",
-        "size": int(tilts_deg.size),
-        "scale": 1.0,
-        "offset": 0.0,
     }

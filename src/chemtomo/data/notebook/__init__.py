@@ -1,0 +1,1 @@
+"""What notebooks need: pictures of the data, and signals of HyperSpy."""
