@@ -1,4 +1,4 @@
-"""The settings that napari keeps for the plugin: today, the compute device."""
+"""The settings that napari keeps for the plugin: the compute device, and the size of the cache of results."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from chemtomo.pipeline import ReconstructParameters
+from chemtomo.pipeline.keeping import cache
 
-__all__ = ["device", "follow_device", "set_device"]
+__all__ = ["device", "follow_device", "result_cache", "set_device"]
 
 _PLUGIN = "napari-chemtomo"
 
@@ -32,6 +33,13 @@ def follow_device(callback: Callable[[], None]) -> None:
     section = _section()
     if section is not None:
         section.events.device.connect(callback)
+
+
+def result_cache() -> cache.Cache | None:
+    """Return the folder in which results of steps are kept; None where the user wants none."""
+    section = _section()
+    gib = cache.DEFAULT_GIB if section is None else float(section.cache_gib)
+    return cache.Cache(cache.default_cache_folder(), gib) if gib > 0 else None
 
 
 def _section() -> Any:

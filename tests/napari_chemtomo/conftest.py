@@ -11,6 +11,7 @@ pytest.importorskip("napari", reason="napari is not installed; the extra 'all' b
 
 from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.pipeline.jobs.reconstruct import Result
+from chemtomo.pipeline.keeping import cache
 from chemtomo.solvers import Limits, Objective, iterate
 from napari_chemtomo.shared import worker
 
@@ -27,6 +28,7 @@ def _forget(monkeypatch, tmp_path):
     settings._clear_plugin_settings_cache()
     monkeypatch.setattr(reconstruct, "_remembered", {})
     monkeypatch.setattr(register, "_remembered", {})
+    monkeypatch.setattr(cache, "default_cache_folder", lambda: tmp_path / "cache")
     yield
     settings._clear_plugin_settings_cache()
 
@@ -98,7 +100,7 @@ class FakeRunner:
         self.fails_with = None
         self.notes = ()
 
-    def run(self, dataset, parameters, preprocess=None, *, should_stop=None):
+    def run(self, dataset, parameters, preprocess=None, *, should_stop=None, store=None):
         self.calls.append((dataset, parameters, preprocess))
         start, stop = parameters.slices or (0, dataset.series[0].shape[1])
         step = ConstantStep(dataset, stop - start, self.seconds, self.fails_with)

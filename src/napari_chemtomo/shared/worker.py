@@ -16,10 +16,11 @@ from chemtomo.data import Dataset
 from chemtomo.errors import ChemTomoError
 from chemtomo.pipeline import Entry, ReconstructParameters, State
 from chemtomo.pipeline.jobs.reconstruct import Result
-from chemtomo.pipeline.runner import run_steps_job
+from chemtomo.pipeline.runner import Store, run_steps_job
 from chemtomo.preprocess.values.intensity import PublishedScaling
 from chemtomo.progress import TaskProgress
 from chemtomo.solvers import IterationRecord
+from napari_chemtomo import settings
 
 __all__ = [
     "Control",
@@ -183,7 +184,9 @@ def _updates(
     scaling: PublishedScaling | None,
     control: Control,
 ) -> Generator[Update, None, Result]:
-    running = reconstruction_job(dataset, parameters, scaling, should_stop=control.cancelled.is_set)
+    running = reconstruction_job(
+        dataset, parameters, scaling, should_stop=control.cancelled.is_set, store=settings.result_cache()
+    )
     shown = -np.inf
     while True:
         try:
@@ -206,6 +209,7 @@ def reconstruction_job(
     scaling: PublishedScaling | None,
     *,
     should_stop: Callable[[], bool] | None = None,
+    store: Store | None = None,
 ) -> Generator[Any, None, Result]:
     """Run the steps of a reconstruction, with the published scaling before it where that is wanted."""
     steps = [Entry("reconstruct", parameters)]
@@ -214,7 +218,7 @@ def reconstruction_job(
         if any(one.alignment is not None for one in dataset):
             before.insert(0, Entry.of("apply_alignment", {}))
         steps = [*before, *steps]
-    state = yield from run_steps_job(State(series=dataset), steps, should_stop=should_stop)
+    state = yield from run_steps_job(State(series=dataset), steps, should_stop=should_stop, store=store)
     assert state.volume is not None
     return Result(state.volume, state.reports[-1][1])
 

@@ -6,6 +6,7 @@ import pytest
 
 from chemtomo.errors import SolverError
 from chemtomo.recon import ReconstructParameters
+from napari_chemtomo import settings
 from napari_chemtomo.shared import worker
 
 
@@ -93,3 +94,31 @@ def test_a_run_that_is_dropped_frees_its_device(start):
     first.close()
     updates, _ = drain(start(iterations=1))
     assert [one.iteration for one in updates] == [1]
+
+
+def test_what_was_made_before_is_found(dataset):
+    parameters = ReconstructParameters(method="sirt", iterations=3, device="numpy", tolerance=0)
+
+    def made():
+        job = worker.reconstruct(dataset, parameters, None, worker.Control())
+        seen = []
+        while True:
+            try:
+                seen.append(next(job))
+            except StopIteration as end:
+                return seen, end.value
+
+    (first, result), (second, again) = made(), made()
+    assert len(first) == 3
+    assert second == []
+    np.testing.assert_array_equal(again.volume.data, result.volume.data)
+    assert again.volume.provenance == result.volume.provenance
+
+
+def test_nothing_is_kept_where_the_user_wants_nothing(monkeypatch):
+    class Section:
+        cache_gib = 0.0
+
+    assert settings.result_cache().bytes == 10 * 2**30
+    monkeypatch.setattr(settings, "_section", Section)
+    assert settings.result_cache() is None
