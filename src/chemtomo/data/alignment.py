@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.data.notebook.html import card, curves_picture, range_text
 from chemtomo.errors import DataError, ReadError
 
 __all__ = ["Alignment"]
@@ -134,6 +135,23 @@ class Alignment:
         middle = np.array([(size[0] - 1) / 2, (size[1] - 1) / 2])
         moved: npt.NDArray[np.float64] = self.matrices[:, :, :2] @ middle + self.matrices[:, :, 2] - middle
         return moved
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("method", self.method or "not known"),
+            ("tilts", range_text(self.tilts_deg, "°")),
+            ("tilt axis", f"{self.axis_angle_deg:g}° from y, {self.axis_offset_px:g} px from the centre"),
+        ]
+        order = np.argsort(self.tilts_deg, kind="stable")
+
+        def shifts() -> bytes:
+            y, x = self.shifts_px(self.shape or (1, 1))[order].T
+            curves = [("y", y), ("x", x)]
+            if self.residual_px is not None:
+                curves.append(("residual", self.residual_px[order]))
+            return curves_picture(self.tilts_deg[order], curves, "tilt (°)", "px")
+
+        return card(f"Alignment of {self.reference}", rows, [("shifts", shifts)])
 
     def to_json(self) -> dict[str, Any]:
         """Return it ready for JSON. A residual that is not known, NaN, becomes ``null``."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chemtomo.data.alignment import Alignment
+from chemtomo.data.notebook.html import card, image_picture, range_text
 from chemtomo.data.tilt_series import TiltSeries
 from chemtomo.errors import DataError, ParameterError
 
@@ -127,6 +128,17 @@ class Dataset:
                     "chemtomo.link carries it to other tilts and pixels"
                 )
         return self.map(lambda one: one.replace(alignment=chosen[one.name]) if one.name in chosen else one)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                one.name,
+                f"{' × '.join(map(str, one.shape))}, {one.kind}, tilts {range_text(one.tilts_deg, '°')}",
+            )
+            for one in self.series
+        ]
+        pictures = [(one.name, lambda one=one: image_picture(one.middle_projection())) for one in self.series]
+        return card(f"Dataset of {len(self)} tilt series", rows, pictures)
 
     def to_hyperspy(self) -> list[Any]:
         """Return a HyperSpy signal for each series, see `TiltSeries.to_hyperspy`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data.checks import as_stack, check_pixel_size, check_stack, checked_tilts
+from chemtomo.data.notebook.html import card, curves_picture, image_picture, range_text
 from chemtomo.data.notebook.hyperspy_signal import spectrum_signal
 from chemtomo.data.origin import Origin
 from chemtomo.errors import DataError
@@ -156,6 +158,38 @@ class SpectrumSeries:
         """
         dtype = np.float64 if self.data.dtype.kind == "f" else np.int64
         return self.data.sum(axis=-1, dtype=dtype)
+
+    def _repr_html_(self) -> str:
+        nearest = int(np.abs(self.tilts_deg).argmin())
+        energies = self.energies_keV
+        rows = [
+            ("shape (tilt, y, x, energy)", " × ".join(map(str, self.shape))),
+            ("tilts", range_text(self.tilts_deg, "°")),
+            ("energies", range_text(energies, "keV")),
+            ("pixel", f"{self.pixel_size_nm:g} nm"),
+            ("values", f"{self.signal}, {self.data.dtype}{', not read yet' if self.is_lazy else ''}"),
+            ("elements", ", ".join(self.elements) or "none named"),
+            *(("note", note) for note in self.notes),
+        ]
+
+        @functools.cache
+        def spectra() -> npt.NDArray[Any]:
+            return np.asarray(self.data[nearest])
+
+        at = f"at {self.tilts_deg[nearest]:g}°"
+        pictures = [
+            (f"all energies {at}", lambda: image_picture(spectra().sum(axis=2, dtype=np.float64))),
+            (
+                f"mean spectrum {at}",
+                lambda: curves_picture(
+                    energies,
+                    [(self.name, spectra().mean(axis=(0, 1), dtype=np.float64))],
+                    "energy (keV)",
+                    "counts",
+                ),
+            ),
+        ]
+        return card(f"Spectra {self.name}", rows, pictures)
 
     def to_hyperspy(self) -> Any:
         """Return a HyperSpy ``Signal1D``; with eXSpy installed, its class for EDX or EELS. Lazy if this is.

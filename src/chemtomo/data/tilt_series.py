@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from chemtomo.data.alignment import Alignment
 from chemtomo.data.checks import as_stack, check_pixel_size, check_stack, checked_tilts
+from chemtomo.data.notebook.html import card, image_picture, range_text
 from chemtomo.data.notebook.hyperspy_signal import ARRAYS, image_signal
 from chemtomo.data.origin import Origin
 from chemtomo.errors import DataError
@@ -221,6 +222,23 @@ class TiltSeries:
         if "data" in changes and not {"provenance", "origin"} & set(changes):
             changes["origin"] = None
         return dataclasses.replace(self, **changes)
+
+    def middle_projection(self) -> npt.NDArray[Any]:
+        """Return the projection (y, x) nearest to 0 degrees; of a lazy series it alone is read."""
+        return np.asarray(self.data[int(np.abs(self.tilts_deg).argmin())])
+
+    def _repr_html_(self) -> str:
+        nearest = float(self.tilts_deg[np.abs(self.tilts_deg).argmin()])
+        rows = [
+            ("shape (tilt, y, x)", " × ".join(map(str, self.shape))),
+            ("tilts", range_text(self.tilts_deg, "°")),
+            ("pixel", f"{self.pixel_size_nm:g} nm"),
+            ("values", f"{self.kind}, {self.data.dtype}{', not read yet' if self.is_lazy else ''}"),
+            ("alignment", "none" if self.alignment is None else self.alignment.method or "yes"),
+            *(("note", note) for note in self.notes),
+        ]
+        picture = (f"{self.name} at {nearest:g}°", lambda: image_picture(self.middle_projection()))
+        return card(f"Tilt series {self.name}", rows, [picture])
 
     def to_hyperspy(self) -> Any:
         """Return a HyperSpy ``Signal2D``, navigated along the tilts; lazy where the series is.

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data.dataset import resolve_name
+from chemtomo.data.notebook.html import card, channels_picture
 from chemtomo.errors import DataError
 
 __all__ = ["Volume"]
@@ -79,6 +80,19 @@ class Volume:
             step = {"step": "select", "channels": full}
             provenance = provenance | {"steps": [*provenance["steps"], step]}
         return dataclasses.replace(self, data=data, names=tuple(full), provenance=provenance)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("shape (z, y, x)", " × ".join(map(str, self.shape))),
+            ("channels", ", ".join(self.names)),
+            ("voxel", f"{self.voxel_size_nm:g} nm"),
+        ]
+        middle = self.shape[1] // 2
+        picture = (
+            f"slice y = {middle}",
+            lambda: channels_picture([channel[:, middle, :] for channel in self.data], self.names),
+        )
+        return card(f"Volume of {len(self.names)} channels", rows, [picture])
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         if name not in self.names:
