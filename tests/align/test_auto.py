@@ -37,6 +37,16 @@ def test_one_call_aligns(made):
     assert min(entry["held-out error"].values()) > 0
 
 
+def test_the_type_of_the_values_makes_no_difference(made):
+    """Cameras write signed integers over their whole range, which the type itself cannot hold."""
+    values = made.series.values().astype(np.float64)
+    low, high = values.min(), values.max()
+    whole = np.rint((values - low) * (65000 / (high - low)) - 32500)
+    assert np.ptp(whole.astype(np.int16)) < 0
+    found = [auto(made.series.replace(data=whole.astype(dtype))) for dtype in (np.int16, np.float32)]
+    np.testing.assert_array_equal(found[0].matrices, found[1].matrices)
+
+
 @pytest.mark.parametrize(("sample", "angle"), [("sphere", 2.0), ("sphere", 87.0), ("needle", 88.0)])
 def test_the_axis_is_found_along_y_or_x_without_a_hint(sample, angle):
     made = particles(

@@ -18,6 +18,7 @@ __all__ = [
     "nearest_to",
     "pedestal",
     "prepare_images",
+    "shows_anything",
     "start_afresh",
     "taper",
     "with_neighbours_filled",
@@ -102,7 +103,7 @@ def prepare_images(series: TiltSeries, start: Alignment, largest: int = _LARGEST
             series.require_finite()  # says where
         if series.background is not None:
             image = image - np.asarray(series.background[tilt], dtype=np.float32)
-        usable[tilt] = _shows_anything(image)
+        usable[tilt] = shows_anything(image)
         image = warp(image, matrices[tilt], fill="nearest")
         if factor > 1:
             cut = image[: shape[0] * rows, : shape[1] * factor]
@@ -116,7 +117,8 @@ def prepare_images(series: TiltSeries, start: Alignment, largest: int = _LARGEST
     return Images(stack, usable, noise, start, factor)
 
 
-def _shows_anything(image: _Stack) -> bool:
+def shows_anything(image: npt.NDArray[Any]) -> bool:
+    """Tell whether a projection is not constant. Its type may be one that cannot hold its own range."""
     low, high = float(image.min()), float(image.max())
     return high - low > _RELATIVE_RANGE_OF_CONSTANT * max(abs(low), abs(high))
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.align.images import shows_anything
 from chemtomo.align.matching.aligned_images import bin_images, subtract_background, warp_all, window
 from chemtomo.align.matching.consistency import Consistency
 from chemtomo.align.matching.projection_matching import FIRST_ZERO_OF_J1, seen_radius
@@ -44,7 +45,7 @@ def held_out_errors(series: TiltSeries, alignments: Sequence[Alignment]) -> _Rea
     """
     factor = max(1, -(-max(series.shape[1:]) // _LARGEST))
     recorded = [np.asarray(one, dtype=np.float64) for one in series.projections()]
-    usable = np.array([bool(np.ptp(one) > 0) for one in recorded])
+    usable = np.array([shows_anything(one) for one in recorded])
     stack = bin_images(
         np.stack([subtract_background(one) for one, good in zip(recorded, usable, strict=True) if good]),
         factor,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.align.images import shows_anything
 from chemtomo.align.matching.aligned_images import (
     bin_images,
     derivatives,
@@ -132,7 +133,7 @@ def projection_matching_job(
             "expected at least 1 round, and a positive tolerance"
         )
     images = _images(series)
-    usable = np.array([bool(np.ptp(image) > 0) for image in images])
+    usable = np.array([shows_anything(image) for image in images])
     tilts_deg = series.tilts_deg[usable]
     _require_enough(series, tilts_deg)
     start = own_start(series, disagreement) if start is None else start
@@ -186,7 +187,7 @@ def disagreement(series: TiltSeries, alignment: Alignment) -> float:
     """
     matrices = _start(series, alignment)
     images = _images(series)
-    usable = np.array([bool(np.ptp(image) > 0) for image in images])
+    usable = np.array([shows_anything(image) for image in images])
     _require_enough(series, series.tilts_deg[usable])
     state = _State(matrices[usable], 0.0, np.full(int(usable.sum()), np.nan))
     level = _levels(series.tilts_deg[usable], images[usable], state.matrices, 1, 1.0)[0]
@@ -197,7 +198,7 @@ def disagreement(series: TiltSeries, alignment: Alignment) -> float:
 def require_enough(series: TiltSeries) -> None:
     """Raise `DataError` unless there are enough finite projections, tilts and pixels to be matched."""
     series.require_finite()
-    usable = np.array([bool(np.ptp(np.asarray(one)) > 0) for one in series.projections()])
+    usable = np.array([shows_anything(np.asarray(one)) for one in series.projections()])
     _require_enough(series, series.tilts_deg[usable])
 
 
