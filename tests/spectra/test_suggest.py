@@ -104,3 +104,18 @@ def test_the_published_map_shows_titanium_and_oxygen(data_folder):
     found = suggest_lines(map_["data"].sum(axis=(0, 1)).astype(float), energies)
     certain = {one.element for one in found if one.is_certain}
     assert {"Ti", "O"} <= certain <= {"Ti", "O", "Si", "N", "C", "Cu", "Pd"}
+
+
+def test_silicon_and_aluminium_are_not_taken_for_heavy_elements_where_the_axis_is_off():
+    """As in a real series: much platinum, and an energy axis that is off by 10 eV and 0.15 %."""
+    shells = {
+        "Pt_L": 1.8e6, "Pt_M": 2.6e6, "Ti_K": 7e5, "Cu_K": 7e5, "Cu_L": 8e4, "Fe_K": 3.3e5, "Fe_L": 8e4,
+        "O_K": 8e5, "C_K": 4e5, "Mg_K": 3.8e5, "Si_K": 3.7e5, "Al_K": 6e4, "Ca_K": 3e4,
+    }  # fmt: skip
+    axis = (_ENERGIES - 0.010) / 1.0015
+    mean = 5e6 * kramers_shapes(_ENERGIES)[2]
+    for name, counts in shells.items():
+        mean = mean + counts * line_shape(*name.split("_"), axis)
+    spectrum = np.random.default_rng(0).poisson(mean).astype(float)
+    certain = {one.element for one in suggest_lines(spectrum, _ENERGIES) if one.is_certain}
+    assert certain == {name.split("_")[0] for name in shells}
