@@ -94,19 +94,20 @@ def test_examples_run(page, files, tmp_path, monkeypatch, capfd):
     folder = tmp_path / "here"
     shutil.copytree(files, folder)
     monkeypatch.chdir(folder)
+    names: dict = {}  # the blocks of a page follow one another
     for block in blocks(page):
         if block.language == "python":
-            run_python(block)
+            run_python(block, names)
         for line, (name, *arguments) in commands(block):
             if NOT_RUN.isdisjoint([name, *arguments]):
                 run(block.where, line, name, arguments, capfd)
 
 
-def run_python(block):
+def run_python(block, names):
     """Run a piece of Python, unless it is about a program that is not installed, such as a cluster's."""
     make_room(WRITTEN_BY_PYTHON.findall(block.text))
     try:
-        exec(compile(block.text, block.where, "exec"), {})
+        exec(compile(block.text, block.where, "exec"), names)
     except ModuleNotFoundError as error:
         if str(error.name).startswith(("chemtomo", "napari_chemtomo")):
             raise

@@ -11,6 +11,7 @@ import yaml
 from tests.documentation.pages import PAGES, ROOT, anchors, blocks, commands, links, prose, spans
 from tools.docs_hooks import on_page_markdown
 
+import chemtomo
 from chemtomo.align.parameters import AlignParameters
 from chemtomo.cli import app
 from chemtomo.io.formats.registry import readable_suffixes
@@ -143,6 +144,23 @@ def test_every_page_is_in_the_contents():
     text = yaml.safe_dump(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"])
     missing = [path.name for path in (ROOT / "docs").glob("*.md") if path.name not in text]
     assert not missing
+
+
+def test_every_public_name_is_in_the_reference():
+    """Those of the top level by name, and each package below it as a whole."""
+    top = set(re.findall(r"\[`(\w+)`\]\[chemtomo\.", prose("docs/api.md")))
+    assert set(chemtomo.__all__) - {"__version__"} == top
+    packages = {path.parent.name for path in (ROOT / "src/chemtomo").glob("*/__init__.py")} - {"cli"}
+    shown = re.findall(r"^::: chemtomo\.(\w+)$", prose("docs/api-rooms.md"), re.MULTILINE)
+    assert set(shown) == packages
+
+
+def test_the_reference_shows_names_that_are_there():
+    for page in ("docs/api.md", "docs/api-rooms.md"):
+        named = re.findall(r"^::: (\S+)$|\]\[(chemtomo[.\w]+)\]", prose(page), re.MULTILINE)
+        assert named
+        for name in (one or other for one, other in named):
+            assert is_there(name), f"{page}: there is no {name}; was it moved?"
 
 
 @every_page
