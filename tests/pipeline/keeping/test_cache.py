@@ -17,6 +17,7 @@ from chemtomo.pipeline import Entry, State
 from chemtomo.pipeline.keeping.cache import Cache
 from chemtomo.pipeline.recipes.recipe import Recipe
 from chemtomo.pipeline.runner import run_steps_job
+from chemtomo.pipeline.step import Made
 from chemtomo.progress import finish
 
 QUICK = {"method": "sirt", "iterations": 3, "device": "numpy", "crop": "none"}
@@ -188,3 +189,12 @@ def test_several_processes_share_a_folder(run, tmp_path):
     assert left
     assert all(path.suffix == ".kept" for path in left)
     assert sum(path.stat().st_size for path in left) <= 1e-4 * 2**30
+
+
+def test_what_has_no_place_in_a_file_ends_no_run(run, tmp_path):
+    cache = Cache(tmp_path / "cache")
+    made = run(None)
+    odd = Made(State(series=made.series, volume=made.volume, reports=(("odd", {"found": object()}),)))
+    cache.keep("key", State(series=made.series), odd)
+    assert "object" in cache.problem
+    assert cache.find("key", State(series=made.series)) is None

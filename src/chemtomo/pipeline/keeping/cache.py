@@ -78,14 +78,15 @@ class Cache:
         old = _by_name(before)
         if any(one.is_lazy and one.data is not old.get(one.name, one).data for one in series):
             return  # it costs nothing yet
-        description = {"program": VERSION, "state": _difference(before, made.state, arrays)}
-        if sum(int(one.nbytes) for one in arrays.values()) > self.bytes:
-            return
         try:
+            description = {"program": VERSION, "state": _difference(before, made.state, arrays)}
+            if sum(int(one.nbytes) for one in arrays.values()) > self.bytes:
+                return
             self.folder.mkdir(parents=True, exist_ok=True)
             write_archive(self._path(key), description, ((name, arrays[name]) for name in arrays))
             self._remove_oldest()
-        except (WriteError, OSError) as error:
+        except (WriteError, OSError, TypeError, ValueError) as error:
+            # A full disk, or a value that has no place in such a file: the result itself is not lost by it.
             self.problem = str(error)
 
     def _path(self, key: str) -> Path:
