@@ -212,6 +212,7 @@ class SpectrumSeries:
             beam_energy_keV=self.beam_energy_keV,
             details={
                 "detectors": self.detectors,
+                "elements": self.elements,
                 "source": self.source,
                 "notes": self.notes,
                 "provenance": self.provenance,

@@ -63,7 +63,9 @@ class Signal:
         return self
 
     def set_signal_type(self, name):
+        """Change the type; eXSpy makes a set of the elements then, which loses their order."""
         self.tree.setdefault("Signal", {})["signal_type"] = name
+        self.tree.get("Sample", {}).get("elements", []).reverse()
 
 
 class Spectra(Signal):
@@ -183,6 +185,16 @@ def test_values_are_not_copied(library):
     series = full_series(TILTS["even"])
     assert np.shares_memory(series.to_hyperspy().data, series.data)
     assert np.shares_memory(chemtomo.from_hyperspy(series.to_hyperspy()).data, series.data)
+
+
+def test_elements_that_were_changed_in_hyperspy_are_kept(library):
+    signal = full_spectra(TILTS["even"]).to_hyperspy()
+    elements = ["Co", "Fe"]
+    if isinstance(signal, Signal):
+        signal.tree["Sample"]["elements"] = elements
+    else:
+        signal.metadata.Sample.elements = elements
+    assert chemtomo.from_hyperspy(signal).elements == ("Co", "Fe")
 
 
 def test_a_signal_that_was_cropped_has_no_gains_of_other_projections():

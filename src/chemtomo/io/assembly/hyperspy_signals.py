@@ -99,12 +99,14 @@ def _series(signal: Any, tilts: TiltsArgument, unit: AngleUnit | None) -> TiltSe
         else:
             common["pixel_size_nm"] = found.pixel_size_nm
         if found.energy is not None:
+            # eXSpy keeps the elements without an order.
+            named = tuple((details or {}).get("elements", ()))
             return SpectrumSeries(
                 energy_offset_keV=found.energy.offset_keV,
                 energy_step_keV=found.energy.step_keV,
                 signal=found.spectrum_signal or "EDX",
                 detectors=tuple((details or {}).get("detectors", ())),
-                elements=found.elements,
+                elements=named if set(named) == set(found.elements) else found.elements,
                 beam_energy_keV=found.beam_energy_keV,
                 notes=notes,
                 **common,
