@@ -12,6 +12,7 @@ pytest.importorskip("napari", reason="napari is not installed; the extra 'all' b
 from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.pipeline.jobs.reconstruct import Result
 from chemtomo.pipeline.keeping import cache
+from chemtomo.recon.reconstruction import ReconstructionProgress
 from chemtomo.solvers import Limits, Objective, iterate
 from napari_chemtomo.shared import worker
 
@@ -104,11 +105,21 @@ class FakeRunner:
         self.calls.append((dataset, parameters, preprocess))
         start, stop = parameters.slices or (0, dataset.series[0].shape[1])
         step = ConstantStep(dataset, stop - start, self.seconds, self.fails_with)
-        outcome = yield from iterate(step, Limits(parameters.iterations, 10), should_stop)
+        size = dataset.series[0].pixel_size_nm
+        running = iterate(step, Limits(parameters.iterations, 10), should_stop)
+        while True:
+            try:
+                progress = next(running)
+            except StopIteration as end:
+                outcome = end.value
+                break
+            yield ReconstructionProgress(
+                **vars(progress), origin_px=(0.0, float(start), 0.0), voxel_size_nm=size, slices=stop - start
+            )
         volume = Volume(
             step.volume(),
             dataset.names,
-            dataset.series[0].pixel_size_nm,
+            size,
             (0.0, float(start), 0.0),
             {"steps": [{"step": "reconstruct", **parameters.model_dump()}]},
         )

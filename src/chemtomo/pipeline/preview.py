@@ -11,7 +11,7 @@ from chemtomo.data import Dataset, Volume
 from chemtomo.preprocess import bin_pixels
 from chemtomo.recon.parameters import ReconstructParameters
 
-__all__ = ["FACTOR", "binned_range", "in_full_resolution_units", "preview_of"]
+__all__ = ["FACTOR", "binned_range", "full_resolution_origin", "in_full_resolution_units", "preview_of"]
 
 FACTOR = 2
 """Pixels of a bin along ``y`` and ``x``."""
@@ -71,7 +71,14 @@ def in_full_resolution_units(volume: Volume, dataset: Dataset) -> Volume:
     rows = min(FACTOR, dataset.series[0].shape[1])
     factors = [FACTOR**2 * rows if series.kind == "counts" else FACTOR for series in dataset]
     scale = np.array(factors, dtype=np.float32)[:, None, None, None]
+    return dataclasses.replace(
+        volume, data=volume.data / scale, origin_px=full_resolution_origin(volume.origin_px)
+    )
+
+
+def full_resolution_origin(origin_px: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return the index of the first voxel of a preview, from the centre of the first unbinned voxel."""
     # the centre of the first bin, in units of bins
     shift = (FACTOR - 1) / (2 * FACTOR)
-    z, y, x = (index + shift for index in volume.origin_px)
-    return dataclasses.replace(volume, data=volume.data / scale, origin_px=(z, y, x))
+    z, y, x = (index + shift for index in origin_px)
+    return z, y, x

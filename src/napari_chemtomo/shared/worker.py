@@ -59,14 +59,14 @@ class Control:
     ----------
     cancelled : threading.Event
         Set to stop with the last iterate.
-    y : int or None
-        Slice to show, counted in the volume that is being made; ``None`` for no slice.
+    y_nm : float or None
+        Place along ``y`` of the slice to show; ``None`` for no slice.
     interval : float
         Seconds between two slices at least.
     """
 
     cancelled: threading.Event = dataclasses.field(default_factory=threading.Event)
-    y: int | None = None
+    y_nm: float | None = None
     interval: float = 0.3
 
 
@@ -82,18 +82,21 @@ class Update:
         Since the first iteration began.
     record : IterationRecord, optional
         The objective, after the iterations that were evaluated.
-    y : int, optional
-        The slice that `image` is.
     image : numpy.ndarray, optional
-        The slice, shape (channel, z, x).
+        The slice in view, shape (channel, z, x).
+    origin_px : (float, float, float)
+        Index ``(z, y, x)`` of the first voxel of `image` in the volume of the whole series.
+    voxel_size_nm : float
+        Edge of a voxel.
     """
 
     iteration: int
     iterations: int
     seconds: float
     record: IterationRecord | None = None
-    y: int | None = None
     image: npt.NDArray[np.float32] | None = None
+    origin_px: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    voxel_size_nm: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,12 +198,19 @@ def _updates(
             return end.value
         if isinstance(progress, TaskProgress):
             continue  # of steps before the first iteration
-        y = control.y
-        image = None
-        if y is not None and time.monotonic() - shown >= control.interval:
-            image = np.array(progress.slice(y), dtype=np.float32)
+        y_nm = control.y_nm
+        update = Update(progress.iteration, progress.iterations, progress.seconds, progress.record)
+        if y_nm is not None and time.monotonic() - shown >= control.interval:
+            y = progress.slice_at(y_nm)
+            z0, y0, x0 = progress.origin_px
+            update = dataclasses.replace(
+                update,
+                image=np.array(progress.slice(y), dtype=np.float32),
+                origin_px=(z0, y0 + y, x0),
+                voxel_size_nm=progress.voxel_size_nm,
+            )
             shown = time.monotonic()
-        yield Update(progress.iteration, progress.iterations, progress.seconds, progress.record, y, image)
+        yield update
 
 
 def reconstruction_job(

@@ -10,7 +10,7 @@ from chemtomo.pipeline.jobs.reconstruct import reconstruct_job
 from chemtomo.progress import finish
 from chemtomo.recon import ReconstructParameters
 from chemtomo.samples import phantom
-from napari_chemtomo.docks.reconstruct.live import _Frame
+from napari_chemtomo import settings
 from napari_chemtomo.layers.aligned import dataset_layers
 from napari_chemtomo.shared import worker
 
@@ -30,28 +30,28 @@ from napari_chemtomo.shared import worker
     ids=str,
 )
 @pytest.mark.parametrize("axis", [None, 8.0])
-def test_a_slice_is_at_its_place_in_the_volume(values, axis):
+def test_a_slice_is_at_its_place_in_the_volume(values, axis, monkeypatch):
+    monkeypatch.setattr(settings, "result_cache", lambda: None)  # the same run is repeated, slice after slice
     dataset = phantom((8, 20), tilts=6).map(lambda series: series.replace(axis_position_px=axis))
     parameters = ReconstructParameters(method="sirt", iterations=1, device="numpy", **values)
-    frame = _Frame.of(dataset.series[0], parameters)
-    running = reconstruct_job(dataset, parameters)
-    progress = next(running)
     slices = {}
     for place in np.arange(0, 8, 0.5) * dataset.series[0].pixel_size_nm:
-        y = frame.slice_at(place)
-        slices[y] = progress.slice(y)
-    with pytest.raises(StopIteration) as end:
-        next(running)
-    volume = end.value.value.volume
+        running = worker.reconstruct(dataset, parameters, None, worker.Control(y_nm=place, interval=1e6))
+        update = next(running)
+        with pytest.raises(StopIteration) as end:
+            next(running)
+        volume = end.value.value.volume
+        z0, y0, x0 = volume.origin_px
+        z, y, x = update.origin_px
+        assert (z, x) == (z0, x0)
+        assert update.voxel_size_nm == volume.voxel_size_nm
+        slices[y - y0] = update.image
 
     assert sorted(slices) == list(range(volume.shape[1]))
-    assert frame.voxel_nm == volume.voxel_size_nm
     for y, image in slices.items():
-        z0, y0, x0 = volume.origin_px
-        assert frame.origin_of(y, *image.shape[1:]) == (z0, y0 + y, x0)
         assert image.shape == (4, volume.shape[0], volume.shape[2])
         if not parameters.preview:  # whose values are scaled at the end
-            np.testing.assert_array_equal(image, volume.data[:, :, y])
+            np.testing.assert_array_equal(image, volume.data[:, :, int(y)])
 
 
 def test_the_whole_path_with_the_real_runner(viewer, qtbot, monkeypatch):

@@ -39,9 +39,10 @@ def test_slices_come_on_request_and_not_too_often(start):
     updates, _ = drain(start(iterations=5))
     assert all(one.image is None for one in updates)
 
-    updates, _ = drain(start(worker.Control(y=2, interval=1e6), iterations=5))
+    updates, _ = drain(start(worker.Control(y_nm=4.0, interval=1e6), iterations=5))
     assert [one.image is not None for one in updates] == [True, False, False, False, False]
-    assert updates[0].y == 2
+    assert updates[0].origin_px == (0.0, 2.0, 0.0)
+    assert updates[0].voxel_size_nm == 2.0
     assert updates[0].image.shape == (2, 8, 8)
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from chemtomo.align import apply
 from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.pipeline.keeping.checkpoint import Checkpoint
-from chemtomo.pipeline.preview import in_full_resolution_units, preview_of
+from chemtomo.pipeline.preview import full_resolution_origin, in_full_resolution_units, preview_of
 from chemtomo.preprocess import from_vacuum, without_saturated
 from chemtomo.recon.parameters import ReconstructParameters
-from chemtomo.recon.reconstruction import Reconstructed
+from chemtomo.recon.reconstruction import Reconstructed, ReconstructionProgress
 from chemtomo.recon.reconstruction import reconstruct as reconstruct_dataset
 from chemtomo.solvers import IterationRecord, Limits, Progress
 
@@ -90,12 +90,28 @@ def reconstruct_job(
     limits = Limits(settings.iterations, settings.report_every, settings.tolerance or None)
     if parameters.preview and limits.tolerance is not None:
         limits = dataclasses.replace(limits, tolerance=10 * limits.tolerance, change_tolerance=0.1)
-    reconstructed = yield from reconstruct_dataset(binned, settings, limits, should_stop, checkpoints)
+    running = reconstruct_dataset(binned, settings, limits, should_stop, checkpoints)
+    reconstructed = yield from _placed(running) if parameters.preview else running
     reconstructed = dataclasses.replace(reconstructed, notes=(*notes, *reconstructed.notes))
     volume = reconstructed.volume
     if parameters.preview:
         volume = in_full_resolution_units(volume, prepared)
     return Result(volume, make_report(settings, reconstructed))
+
+
+def _placed(
+    running: Generator[ReconstructionProgress, None, Reconstructed],
+) -> Generator[ReconstructionProgress, None, Reconstructed]:
+    """Give the slices of a preview their place in the sample, as its volume has it."""
+    try:
+        while True:
+            progress = next(running)
+            yield dataclasses.replace(progress, origin_px=full_resolution_origin(progress.origin_px))
+    except StopIteration as end:
+        reconstructed: Reconstructed = end.value
+        return reconstructed
+    finally:
+        running.close()
 
 
 def _measured(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dataset, list[str]]:

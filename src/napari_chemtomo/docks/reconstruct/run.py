@@ -73,7 +73,7 @@ class ReconstructionRun(QObject):
         self._inputs = list(inputs)
         self._sentence = "stopped without a result"
         self._succeeded = False
-        self._layers = ResultLayers(viewer, dataset.series[0], inputs, parameters)
+        self._layers = ResultLayers(viewer, inputs)
         self._control = worker.Control()
         self._view: SliceView | None = None
         if watch:
@@ -96,13 +96,13 @@ class ReconstructionRun(QObject):
         self._job.cancel()
 
     def _follow_slider(self, event: Any = None) -> None:
-        self._control.y = self._layers.slice_in_view()
+        self._control.y_nm = float(self._viewer.dims.point[-2])
 
     def _update(self, update: worker.Update) -> None:
-        if update.image is not None and update.y is not None:
+        if update.image is not None:
             # Not before there is something to see.
             self._view = self._view or SliceView(self._viewer, self._inputs)
-            self._layers.show_slice(update.y, update.image)
+            self._layers.show_slice(update)
         self.progressed.emit(update)
 
     def _finish(self, result: Result | None) -> None:
