@@ -166,7 +166,7 @@ def test_a_run_can_be_cancelled(dock, viewer, qtbot, monkeypatch):
 
     from chemtomo.progress import TaskProgress
 
-    def endless(series, parameters, *, windows, spectrum, should_stop):
+    def endless(series, parameters, *, windows, spectrum, suggestions, should_stop):
         done = 0
         while not should_stop():
             done += 1
