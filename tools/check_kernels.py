@@ -22,7 +22,7 @@ TESTS.append("tests/opencl/test_backend_contract.py")
 # The interpreter is slow: joint TGV in 3D of three channels, joint TV, and SIRT, each at toy size.
 TOY = (
     "not numpy and not wide and not cpu and not whole and not 70 and "
-    "(3x9 or tv-2d-5x22 and (plain or linear) or sirt or data_term or gpu-2-64 or mix)"
+    "(3x9 or tv-2d-5x22 and (plain or preconditioned) or sirt or data_term or gpu-2-64 or mix)"
 )
 INSIDE = "--inside-oclgrind"
 
