@@ -28,7 +28,7 @@ GEOMETRIES = {
 # Channels and slices: one, several channels in a block, padded lanes, full chunks, several chunks.
 SIZES = [(1, 1), (6, 1), (1, 2), (2, 3), (3, 5), (4, 11), (5, 22), (2, 64), (3, 70), (2, 130)]
 
-MakeProjector = Callable[[ParallelBeam, int, int], LinearOperator]
+MakeProjector = Callable[..., LinearOperator]
 
 
 @pytest.fixture(params=["numpy", "opencl, layout of a cpu", "opencl, layout of a gpu"])
@@ -41,7 +41,9 @@ def projector_of(request: pytest.FixtureRequest) -> MakeProjector:
     request.getfixturevalue("lie_as_on")(kind)
     from chemtomo.opencl.projector import OpenCLProjector
 
-    return lambda geometry, channels, slices: OpenCLProjector(geometry, channels, slices, device)
+    return lambda geometry, channels, slices, tilts=None: OpenCLProjector(
+        geometry, channels, slices, device, tilts
+    )
 
 
 @pytest.fixture(params=["forward", "adjoint"])
@@ -135,6 +137,28 @@ def test_agreement_and_dot_test_for_any_geometry(
     x = random_input(operator.domain_shape).astype(np.float64)
     difference = np.vdot(operator.forward(x), y) - np.vdot(x, operator.adjoint(y))
     assert abs(difference) <= 1e-5 * np.linalg.norm(x) * np.linalg.norm(y)
+
+
+@pytest.mark.parametrize("tilts", [[3], [9, 0, 4], list(range(10))])
+@pytest.mark.parametrize(("channels", "slices"), [(1, 1), (3, 70)])
+def test_a_subset_of_the_tilts(
+    projector_of: MakeProjector, channels: int, slices: int, tilts: list[int]
+) -> None:
+    """Its projections are those of all tilts, bit for bit, and those at other tilts have no part."""
+    geometry = GEOMETRIES["shifted"]
+    whole, some = projector_of(geometry, channels, slices), projector_of(geometry, channels, slices, tilts)
+    others = np.setdiff1d(np.arange(10), tilts)
+    expected = whole.forward(random_input(whole.domain_shape))
+    expected[:, others] = 0
+    y = random_input(whole.range_shape)
+    some.adjoint(y)  # leaves nothing behind
+    np.testing.assert_array_equal(some.forward(random_input(whole.domain_shape)), expected)
+    changed = y.copy()
+    changed[:, others] = 7
+    np.testing.assert_array_equal(some.adjoint(changed), some.adjoint(y))
+    changed[:, others] = 0
+    np.testing.assert_allclose(some.adjoint(y), whole.adjoint(changed), atol=1e-5)
+    assert dot_test(some, dtype=np.float32) < 1e-6
 
 
 def test_what_falls_beside_the_detector_is_lost(projector_of: MakeProjector) -> None:

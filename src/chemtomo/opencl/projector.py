@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,26 @@ class DeviceProjection:
         Geometry of a slice.
     scale : float
         Factor on both directions, for a normalised projector.
+    tilts : sequence of int, optional
+        Which tilts take part, all by default. The projections at the others are neither written nor read.
     """
 
-    def __init__(self, queue: Queue, layout: Layout, geometry: ParallelBeam, scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        layout: Layout,
+        geometry: ParallelBeam,
+        scale: float = 1.0,
+        tilts: Sequence[int] | None = None,
+    ) -> None:
         self.queue = queue
         self.layout = layout
         self.geometry = geometry
-        tilts = [geometry.cos, geometry.sin, geometry.detector_axes, np.zeros(geometry.tilts)]
-        self._directions = queue.upload(np.stack(tilts, axis=1).astype(np.float32))
+        everything = np.arange(geometry.tilts)
+        directions = [geometry.cos, geometry.sin, geometry.detector_axes, everything]
+        taking_part = everything if tilts is None else np.asarray(tilts)
+        self.tilts = taking_part.size
+        self.directions = queue.upload(np.stack(directions, axis=1)[taking_part].astype(np.float32))
         cz, cx = geometry.volume_axis
         nz, nx = geometry.volume_shape
         self._constants = (
@@ -44,6 +57,7 @@ class DeviceProjection:
             np.int32(nz),
             np.int32(nx),
             np.int32(geometry.detector_pixels),
+            np.int32(self.tilts),
             np.int32(geometry.tilts),
             np.float32(scale),
         )
@@ -53,7 +67,7 @@ class DeviceProjection:
 
     def forward(self, volume: Any, sinogram: Any) -> None:
         """Project a volume."""
-        size = (self._items, self.geometry.detector_pixels, self.layout.blocks * self.geometry.tilts)
+        size = (self._items, self.geometry.detector_pixels, self.layout.blocks * self.tilts)
         nz, _ = self.geometry.volume_shape
         for start in range(0, nz, self._band):
             self.queue.run(
@@ -63,7 +77,7 @@ class DeviceProjection:
                 self._group,
                 volume,
                 sinogram,
-                self._directions,
+                self.directions,
                 *self._constants,
                 np.int32(start),
                 np.int32(min(start + self._band, nz)),
@@ -80,7 +94,7 @@ class DeviceProjection:
             self._group,
             sinogram,
             volume,
-            self._directions,
+            self.directions,
             *self._constants,
         )
 
@@ -96,6 +110,8 @@ class OpenCLProjector(LinearOperator):
         Size of the volumes, (channel, z, y, x).
     device : DeviceInfo
         Where to compute, see `chemtomo.opencl.choose_device`.
+    tilts : sequence of int, optional
+        Which tilts take part, all by default: see `chemtomo.operators.Projector`.
 
     Raises
     ------
@@ -103,7 +119,14 @@ class OpenCLProjector(LinearOperator):
         When there is no channel or no slice.
     """
 
-    def __init__(self, geometry: ParallelBeam, channels: int, slices: int, device: DeviceInfo) -> None:
+    def __init__(
+        self,
+        geometry: ParallelBeam,
+        channels: int,
+        slices: int,
+        device: DeviceInfo,
+        tilts: Sequence[int] | None = None,
+    ) -> None:
         if channels < 1 or slices < 1:
             raise DataError(
                 f"projector: found {channels} channels and {slices} slices; expected at least one each"
@@ -114,7 +137,7 @@ class OpenCLProjector(LinearOperator):
         self.geometry = geometry
         self._layout = Layout.for_device(channels, slices, device)
         self._queue = Queue(device, self._layout.defines())
-        self._projection = DeviceProjection(self._queue, self._layout, geometry)
+        self._projection = DeviceProjection(self._queue, self._layout, geometry, tilts=tilts)
         self._volume_shape = self._layout.shape(nz, nx)
         self._sinogram_shape = self._layout.shape(*geometry.sinogram_shape)
         self._volume = self._queue.zeros(self._volume_shape)
@@ -122,6 +145,7 @@ class OpenCLProjector(LinearOperator):
 
     def _forward(self, x: FloatArray, out: FloatArray) -> None:
         self._queue.write(self._volume, self._layout.pack(x))
+        self._queue.fill(self._sinogram)  # also where no tilt takes part
         self._projection.forward(self._volume, self._sinogram)
         out[...] = self._layout.unpack(self._queue.read(self._sinogram, self._sinogram_shape))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,9 @@ class Projector(LinearOperator):
         The geometry of one slice.
     channels, slices : int
         Number of channels and of slices ``y``.
+    tilts : sequence of int, optional
+        Which tilts take part, by their index; all by default. The projections at the others are 0, and
+        have no part in the transpose.
 
     Raises
     ------
@@ -39,7 +43,9 @@ class Projector(LinearOperator):
         When there is no channel or no slice.
     """
 
-    def __init__(self, geometry: ParallelBeam, channels: int, slices: int) -> None:
+    def __init__(
+        self, geometry: ParallelBeam, channels: int, slices: int, tilts: Sequence[int] | None = None
+    ) -> None:
         if channels < 1 or slices < 1:
             raise DataError(
                 f"projector: found {channels} channels and {slices} slices; expected at least one each"
@@ -48,6 +54,7 @@ class Projector(LinearOperator):
         self.geometry = geometry
         self.domain_shape = (channels, nz, slices, nx)
         self.range_shape = (channels, geometry.tilts, slices, geometry.detector_pixels)
+        self._taking_part = frozenset(range(geometry.tilts) if tilts is None else tilts)
 
     @functools.cached_property
     def matrix(self) -> sparse.csr_array:
@@ -59,7 +66,11 @@ class Projector(LinearOperator):
         return weights
 
     def _matrix_of_tilt(self, tilt_index: int) -> sparse.csr_array:
+        from scipy import sparse  # slow to import
+
         pixels = self.geometry.detector_pixels
+        if tilt_index not in self._taking_part:
+            return sparse.csr_array((pixels, self.geometry.volume_shape[0] * self.geometry.volume_shape[1]))
         s = self.geometry.detector_coordinate(tilt_index).ravel()
         volume_index = np.arange(s.size, dtype=np.int32)
         left = np.floor(s)
@@ -68,8 +79,6 @@ class Projector(LinearOperator):
         volume_index = np.concatenate([volume_index, volume_index])
         on_detector = (detector_index >= 0) & (detector_index < pixels) & (weight > 0)
         row = detector_index[on_detector].astype(np.int32)
-        from scipy import sparse  # slow to import
-
         return sparse.csr_array(
             (weight[on_detector], (row, volume_index[on_detector])), shape=(pixels, s.size)
         )

@@ -8,7 +8,8 @@
  * shared by many slices and channels. Global size: (BLOCK / (K_WIDTH * VECTORS), detectors or nx,
  * blocks * (tilts or nz)).
  *
- * directions: (cos, sin, cs, unused) of every tilt; axis: (cx, cz).
+ * directions: (cos, sin, cs, index in the sinogram) of every tilt that takes part; tilts: how many these are;
+ * all_tilts: how many the sinogram has; axis: (cx, cz).
  */
 #ifndef K_WIDTH
 #define K_WIDTH 4
@@ -47,18 +48,18 @@ inline float offset_from(float x, float z, int i, float4 direction, float2 axis)
    band overwrites. A band that stays in the cache while all tilts are projected is read once from memory. */
 __kernel void forward_project(
     __global const float *volume, __global float *sinogram, __global const float4 *directions,
-    const float2 axis, const int nz, const int nx, const int detectors, const int tilts,
+    const float2 axis, const int nz, const int nx, const int detectors, const int tilts, const int all_tilts,
     const float scale, const int band_start, const int band_stop)
 {
     const int i = get_global_id(1);
-    const int tilt = get_global_id(2) % tilts;
+    const float4 direction = directions[get_global_id(2) % tilts];
+    const int tilt = (int)direction.w;
     const size_t block = get_global_id(2) / tilts;
     const int lane = get_global_id(0) * LANES_PER_ITEM;
     if (i >= detectors || lane >= BLOCK)
         return;
     volume += block * nz * nx * BLOCK + lane;
-    __global float *target = sinogram + ((block * tilts + tilt) * detectors + i) * BLOCK + lane;
-    const float4 direction = directions[tilt];
+    __global float *target = sinogram + ((block * all_tilts + tilt) * detectors + i) * BLOCK + lane;
 
     /* March along the axis that is closer to the beam: there each row meets the ray in 1 to 3 pixels. */
     const int march_z = magnitude(direction.x) >= magnitude(direction.y);
@@ -120,7 +121,7 @@ __kernel void forward_project(
 
 __kernel void back_project(
     __global const float *sinogram, __global float *volume, __global const float4 *directions,
-    const float2 axis, const int nz, const int nx, const int detectors, const int tilts,
+    const float2 axis, const int nz, const int nx, const int detectors, const int tilts, const int all_tilts,
     const float scale)
 {
     const int x = get_global_id(1);
@@ -129,13 +130,14 @@ __kernel void back_project(
     const int lane = get_global_id(0) * LANES_PER_ITEM;
     if (x >= nx || lane >= BLOCK)
         return;
-    sinogram += block * tilts * detectors * BLOCK + lane;
+    sinogram += block * all_tilts * detectors * BLOCK + lane;
     block_t sums[VECTORS];
 #pragma unroll
     for (int v = 0; v < VECTORS; ++v)
         sums[v] = (block_t)(0.0f);
-    for (int tilt = 0; tilt < tilts; ++tilt) {
-        const float4 direction = directions[tilt];
+    for (int taking_part = 0; taking_part < tilts; ++taking_part) {
+        const float4 direction = directions[taking_part];
+        const int tilt = (int)direction.w;
         const int i = round_down(offset_from((float)x, (float)z, 0, direction, axis));
         if (i < -1 || i >= detectors)
             continue;
