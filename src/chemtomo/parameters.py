@@ -10,6 +10,7 @@ import dataclasses
 import re
 import types
 import typing
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
@@ -23,7 +24,9 @@ __all__ = [
     "Parameters",
     "Range",
     "RecipeOnly",
+    "Renamed",
     "explained",
+    "former_spellings",
     "listed_numbers",
     "only_for",
     "validated",
@@ -56,6 +59,19 @@ def only_for(**choices: Any) -> OnlyFor:
     return OnlyFor({name: one if isinstance(one, tuple) else (one,) for name, one in choices.items()})
 
 
+@dataclasses.dataclass(frozen=True)
+class Renamed:
+    """Marks a field of which some values had another spelling: the former one works, with a warning.
+
+    Attributes
+    ----------
+    spellings : dict of str to str
+        The present spelling for every former one.
+    """
+
+    spellings: dict[str, str]
+
+
 class RecipeOnly:
     """Marks a field that has neither an option nor a place in a form: the program writes it into recipes."""
 
@@ -68,6 +84,17 @@ class Parameters(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _from_former_spelling(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str) or info.field_name is None:
+            return value
+        now = former_spellings(cls.model_fields[info.field_name]).get(value)
+        if now is None:
+            return value
+        warnings.warn(f"{info.field_name}: {value!r} is now {now!r}", FutureWarning, stacklevel=2)
+        return now
 
     @field_validator("*", mode="before")
     @classmethod
@@ -129,6 +156,16 @@ class Parameters(BaseModel):
             for name, value in changed.items()
             if not effective or type(self).has_effect(name, values)
         }
+
+
+def former_spellings(field: FieldInfo) -> dict[str, str]:
+    """Return the present spelling for every former spelling of a value of a field."""
+    return {
+        former: now
+        for mark in field.metadata
+        if isinstance(mark, Renamed)
+        for former, now in mark.spellings.items()
+    }
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:

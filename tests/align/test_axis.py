@@ -125,6 +125,12 @@ def test_ranges_that_make_no_sense_are_refused(recorded):
         axis_from_sharpness(recorded.series, max_offset_px=41)
 
 
+def test_the_former_name_of_the_search_for_sharp_slices_works_with_a_warning():
+    with pytest.warns(FutureWarning, match="sum_minimum is now axis_from_sharpness"):
+        from chemtomo.align import sum_minimum
+    assert sum_minimum is axis_from_sharpness
+
+
 def test_a_point_is_reconstructed_where_it_is():
     """z and x of a quick slice are those of the projection formula, and its shift is exact."""
     tilts = np.arange(-80.0, 81.0, 4.0)

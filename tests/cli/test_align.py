@@ -46,6 +46,22 @@ def test_align_and_reconstruct(folder: Path, tmp_path: Path, capsys: pytest.Capt
     assert volume.is_dir()
 
 
+def test_a_former_spelling_works_with_a_warning(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrices = []
+    for axis in ("sum-minimum", "sharpness"):
+        saved = tmp_path / f"{axis}.json"
+        arguments = ["align", str(folder), "--method", "center-of-mass", "--axis", axis, "--save", str(saved)]
+        assert main(arguments) == 0
+        warned = "Warning: axis: 'sum-minimum' is now 'sharpness'" in capsys.readouterr().err
+        assert warned == (axis == "sum-minimum")
+        matrices.append(json.loads(saved.read_text(encoding="utf-8"))["matrices"])
+    assert matrices[0] == matrices[1]
+    assert main(["align", str(folder), "--axis", "sharp", "--save", str(tmp_path / "no.json")]) == 2
+    assert "expected com-path, max-image, sharpness, none" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["aligned.zarr", "aligned.npz"])
 def test_the_report_as_json_and_the_aligned_projections(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str

@@ -7,6 +7,7 @@ from typing import Any
 import pydantic
 import pytest
 
+from chemtomo.align import AlignParameters, AxisParameters
 from chemtomo.parameters import Parameters
 from chemtomo.pipeline import STEPS
 from chemtomo.recon import ReconstructParameters
@@ -19,6 +20,12 @@ def test_every_parameter_has_a_default_a_title_and_help(model: type[Parameters])
         assert field.title
         assert field.description
         assert field.description.endswith(".")
+
+
+def test_the_former_spelling_of_a_value_works_with_a_warning() -> None:
+    for model in (AlignParameters, AxisParameters):
+        with pytest.warns(FutureWarning, match="axis: 'sum-minimum' is now 'sharpness'"):
+            assert model.model_validate({"axis": "sum-minimum"}) == model(axis="sharpness")
 
 
 @pytest.mark.parametrize("given", [(3, 9), [3, 9], "3:9"])

@@ -1,5 +1,8 @@
 """Estimators of alignments, and the ways to combine, link and apply them."""
 
+import warnings
+from collections.abc import Callable
+
 from chemtomo.align.automatic import auto
 from chemtomo.align.matching.projection_matching import projection_matching
 from chemtomo.align.parameters import AlignParameters, AxisParameters, LinkParameters
@@ -9,13 +12,14 @@ from chemtomo.align.registration.stackreg import stackreg
 from chemtomo.align.starting_point import current, require_fitting
 from chemtomo.align.tilt_axis.com_path import com_path
 from chemtomo.align.tilt_axis.max_image import max_image
-from chemtomo.align.tilt_axis.sharpness import axis_from_sharpness, sum_minimum
+from chemtomo.align.tilt_axis.sharpness import axis_from_sharpness
 from chemtomo.align.tracks.estimator import patch_tracks
 from chemtomo.align.transforms.applying import aligned_view, apply, covered_rows
 from chemtomo.align.transforms.composition import compose
 from chemtomo.align.transforms.linking import link, link_with_shift, sum_of_channels
 from chemtomo.align.transforms.manual import axis_preview, nudge, set_axis
 from chemtomo.align.verdict import warnings_of
+from chemtomo.data import Alignment
 
 __all__ = [
     "AlignParameters",
@@ -42,7 +46,13 @@ __all__ = [
     "require_fitting",
     "set_axis",
     "stackreg",
-    "sum_minimum",
     "sum_of_channels",
     "warnings_of",
 ]
+
+
+def __getattr__(name: str) -> Callable[..., Alignment]:
+    if name == "sum_minimum":
+        warnings.warn("chemtomo.align.sum_minimum is now axis_from_sharpness", FutureWarning, stacklevel=2)
+        return axis_from_sharpness
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -91,6 +91,6 @@ ESTIMATORS: dict[str, Estimator] = {
     "com-common-line": _unasked(com_common_line_job),
     "com-path": _unasked(com_path_job),
     "max-image": _unasked(max_image_job),
-    "sum-minimum": _unasked(axis_from_sharpness_job),
+    "sharpness": _unasked(axis_from_sharpness_job),
 }
 """A value of `AlignParameters.method` or `axis`, and what it runs."""

@@ -6,21 +6,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from chemtomo.parameters import Parameters, RecipeOnly, only_for
+from chemtomo.parameters import Parameters, RecipeOnly, Renamed, only_for
 
 __all__ = ["AlignParameters", "ApplyAlignment", "AxisParameters", "LinkParameters", "UseAlignment"]
 
+_RENAMED = Renamed({"sum-minimum": "sharpness"})
 _COARSE = ("phase-correlation", "stackreg", "center-of-mass", "com-common-line", "none")
 
 
 class AxisParameters(Parameters):
     """How the tilt axis is found."""
 
-    axis: Literal["com-path", "max-image", "sum-minimum"] = Field(
+    axis: Annotated[Literal["com-path", "max-image", "sharpness"], _RENAMED] = Field(
         "com-path",
         title="Tilt axis",
         description="com-path: from the paths of the mass centres of all slices. max-image: from the lines "
-        "that points draw in the maximum over all tilts. sum-minimum: the offset with the sharpest slices.",
+        "that points draw in the maximum over all tilts. sharpness: the offset with the sharpest slices.",
     )
 
 
@@ -70,13 +71,13 @@ class AlignParameters(LinkParameters):
         "the field along the tilt axis only. film, lamella: wider than the field, grains included. auto: as "
         "the projections look.",
     )
-    axis: Annotated[Literal["com-path", "max-image", "sum-minimum", "none"], only_for(method=_COARSE)] = (
-        Field(
-            "com-path",
-            title="Tilt axis",
-            description="How the tilt axis is found after a registration; auto, patch-tracks and "
-            "projection-matching find it themselves. none: leave it.",
-        )
+    axis: Annotated[
+        Literal["com-path", "max-image", "sharpness", "none"], _RENAMED, only_for(method=_COARSE)
+    ] = Field(
+        "com-path",
+        title="Tilt axis",
+        description="How the tilt axis is found after a registration; auto, patch-tracks and "
+        "projection-matching find it themselves. none: leave it.",
     )
     axis_near: float | None = Field(
         None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -77,7 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in given
     given = [one for one in given if one != "--debug"]
     try:
-        status = app(given, prog_name="chemtomo", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", FutureWarning)  # former spellings
+            warnings.showwarning = _show_warning
+            status = app(given, prog_name="chemtomo", standalone_mode=False)
     except _UsageError as error:
         message = error.format_message().replace("Value error, ", "")
         if message:
@@ -96,6 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if status == _INTERRUPTED:
         _report("interrupted", debug)
     return status if isinstance(status, int) else 0
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    typer.echo(f"Warning: {message}", err=True)
 
 
 def _report(message: str, debug: bool) -> None:

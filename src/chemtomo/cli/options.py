@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from rich.markup import escape
 
 from chemtomo.errors import ParameterError
-from chemtomo.parameters import Parameters, Range
+from chemtomo.parameters import Parameters, Range, former_spellings
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.operations import OPERATIONS
 
@@ -162,6 +162,7 @@ def _flag(name: str) -> str:
 def option_of(model: type[Parameters], name: str, field: FieldInfo) -> inspect.Parameter:
     """Return the option of one field of a model."""
     kind, metavar = command_line_type(name, field.annotation)
+    parser = None
     default = field.get_default(call_default_factory=True)
     if isinstance(default, dict):
         default = [f"{key}={value}" for key, value in default.items()]
@@ -171,16 +172,32 @@ def option_of(model: type[Parameters], name: str, field: FieldInfo) -> inspect.P
         default = ":".join(map(str, default))
     elif isinstance(kind, type) and issubclass(kind, enum.Enum):
         default = str(default)
+    former = former_spellings(field)
+    if former:
+        choices = typing.get_args(field.annotation)
+        kind, parser, metavar = str, _word_parser(choices, former), f"[{'|'.join(choices)}]"
     flags = _flag(name) if kind is not bool else f"{_flag(name)}/{_flag('no_' + name)}"
     option = typer.Option(
         default,
         flags,
+        parser=parser,
         help=escape(field.description or ""),
         metavar=metavar,
         show_default=default not in (None, []),
         rich_help_panel=f"{model.__name__.removesuffix('Parameters')} options",
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+
+
+def _word_parser(choices: tuple[str, ...], former: Mapping[str, str]) -> Callable[[str], str]:
+    """Return a parser of choices that also lets former spellings pass, which the model replaces."""
+
+    def parse(word: str) -> str:
+        if word not in choices and word not in former:
+            raise typer.BadParameter(f"found {word!r}; expected {', '.join(choices)}")
+        return word
+
+    return parse
 
 
 def command_line_type(name: str, annotation: Any) -> tuple[Any, str | None]:

@@ -14,7 +14,7 @@ from chemtomo.errors import DataError, ParameterError
 from chemtomo.progress import TaskProgress, blocking
 from chemtomo.recon.filtered_back_projection import back_project, filter_sinograms
 
-__all__ = ["axis_from_sharpness", "axis_from_sharpness_job", "sum_minimum", "sum_minimum_job"]
+__all__ = ["axis_from_sharpness", "axis_from_sharpness_job"]
 
 _LARGEST_EDGE_PX = 128
 _SLICES = 32
@@ -69,7 +69,7 @@ def axis_from_sharpness_job(
     if np.ptp(tilts) < 1.0:
         raise DataError(
             f"tilt series {series.name!r}: found tilts from {tilts.min():g} to {tilts.max():g} degrees; "
-            "sum-minimum expects different ones"
+            "sharpness expects different ones"
         )
     stack = images.stack[images.usable]
     rows = np.array_split(np.arange(images.shape[0]), min(_SLICES, images.shape[0]))
@@ -95,18 +95,15 @@ def axis_from_sharpness_job(
     across = float(answer.x) * images.factor
     offset_px = start.axis_offset_px + across / np.cos(np.deg2rad(start.axis_angle_deg))
     entry = {
-        "step": "sum_minimum",
+        "step": "axis_from_sharpness",
         "max_offset_px": reach,
         "offsets_px": (start.axis_offset_px + offsets * images.factor).tolist(),
         "misfit": found,
     }
     return with_axis(start, start.axis_angle_deg, float(offset_px)).replace(
-        method=" + ".join(one for one in (start.method, "sum-minimum") if one),
+        method=" + ".join(one for one in (start.method, "sharpness") if one),
         provenance=(*start.provenance, entry),
     )
 
 
 axis_from_sharpness = blocking(axis_from_sharpness_job)
-
-# The former names: files and scripts may have them.
-sum_minimum, sum_minimum_job = axis_from_sharpness, axis_from_sharpness_job
