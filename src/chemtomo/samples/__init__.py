@@ -3,6 +3,7 @@
 from chemtomo.samples.acquisition import phantom
 from chemtomo.samples.alignment_error import AlignmentError, alignment_error
 from chemtomo.samples.particles import Misalignment, Simulated, particles
+from chemtomo.samples.published_phantom import huber2019, huber2019_volume
 from chemtomo.samples.specimen import CHANNELS, phantom_volume
 from chemtomo.samples.specimens import SPECIMENS, specimen_series, specimen_volume
 
@@ -13,6 +14,8 @@ __all__ = [
     "Misalignment",
     "Simulated",
     "alignment_error",
+    "huber2019",
+    "huber2019_volume",
     "particles",
     "phantom",
     "phantom_volume",

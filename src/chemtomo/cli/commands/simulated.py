@@ -37,7 +37,8 @@ def phantom(
         str,
         typer.Option(
             "--sample",
-            help="phantom: a needle in four signals, aligned. film, lamella, pillar, grains: HAADF and "
+            help="phantom: a needle in four signals, aligned. huber2019: the phantom of Huber et al. 2019. "
+            "film, lamella, pillar, grains: HAADF and "
             "element maps, not aligned; all but the pillar go beyond the field.",
         ),
     ] = "phantom",
@@ -57,13 +58,14 @@ def phantom(
     """
     from chemtomo.io import write_dataset
     from chemtomo.pipeline.jobs.align import save_alignment
+    from chemtomo.samples import huber2019, specimen_series
     from chemtomo.samples import phantom as simulate
-    from chemtomo.samples import specimen_series
 
-    if sample == "phantom":
+    if sample in ("phantom", "huber2019"):
         if dose is not None:
-            raise ParameterError("found --dose for the phantom; expected a film, lamella, pillar or grains")
-        tell_written(write_dataset(simulate(seed=seed), folder, overwrite=True))
+            raise ParameterError(f"found --dose for {sample}; expected a film, lamella, pillar or grains")
+        made_aligned = simulate(seed=seed) if sample == "phantom" else huber2019(seed=seed)
+        tell_written(write_dataset(made_aligned, folder, overwrite=True))
         return
     made = specimen_series(sample, dose=dose, counts=4.0, seed=seed)
     tell_written(write_dataset(made.dataset, folder, overwrite=True))
