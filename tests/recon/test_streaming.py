@@ -173,8 +173,8 @@ def test_a_background_is_sent_with_the_data(dataset: Dataset, opencl: str) -> No
         ahead = OpenCLBackend(problem, device, upload_ahead(problem, device, executor))
     at_once = OpenCLBackend(problem, device)
     assert ahead.allocated_bytes == at_once.allocated_bytes
-    for name in ("_data", "_background"):
-        shape = at_once._sinogram_shape
-        one, other = (backend._queue.read(getattr(backend, name), shape) for backend in (ahead, at_once))
+    for name in ("data", "background"):
+        held = (backend._variables for backend in (ahead, at_once))
+        one, other = (own.queue.read(getattr(own, name), own.sinogram_shape) for own in held)
         np.testing.assert_array_equal(one, other)
         assert one.any()

@@ -13,7 +13,10 @@ import numpy.typing as npt
 
 from chemtomo.opencl.device import DeviceInfo
 
-__all__ = ["Layout"]
+__all__ = ["Layout", "WorkRange"]
+
+WorkRange = tuple[tuple[int, int, int], tuple[int, int, int]]
+"""Global size and work group of a kernel."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +112,21 @@ class Layout:
             "K_WIDTH": self.lanes_per_vector,
             "VECTORS": self.vectors,
         }
+
+    def chunk_range(self, rows: int, columns: int) -> WorkRange:
+        """Global size and work group: one work item for every vector of a chunk, every column and row."""
+        items = self.chunk // self.width
+        return (items, columns, rows * self.chunks), (items, max(1, self.group // items), 1)
+
+    def row_range(self, rows: int, channels: int = 1) -> WorkRange:
+        """Global size and work group: one work item for every vector of a chunk, every channel and row."""
+        items = self.chunk // self.width
+        return (items, channels, rows * self.chunks), (items, 1, 1)
+
+    def block_range(self, columns: int, rows: int = 1) -> WorkRange:
+        """Global size and work group: one work item for every vector of a block, every column and row."""
+        items = self.block // self.width
+        return (items, columns, rows * self.blocks), (items, max(1, self.group // items), 1)
 
     def shape(self, rows: int, columns: int) -> tuple[int, int, int, int]:
         """Shape in memory of a volume (nz, nx) or a sinogram (tilt, detector)."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from chemtomo.geometry import ParallelBeam
 from chemtomo.opencl.device import DeviceInfo
+from chemtomo.opencl.image import DeviceImage
 from chemtomo.opencl.layout import Layout
 from chemtomo.opencl.projector import DeviceProjection
 from chemtomo.opencl.queue import Queue
@@ -19,7 +20,7 @@ from chemtomo.operators import inverse_of_sums
 __all__ = ["OpenCLSirt", "upload_ahead"]
 
 
-class OpenCLSirt:
+class OpenCLSirt(DeviceImage):
     """The iterate of SIRT on an OpenCL device.
 
     Parameters
@@ -59,12 +60,12 @@ class OpenCLSirt:
         upload: Upload | None = None,
         valid: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        self._layout = Layout.for_device(data.shape[0], data.shape[2], device)
-        self._queue = Queue(device, self._layout.defines() | {"VALIDITY": int(valid is not None)})
-        self._projection = DeviceProjection(self._queue, self._layout, geometry)
-        self._volume_shape = self._layout.shape(*geometry.volume_shape)
-        self._sinogram_shape = self._layout.shape(*geometry.sinogram_shape)
-        self._volume = self._queue.zeros(self._volume_shape)
+        layout = Layout.for_device(data.shape[0], data.shape[2], device)
+        queue = Queue(device, layout.defines() | {"VALIDITY": int(valid is not None)})
+        self._projection = DeviceProjection(queue, layout, geometry)
+        self._sinogram_shape = layout.shape(*geometry.sinogram_shape)
+        shape = layout.shape(*geometry.volume_shape)
+        super().__init__(queue, layout, queue.zeros(shape), shape)
         self._correction = self._queue.zeros(self._volume_shape)
         self._projected = self._queue.zeros(self._sinogram_shape)
         if upload is None:
@@ -78,26 +79,13 @@ class OpenCLSirt:
         self._chunks = np.int32(self._layout.chunks)
         self._nonnegative = np.int32(nonnegative)
 
-    @property
-    def allocated_bytes(self) -> int:
-        """Device memory in use."""
-        return self._queue.allocated_bytes
-
-    def release(self) -> None:
-        """Give the device memory back."""
-        self._queue.release_all()
-
-    def release_all_but_image(self) -> None:
-        """Give the device memory back, but for the image: only `slice` and `volume` work from now on."""
-        self._queue.release_all(but=(self._volume,))
-
     def variables(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         """Yield the iterate, which is all that there is."""
         yield "u", self.volume()
 
     def restore(self, variables: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Set the iterate to that of `variables`."""
-        self._queue.write(self._volume, self._layout.pack(variables["u"]))
+        self._queue.write(self._image, self._layout.pack(variables["u"]))
 
     def advance(self) -> None:
         """Do one iteration."""
@@ -107,8 +95,8 @@ class OpenCLSirt:
         self._queue.run(
             "data_term",
             "weighted_correction",
-            *self._range(pixels),
-            self._volume,
+            *self._layout.block_range(pixels),
+            self._image,
             self._correction,
             self._columns,
             np.int32(pixels),
@@ -123,14 +111,6 @@ class OpenCLSirt:
         residual = self._queue.read(self._projected, self._sinogram_shape)
         return 0.5 * self._layout.sum_channels(residual**2)
 
-    def slice(self, y: int) -> npt.NDArray[np.float32]:
-        """Return a slice, shape (channel, z, x)."""
-        return self._layout.unpack_slice(self._queue.read(self._volume, self._volume_shape), y)
-
-    def volume(self) -> npt.NDArray[np.float32]:
-        """Return the iterate, shape (channel, z, y, x)."""
-        return self._layout.unpack(self._queue.read(self._volume, self._volume_shape))
-
     def _sums_of(
         self, valid: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float32]:
@@ -142,12 +122,12 @@ class OpenCLSirt:
         return inverse_of_sums(sums).astype(np.float32)
 
     def _residual(self, rows: object) -> None:
-        self._projection.forward(self._volume, self._projected)
+        self._projection.forward(self._image, self._projected)
         rays = self._sinogram_shape[1] * self._sinogram_shape[2]
         self._queue.run(
             "data_term",
             "weighted_residual",
-            *self._range(rays),
+            *self._layout.block_range(rays),
             self._projected,
             self._projected,
             self._data,
@@ -155,11 +135,6 @@ class OpenCLSirt:
             np.int32(rays),
             self._chunks,
         )
-
-    def _range(self, count: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-        layout = self._layout
-        items = layout.block // layout.width
-        return (items, count, layout.blocks), (items, max(1, layout.group // items), 1)
 
 
 def upload_ahead(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.memory import MemoryEstimate
 from chemtomo.solvers import Iteration
+from chemtomo.solvers.backend import ImageStorage
 
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
 
-__all__ = ["Method", "SlabIteration"]
+__all__ = ["BackendIteration", "Method", "SlabIteration"]
 
 
 class SlabIteration(Iteration, Protocol):
@@ -36,6 +38,51 @@ class SlabIteration(Iteration, Protocol):
 
     def restore(self, variables: Mapping[str, npt.NDArray[Any]], iterations: int) -> None:
         """Go on from what `variables` gave after so many iterations, on this device or another one."""
+
+
+_Backend = TypeVar("_Backend", bound=ImageStorage)
+
+
+class BackendIteration(Generic[_Backend]):
+    """The part of a `SlabIteration` that concerns the memory and the image of its backend.
+
+    Parameters
+    ----------
+    backend : ImageStorage
+        Holds the image.
+    units : numpy.ndarray, shape (channel,), optional
+        Units of the backend's image, in those of the data; 1 by default.
+    """
+
+    def __init__(self, backend: _Backend, units: npt.NDArray[np.float32] | None = None) -> None:
+        self._backend = backend
+        self._units = units
+
+    @property
+    def allocated_bytes(self) -> int:
+        """Device memory in use."""
+        return self._backend.allocated_bytes
+
+    def release(self) -> None:
+        """Give the device memory back."""
+        self._backend.release()
+
+    def release_all_but_image(self) -> None:
+        """Give the device memory back, but for the image."""
+        self._backend.release_all_but_image()
+
+    def slice(self, y: int) -> npt.NDArray[np.float32]:
+        """Return the slice `y` of the iterate, shape (channel, z, x)."""
+        return self._in_units_of_the_data(self._backend.slice(y))
+
+    def volume(self) -> npt.NDArray[np.float32]:
+        """Return the iterate, shape (channel, z, y, x)."""
+        return self._in_units_of_the_data(self._backend.volume())
+
+    def _in_units_of_the_data(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        if self._units is None:
+            return image
+        return image * self._units.reshape(-1, *(1,) * (image.ndim - 1))
 
 
 class Method(Protocol):

@@ -21,7 +21,9 @@ from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.memory import MemoryEstimate, estimate_sirt_memory
 from chemtomo.operators import Projector, inverse_of_sums
 from chemtomo.recon.frame import Frame
+from chemtomo.recon.method import BackendIteration
 from chemtomo.recon.parameters import ReconstructParameters
+from chemtomo.solvers.backend import ImageStorage, MainMemory
 from chemtomo.solvers.loop import Objective
 
 if TYPE_CHECKING:
@@ -30,18 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["NumpySirt", "SirtIteration", "SirtMethod", "inverse_sums"]
 
 
-class SirtBackend(Protocol):
+class SirtBackend(ImageStorage, Protocol):
     """The iterate of SIRT on one device."""
-
-    @property
-    def allocated_bytes(self) -> int:
-        """Device memory in use."""
-
-    def release(self) -> None:
-        """Give the device memory back."""
-
-    def release_all_but_image(self) -> None:
-        """Give the device memory back, but for the image."""
 
     def variables(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         """Yield the iterate, which is all that there is."""
@@ -54,12 +46,6 @@ class SirtBackend(Protocol):
 
     def residuals(self) -> npt.NDArray[np.float64]:
         """Half the weighted sum of the squares of ``T u - f``, one per channel."""
-
-    def slice(self, y: int) -> npt.NDArray[np.float32]:
-        """Return a slice, shape (channel, z, x)."""
-
-    def volume(self) -> npt.NDArray[np.float32]:
-        """Return the iterate, shape (channel, z, y, x)."""
 
 
 class SirtMethod:
@@ -126,24 +112,8 @@ class SirtMethod:
         return None if self._valid is None else self._valid[:, :, first:last]
 
 
-class SirtIteration:
+class SirtIteration(BackendIteration[SirtBackend]):
     """SIRT on some slices: a `SlabIteration`."""
-
-    def __init__(self, backend: SirtBackend) -> None:
-        self._backend = backend
-
-    @property
-    def allocated_bytes(self) -> int:
-        """Device memory in use."""
-        return self._backend.allocated_bytes
-
-    def release(self) -> None:
-        """Give the device memory back."""
-        self._backend.release()
-
-    def release_all_but_image(self) -> None:
-        """Give the device memory back, but for the image."""
-        self._backend.release_all_but_image()
 
     def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """Yield all that `restore` needs to go on from here, by names."""
@@ -165,14 +135,6 @@ class SirtIteration:
     def change(self) -> float | None:
         """SIRT has no stopping rule: its iterations are its regularisation."""
         return None
-
-    def slice(self, y: int) -> npt.NDArray[np.float32]:
-        """Return the slice `y` of the iterate, shape (channel, z, x)."""
-        return self._backend.slice(y)
-
-    def volume(self) -> npt.NDArray[np.float32]:
-        """Return the iterate, shape (channel, z, y, x)."""
-        return self._backend.volume()
 
 
 def inverse_sums(
@@ -206,7 +168,7 @@ def inverse_sums(
     )
 
 
-class NumpySirt:
+class NumpySirt(MainMemory):
     """SIRT in NumPy: the reference. The parameters are those of `chemtomo.opencl.sirt.OpenCLSirt`."""
 
     def __init__(
@@ -231,14 +193,6 @@ class NumpySirt:
             self._columns = inverse_of_sums(self._projector.adjoint(seen)).astype(np.float32)
         self._nonnegative = nonnegative
         self._volume = np.zeros(self._projector.domain_shape, dtype=np.float32)
-
-    allocated_bytes = 0
-
-    def release(self) -> None:
-        """Do nothing: it is in main memory."""
-
-    def release_all_but_image(self) -> None:
-        """Do nothing: it is in main memory."""
 
     def variables(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         """Yield the iterate, which is all that there is."""

@@ -16,6 +16,7 @@ from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.memory import MemoryEstimate, estimate_variational_memory
 from chemtomo.operators import Projector
 from chemtomo.recon.frame import Frame
+from chemtomo.recon.method import BackendIteration
 from chemtomo.recon.parameters import ReconstructParameters
 from chemtomo.recon.weights import Weights, counts_weights, paper_weights
 from chemtomo.solvers.backend import Backend
@@ -105,28 +106,14 @@ class VariationalMethod:
         return VariationalIteration(iteration, backend, self._weights)
 
 
-class VariationalIteration:
+class VariationalIteration(BackendIteration[Backend]):
     """The iteration on some slices, in the units of the data: a `SlabIteration`."""
 
     def __init__(self, iteration: PrimalDualIteration, backend: Backend, weights: Weights) -> None:
         self._iteration = iteration
-        self._backend = backend
         self._weights = weights
         norm = np.float32(backend.problem.operator_norm)
-        self._to_density = (np.array(weights.scales, dtype=np.float32) / norm)[:, None, None]
-
-    @property
-    def allocated_bytes(self) -> int:
-        """Device memory in use."""
-        return self._backend.allocated_bytes
-
-    def release(self) -> None:
-        """Give the device memory back."""
-        self._backend.release()
-
-    def release_all_but_image(self) -> None:
-        """Give the device memory back, but for the image."""
-        self._backend.release_all_but_image()
+        super().__init__(backend, np.array(weights.scales, dtype=np.float32) / norm)
 
     def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """Yield all that `restore` needs to go on from here, by names."""
@@ -155,14 +142,6 @@ class VariationalIteration:
     def change(self) -> float | None:
         """Relative change of the image, see `PrimalDualIteration.change`."""
         return self._iteration.change()
-
-    def slice(self, y: int) -> npt.NDArray[np.float32]:
-        """Return the slice `y` of the iterate, shape (channel, z, x)."""
-        return self._iteration.slice(y) * self._to_density
-
-    def volume(self) -> npt.NDArray[np.float32]:
-        """Return the iterate, shape (channel, z, y, x)."""
-        return self._iteration.volume() * self._to_density[..., None]
 
 
 def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, Weights]:

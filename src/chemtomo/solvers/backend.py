@@ -23,7 +23,7 @@ from chemtomo.functionals import Problem
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric import FourierMetric
 
-__all__ = ["Backend", "DualStepSizes", "PrimalStepSizes"]
+__all__ = ["Backend", "DualStepSizes", "ImageStorage", "MainMemory", "PrimalStepSizes"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,16 +56,47 @@ class PrimalStepSizes:
     field: tuple[float, ...]
 
 
-class Backend(Protocol):
-    """The variables of one problem on one device, and the updates of a primal-dual iteration."""
-
-    @property
-    def problem(self) -> Problem:
-        """What is minimised."""
+class ImageStorage(Protocol):
+    """The memory of a method on one device, and the image in it."""
 
     @property
     def allocated_bytes(self) -> int:
         """Device memory in use; 0 in main memory."""
+
+    def release(self) -> None:
+        """Give the device memory back; nothing can be used any more."""
+
+    def release_all_but_image(self) -> None:
+        """Give the device memory back, but for the image: only `slice` and `volume` work from now on."""
+
+    def slice(self, y: int) -> npt.NDArray[np.float32]:
+        """Return the slice `y` of the image, shape (channel, z, x)."""
+
+    def volume(self) -> npt.NDArray[np.float32]:
+        """Return the image, shape (channel, z, y, x)."""
+
+
+class MainMemory:
+    """The part of `ImageStorage` for methods in main memory, which is freed when they are."""
+
+    allocated_bytes = 0
+
+    def release(self) -> None:
+        """Do nothing."""
+
+    def release_all_but_image(self) -> None:
+        """Do nothing."""
+
+
+class Backend(ImageStorage, Protocol):
+    """The variables of one problem on one device, and the updates of a primal-dual iteration.
+
+    The image is ``max(u, 0)``.
+    """
+
+    @property
+    def problem(self) -> Problem:
+        """What is minimised."""
 
     def reserve(self, metric: FourierMetric) -> None:
         """Take the memory that `metric_update` will need, so that it does not fail later.
@@ -75,12 +106,6 @@ class Backend(Protocol):
         DeviceMemoryError
             When there is not enough.
         """
-
-    def release(self) -> None:
-        """Give the device memory back; the backend cannot be used any more."""
-
-    def release_all_but_image(self) -> None:
-        """Give the device memory back, but for the image: only `slice` and `volume` work from now on."""
 
     def reset(self) -> None:
         """Set every variable to zero."""
@@ -141,9 +166,3 @@ class Backend(Protocol):
 
     def finish(self) -> None:
         """Wait until everything asked for is done."""
-
-    def slice(self, y: int) -> npt.NDArray[np.float32]:
-        """Return the slice ``y`` of ``max(u, 0)``, shape (channel, z, x)."""
-
-    def volume(self) -> npt.NDArray[np.float32]:
-        """Return ``max(u, 0)``, shape (channel, z, y, x)."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from chemtomo.errors import DataError
 from chemtomo.functionals import Problem, duality_gap
 from chemtomo.operators import FloatArray
-from chemtomo.solvers.backend import DualStepSizes, PrimalStepSizes
+from chemtomo.solvers.backend import DualStepSizes, MainMemory, PrimalStepSizes
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric import FourierMetric
 
@@ -28,7 +28,7 @@ _VARIABLES = {
 }
 
 
-class NumpyBackend:
+class NumpyBackend(MainMemory):
     """The variables of one problem in main memory, float32: see `chemtomo.solvers.backend.Backend`.
 
     Parameters
@@ -47,19 +47,8 @@ class NumpyBackend:
         """What is minimised."""
         return self._problem
 
-    @property
-    def allocated_bytes(self) -> int:
-        """Nothing on a device."""
-        return 0
-
     def reserve(self, metric: FourierMetric) -> None:
         """Do nothing: main memory is taken as needed."""
-
-    def release(self) -> None:
-        """Do nothing: main memory is freed when the backend is."""
-
-    def release_all_but_image(self) -> None:
-        """Do nothing: main memory is freed when the backend is."""
 
     def reset(self) -> None:
         """Set every variable to zero."""

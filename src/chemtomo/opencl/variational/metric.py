@@ -83,11 +83,9 @@ class DeviceMetric:
         """Update ``(u, w)`` and their extrapolations from ``(p, q, s, A^T r)``."""
         layout, queue = self._layout, self._queue
         nz, ny, _ = self.metric.grid
-        rows, _, columns, chunks = (int(number) for number in size)
-        items = layout.chunk // layout.width
+        rows, _, columns, _ = (int(number) for number in size)
         channels = self._channels
-        voxel_range = (items, columns, rows * chunks), (items, max(1, layout.group // items), 1)
-        row_range = (items, channels, rows * chunks), (items, 1, 1)
+        voxel_range, row_range = layout.chunk_range(rows, columns), layout.row_range(rows, channels)
         roots_x = (self._roots_half, self._roots_x)
         # The extrapolations are not needed between the iterations: they take the gradient.
         gradient = primal[2], primal[3]
