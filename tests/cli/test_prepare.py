@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 
 from chemtomo.io import read, write_dataset
 from chemtomo.pipeline.recipes.saved_steps import load_operations
@@ -70,3 +71,37 @@ def test_what_is_wrong_is_one_line_and_writes_nothing(run, files, tmp_path, opti
     assert (status, len(err.splitlines())) == (expected, 1)
     assert said in err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("layout", ["an image", "a stack", "as napari saves labels"])
+def test_pixels_of_a_file_are_left_out(run, files, tmp_path, layout):
+    shape = read(files).series[0].shape
+    marked = np.zeros(shape, np.uint8)
+    marked[:, 2:4, 5:9] = 3
+    if layout != "an image":
+        marked[1:] = 0
+    written = {"an image": marked[0], "a stack": marked, "as napari saves labels": marked[:, np.newaxis]}
+    mask, recipe = tmp_path / "mask.tif", tmp_path / "steps.toml"
+    tifffile.imwrite(mask, written[layout])
+    status, _, err = run(
+        "prepare", *files, "-o", tmp_path / "clean.zarr", "--invalid", mask, "--mask-channels", "HAADF",
+        "--bin", "2", "--save-steps", recipe,
+    )  # fmt: skip
+    assert status == 0, err
+    done = read(tmp_path / "clean.zarr")
+    expected = np.zeros(done["HAADF"].shape, bool)
+    expected[: 7 if layout == "an image" else 1, 1:2, 2:5] = True
+    np.testing.assert_array_equal(~np.asarray(done["HAADF"].valid), expected)
+    assert done["Al"].valid is None
+    again, _, err = run("prepare", *files, "-o", tmp_path / "again.zarr", "--steps", recipe)
+    assert again == 0, err
+    np.testing.assert_array_equal(~np.asarray(read(tmp_path / "again.zarr")["HAADF"].valid), expected)
+
+
+def test_a_mask_that_does_not_fit_is_told(run, files, tmp_path):
+    mask = tmp_path / "mask.tif"
+    tifffile.imwrite(mask, np.ones((4, 5), np.uint8))
+    status, _, err = run("prepare", *files, "-o", tmp_path / "clean.zarr", "--invalid", mask)
+    assert status == 1
+    assert "tilt series 'HAADF': found a mask of shape (4, 5); expected (tilt, y, x) = (7, 8, 32)" in err
+    assert not (tmp_path / "clean.zarr").exists()

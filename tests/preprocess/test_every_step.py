@@ -22,6 +22,7 @@ STEPS = {
     "drop_tilts": lambda one: preprocess.drop_tilts(one, [1, 4]),
     "sort_by_tilt": preprocess.sort_by_tilt,
     "remove_hot_pixels": preprocess.remove_hot_pixels,
+    "mask_pixels": lambda one: preprocess.mask_pixels(one, np.eye(12, 16, dtype=bool)),
     "median_filter": preprocess.median_filter,
     "gaussian_filter": preprocess.gaussian_filter,
     "band_pass": preprocess.band_pass,

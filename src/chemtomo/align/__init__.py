@@ -14,7 +14,7 @@ from chemtomo.align.tilt_axis.com_path import com_path
 from chemtomo.align.tilt_axis.max_image import max_image
 from chemtomo.align.tilt_axis.sharpness import axis_from_sharpness
 from chemtomo.align.tracks.estimator import patch_tracks
-from chemtomo.align.transforms.applying import aligned_view, apply, covered_rows
+from chemtomo.align.transforms.applying import aligned_view, apply, covered_rows, recorded_pixels
 from chemtomo.align.transforms.composition import compose
 from chemtomo.align.transforms.linking import link, link_with_shift, sum_of_channels
 from chemtomo.align.transforms.manual import axis_preview, nudge, set_axis
@@ -43,6 +43,7 @@ __all__ = [
     "patch_tracks",
     "phase_correlation",
     "projection_matching",
+    "recorded_pixels",
     "require_fitting",
     "set_axis",
     "stackreg",

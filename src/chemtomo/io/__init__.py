@@ -8,6 +8,7 @@ from chemtomo.io.formats.file_format import FileFormat, OutputFormat
 from chemtomo.io.formats.registry import FORMATS, readable_suffixes
 from chemtomo.io.formats.target import Written
 from chemtomo.io.inputs import check_targets, files_of_output, input_files
+from chemtomo.io.mask import read_mask
 from chemtomo.io.outputs import OUTPUT_FORMATS, check_output
 from chemtomo.io.volumes import is_volume, read_volume, recipe_of_volume
 from chemtomo.io.writing import write, write_dataset
@@ -30,6 +31,7 @@ __all__ = [
     "is_volume",
     "may_hold_tilt_series",
     "read",
+    "read_mask",
     "read_spectra",
     "read_volume",
     "readable_suffixes",

@@ -26,6 +26,7 @@ from chemtomo.preprocess.values.intensity import (
     scale_percentiles,
     threshold,
 )
+from chemtomo.preprocess.values.masked import mask_pixels
 from chemtomo.preprocess.values.vacuum import Vacuum, find_vacuum, from_vacuum, without_saturated
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "from_vacuum",
     "gaussian_filter",
     "mask_background",
+    "mask_pixels",
     "median_filter",
     "offset_background",
     "pad",

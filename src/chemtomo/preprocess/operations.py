@@ -14,11 +14,13 @@ from chemtomo.preprocess.values.filters import BandPass, Gaussian, Median, Sobel
 from chemtomo.preprocess.values.gains import Dose
 from chemtomo.preprocess.values.hot_pixels import HotPixels
 from chemtomo.preprocess.values.intensity import ClipNegative, PublishedScaling
+from chemtomo.preprocess.values.masked import MaskPixels
 
 __all__ = ["OPERATIONS"]
 
 _KINDS: tuple[type[Operation], ...] = (
     Select,
+    MaskPixels,
     HotPixels,
     DropTilts,
     SortTilts,

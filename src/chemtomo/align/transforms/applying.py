@@ -15,10 +15,12 @@ from chemtomo.errors import DataError
 from chemtomo.geometry import affine
 from chemtomo.geometry.resample import Fill, warp, warp_valid
 
-__all__ = ["aligned_view", "apply", "covered_rows"]
+__all__ = ["aligned_view", "apply", "covered_rows", "recorded_pixels"]
 
 # Rows are copied, not interpolated, if their shift is a whole number of rows to within this.
 _WHOLE_ROW_TOLERANCE_PX = 1e-6
+# A recorded pixel is marked where the interpolated mask is at least this; the tolerance is for rounding.
+_HALF = 0.5 - 1e-3
 
 _Image = npt.NDArray[Any]
 _Matrix = npt.NDArray[np.float64]
@@ -131,6 +133,31 @@ def aligned_view(
         detector_shifts_px=None,
         alignment=None,
         provenance=(*series.provenance, entry),
+    )
+
+
+def recorded_pixels(mask: npt.NDArray[np.bool_], alignment: Alignment) -> npt.NDArray[np.bool_]:
+    """Return which recorded pixels are those that are marked in the aligned view.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of bool, shape (tilt, y, x)
+        Pixels of the aligned view.
+    alignment : Alignment
+        That of the view, in the same pixels.
+
+    Raises
+    ------
+    DataError
+        When it is for another number of projections.
+    """
+    if len(alignment.matrices) != len(mask):
+        raise DataError(
+            f"found {len(mask)} masks for {len(alignment.matrices)} transforms; expected one for each"
+        )
+    back = affine.inverse(alignment.matrices)
+    return np.stack(
+        [warp(image.astype(np.float32), one) >= _HALF for image, one in zip(mask, back, strict=True)]
     )
 
 

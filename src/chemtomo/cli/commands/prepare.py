@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,11 @@ from chemtomo.cli.progress import show_tasks
 from chemtomo.data import Dataset
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.operations import OPERATIONS
+from chemtomo.preprocess.values.masked import MaskPixels, boxes_of, check_mask
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["prepare"]
 
@@ -49,6 +55,15 @@ def prepare(
             "--save-steps", metavar="FILE.toml", help="Write all operations as a recipe, for --steps."
         ),
     ] = None,
+    invalid: Annotated[
+        Path | None,
+        typer.Option(
+            "--invalid",
+            metavar="FILE",
+            help="Leave out the pixels that are not 0 in this image or stack, before all else: one image for "
+            "all tilts, or one for each. See --mask-channels.",
+        ),
+    ] = None,
     find_bad: Annotated[
         bool,
         typer.Option(
@@ -64,7 +79,7 @@ def prepare(
     What is kept is never changed in place: the prepared series are new files. The operations are done in
     the order in which they are listed here.
     """
-    from chemtomo.io import check_output, read
+    from chemtomo.io import check_output, read, read_mask
     from chemtomo.pipeline import Entry, Recipe, State
     from chemtomo.pipeline.recipes.saved_steps import load_operations
     from chemtomo.pipeline.runner import run_steps_job
@@ -73,13 +88,14 @@ def prepare(
 
     if output is None and not find_bad:
         raise typer.BadParameter("--output: found none; expected where to write, or --find-bad")
-    results = Results([*files, tilts, steps])
+    results = Results([*files, tilts, steps, invalid])
     results.check(output, save_steps)
     if output is not None:
         check_output(output, overwrite=overwrite, folders=True)
     listed = load_operations(steps) if steps is not None else ()
-    entries = tuple(Entry(one.operation, one) for one in (*listed, *operations))
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
+    masked = () if invalid is None else (_masked(read_mask(invalid), dataset, operations),)
+    entries = tuple(Entry(one.operation, one) for one in (*masked, *listed, *operations))
     results.check(output, save_steps, names=dataset.names)
     with show_tasks() as show:
         prepared = finish(run_steps_job(State(series=dataset), entries), show).require_series("prepare")
@@ -101,3 +117,12 @@ def _scores(dataset: Dataset) -> list[dict[str, object]]:
     from chemtomo.preprocess import score_projections
 
     return [score_projections(series).to_json() for series in dataset]
+
+
+def _masked(invalid: npt.NDArray[np.bool_], dataset: Dataset, operations: Sequence[Operation]) -> MaskPixels:
+    """Return the operation that leaves out the pixels of a file, in the channels of ``--mask-channels``."""
+    channels = [one.channels for one in operations if isinstance(one, MaskPixels)]
+    operation = MaskPixels(pixels=boxes_of(invalid), channels=channels[0] if channels else None)
+    for name in operation.chosen(dataset):
+        check_mask(dataset[name], invalid)
+    return operation

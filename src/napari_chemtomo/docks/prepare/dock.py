@@ -29,6 +29,7 @@ from chemtomo.preprocess import ProjectionScores, score_projections_job
 from chemtomo.progress import TaskProgress
 from napari_chemtomo.docks.prepare.bad_projections import BadProjections
 from napari_chemtomo.docks.prepare.operation_list import OperationList
+from napari_chemtomo.docks.prepare.painted_pixels import PaintedPixels
 from napari_chemtomo.docks.prepare.preview import PreparePreview
 from napari_chemtomo.layers.metadata import is_tilt_series
 from napari_chemtomo.layers.prepared import add_prepared
@@ -79,6 +80,8 @@ class PrepareWidget(QWidget):
         )
         self.bad = BadProjections()
         self.bad_box = QCollapsible("Bad projections")
+        self.painted = PaintedPixels(viewer, self.source, self.series.layers)
+        self.painted_box = QCollapsible("Pixels to leave out")
         self.task = TaskControls("Apply")
         self.task.run_button.setToolTip("Prepare the checked series. The results are new layers.")
         self.preview = PreparePreview(viewer)
@@ -93,6 +96,8 @@ class PrepareWidget(QWidget):
         self.find_button.clicked.connect(self.find_bad)
         self.bad.accepted.connect(self.operations.drop)
         self.bad.chosen.connect(self._look_at)
+        self.painted.accepted.connect(self.operations.put_first)
+        self.painted.refused.connect(self.task.refuse)
         self.load_button.clicked.connect(self._load)
         self.save_button.clicked.connect(self._save)
         self.task.run_clicked.connect(self.apply)
@@ -236,6 +241,8 @@ class PrepareWidget(QWidget):
         layout.addWidget(operations)
         layout.addWidget(self.find_button)
         layout.addWidget(self.bad_box)
+        self.painted_box.addWidget(self.painted)
+        layout.addWidget(self.painted_box)
         layout.addStretch(1)
         scroll = VerticalScrollArea()
         scroll.setWidget(content)

@@ -72,6 +72,7 @@ class OperationList(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._size: tuple[int, int] | None = None
+        self._first: tuple[Operation, ...] = ()
         self.list = QListWidget()
         self.list.setMinimumHeight(90)
         self.list.setMaximumHeight(150)
@@ -132,6 +133,14 @@ class OperationList(QWidget):
             self.list.setCurrentRow(0)
         else:
             self.add(DropTilts(projections=numbers), at=0)
+
+    def put_first(self, operations: Sequence[Operation]) -> None:
+        """Do these before all else, in place of those that were put first before, if they still are."""
+        while self.list.count() and self._page(0).step() in self._first:
+            self._take(0)
+        for at, operation in enumerate(operations):
+            self.add(operation, at=at)
+        self._first = tuple(operations)
 
     def steps(self) -> tuple[Operation, ...]:
         """Return the operations that are switched on.
