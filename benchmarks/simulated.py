@@ -43,7 +43,7 @@ def problem_of(slices: int, edge: int = 303, tilts: int = 36, **changes: Any) ->
         "alpha1": 1.0,
         "dims": 3,
         "data_term": "kl",
-        "coupled": True,
+        "coupling": "frobenius",
         "second_order": True,
         "operator_norm": Projector(geometry, 1, 1).norm(1e-4),
     }

@@ -17,9 +17,9 @@ from chemtomo.geometry import ParallelBeam
 GEOMETRY = ParallelBeam([-60, -10, 20, 75], 7, (4, 5))
 
 CASES = [
-    {"data_term": data_term, "coupled": coupled, "second_order": second_order, "dims": dims}
+    {"data_term": data_term, "coupling": coupling, "second_order": second_order, "dims": dims}
     for data_term in ("kl", "l2")
-    for coupled in (False, True)
+    for coupling in ("none", "frobenius", "nuclear")
     for second_order in (False, True)
     for dims in (2, 3)
 ]
@@ -35,7 +35,7 @@ def problem(**changes: Any) -> Problem:
         "alpha1": 1.5,
         "dims": 3,
         "data_term": "kl",
-        "coupled": True,
+        "coupling": "frobenius",
         "second_order": True,
         "operator_norm": 3.7,
     }
@@ -206,8 +206,8 @@ def test_duals_are_made_feasible_first(any_problem: Problem) -> None:
     duals = random_duals(any_problem, 3, 10.0)
     regulariser = any_problem.total_generalized_variation
     feasible = {
-        "p": regulariser.norm1.project_dual(duals["p"]),
-        "q": regulariser.norm0.project_dual(duals["q"]),
+        "p": regulariser.norm1.scale_into_ball(duals["p"]),
+        "q": regulariser.norm0.scale_into_ball(duals["q"]),
         "r": any_problem.discrepancy.project_domain(duals["r"]),
     }
     expected = duality_gap(any_problem, u, w, **feasible).dual
@@ -224,7 +224,7 @@ def test_gap_closes_at_the_solution() -> None:
         alpha1=1,
         dims=2,
         data_term="kl",
-        coupled=True,
+        coupling="frobenius",
         second_order=False,
         operator_norm=1.0,
     )

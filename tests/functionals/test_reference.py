@@ -36,7 +36,7 @@ def load_problem(folder: Path, sign: int) -> Problem:
         alpha1=1.0,
         dims=2,
         data_term="kl",
-        coupled=True,
+        coupling="frobenius",
         second_order=True,
         operator_norm=NORM,
     )

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from chemtomo.functionals import TotalGeneralizedVariation, TotalVariation
+from chemtomo.functionals import Coupling, TotalGeneralizedVariation, TotalVariation
 from chemtomo.operators import Gradient
 
 DIMS = pytest.mark.parametrize("dims", [2, 3])
-COUPLED = pytest.mark.parametrize("coupled", [False, True])
+COUPLINGS = pytest.mark.parametrize("coupling", ["none", "frobenius", "nuclear"])
 SHAPE = (2, 5, 4, 6)
 
 
@@ -19,9 +19,9 @@ def volume() -> npt.NDArray[np.float64]:
 
 
 @DIMS
-@COUPLED
-def test_total_variation_is_a_seminorm(dims: int, coupled: bool) -> None:
-    tv = TotalVariation(SHAPE, dims, 0.7, coupled)
+@COUPLINGS
+def test_total_variation_is_a_seminorm(dims: int, coupling: Coupling) -> None:
+    tv = TotalVariation(SHAPE, dims, 0.7, coupling)
     u, v = volume(), volume()[:, ::-1]
     assert tv.value(np.ones(SHAPE)) == 0
     assert tv.value(u + 3) == pytest.approx(tv.value(u))
@@ -33,26 +33,42 @@ def test_total_variation_is_a_seminorm(dims: int, coupled: bool) -> None:
 def test_total_variation_of_a_slab_is_its_surface(dims: int) -> None:
     u = np.zeros((1, 6, 4, 5))
     u[:, 2:4] = 3
-    assert TotalVariation(u.shape, dims, 1.0, coupled=True).value(u) == pytest.approx(3 * 2 * 4 * 5)
+    assert TotalVariation(u.shape, dims, 1.0, coupling="frobenius").value(u) == pytest.approx(3 * 2 * 4 * 5)
 
 
 def test_the_same_edge_in_two_channels() -> None:
     u = np.zeros((2, 6, 4, 5))
     u[:, 2:4] = 3
-    alone = TotalVariation((1, 6, 4, 5), 3, 1.0, coupled=True).value(u[:1])
-    assert TotalVariation(u.shape, 3, 1.0, coupled=False).value(u) == pytest.approx(2 * alone)
-    assert TotalVariation(u.shape, 3, 1.0, coupled=True).value(u) == pytest.approx(np.sqrt(2) * alone)
+    alone = TotalVariation((1, 6, 4, 5), 3, 1.0, coupling="frobenius").value(u[:1])
+    assert TotalVariation(u.shape, 3, 1.0, coupling="none").value(u) == pytest.approx(2 * alone)
+    assert TotalVariation(u.shape, 3, 1.0, coupling="frobenius").value(u) == pytest.approx(np.sqrt(2) * alone)
+
+
+def test_the_nuclear_norm_wants_edges_of_the_same_direction() -> None:
+    """Parallel edges cost what they cost with the Frobenius norm, perpendicular ones as much as alone."""
+    parallel, crossed = np.zeros((2, 2, 6, 4, 6))
+    parallel[:, 2:4] = crossed[0, 2:4] = 3
+    crossed[1, :, :, 2:4] = 3
+
+    def value(u: npt.NDArray[np.float64], coupling: Coupling) -> float:
+        return TotalVariation(u.shape, 3, 1.0, coupling).value(u)
+
+    assert value(parallel, "nuclear") == pytest.approx(value(parallel, "frobenius"))
+    assert value(crossed, "nuclear") == pytest.approx(value(crossed, "none"))
+    assert value(crossed, "frobenius") < value(crossed, "nuclear")
+    negative = parallel * np.array([1, -2]).reshape(2, 1, 1, 1)
+    assert value(negative, "nuclear") == pytest.approx(value(negative, "frobenius"))
 
 
 @DIMS
-@COUPLED
+@COUPLINGS
 def test_tgv_without_a_field_is_tv_and_with_the_gradient_leaves_the_second_order(
-    dims: int, coupled: bool
+    dims: int, coupling: Coupling
 ) -> None:
     u = volume()
-    tgv = TotalGeneralizedVariation(SHAPE, dims, 4.0, 0.7, coupled)
+    tgv = TotalGeneralizedVariation(SHAPE, dims, 4.0, 0.7, coupling)
     gradient = Gradient(SHAPE, dims).forward(u)
-    tv = TotalVariation(SHAPE, dims, 0.7, coupled).value(u)
+    tv = TotalVariation(SHAPE, dims, 0.7, coupling).value(u)
     assert tgv.terms(u, 0 * gradient) == (pytest.approx(tv), 0)
     first, second = tgv.terms(u, gradient)
     assert first == 0
@@ -67,12 +83,12 @@ def test_tgv_of_an_affine_function_is_nothing_inside(dims: int) -> None:
     slopes = [2.0, -0.5, 1.5] if dims == 3 else [2.0, 1.5]
     u = (2 * z + 1.5 * x - (0.5 * y if dims == 3 else 0))[np.newaxis]
     w = np.ones((dims, *u.shape)) * np.reshape(slopes, (-1, 1, 1, 1, 1))
-    tgv = TotalGeneralizedVariation(u.shape, dims, 4.0, 1.0, coupled=True)
+    tgv = TotalGeneralizedVariation(u.shape, dims, 4.0, 1.0, coupling="frobenius")
     rest = tgv.norm1.pointwise(tgv.gradient.forward(u) - w)[0, 0]
     inside = rest[:-1, :-1, :-1] if dims == 3 else rest[:-1, :, :-1]
     np.testing.assert_allclose(inside, 0, atol=1e-14)
     assert tgv.terms(u, w)[1] == 0
-    assert TotalVariation(u.shape, dims, 1.0, coupled=True).value(u) > 3 * tgv.value(u, w) / 2
+    assert TotalVariation(u.shape, dims, 1.0, coupling="frobenius").value(u) > 3 * tgv.value(u, w) / 2
 
 
 def test_tgv_prefers_a_ramp_and_tv_a_step() -> None:
@@ -80,8 +96,8 @@ def test_tgv_prefers_a_ramp_and_tv_a_step() -> None:
     x = np.arange(12.0)
     ramp = np.broadcast_to(np.clip(x - 3, 0, 6) / 6, (1, 4, 1, 12))
     step = np.broadcast_to((x > 6).astype(np.float64), (1, 4, 1, 12))
-    tv = TotalVariation(ramp.shape, 2, 1.0, coupled=True)
+    tv = TotalVariation(ramp.shape, 2, 1.0, coupling="frobenius")
     assert tv.value(ramp) == pytest.approx(tv.value(step))
-    tgv = TotalGeneralizedVariation(ramp.shape, 2, 1.0, 1.0, coupled=True)
+    tgv = TotalGeneralizedVariation(ramp.shape, 2, 1.0, 1.0, coupling="frobenius")
     w = Gradient(ramp.shape, 2).forward(ramp)
     assert tgv.value(ramp, w) < 0.5 * tv.value(ramp)

@@ -49,7 +49,7 @@ def test_variational(
         alpha1=1.0,
         dims=dims,
         data_term="kl",
-        coupled=True,
+        coupling="frobenius",
         second_order=second_order,
         operator_norm=15.0,
         background=np.ones((channels, 6, slices, 45), np.float32) if background else None,

@@ -22,8 +22,8 @@ DUAL = DualStepSizes(first=0.3, second=0.4, data=(0.2, 0.5))
 PRIMAL = PrimalStepSizes(image=(0.3, 0.2), field=(0.4, 0.1))
 
 CASES = [
-    {"data_term": data_term, "coupled": coupled, "second_order": second_order, "dims": dims}
-    for data_term, coupled in (("kl", True), ("l2", False))
+    {"data_term": data_term, "coupling": coupling, "second_order": second_order, "dims": dims}
+    for data_term, coupling in (("kl", "frobenius"), ("l2", "none"), ("kl", "nuclear"))
     for second_order in (False, True)
     for dims in (2, 3)
 ]
@@ -46,7 +46,7 @@ def problem(**changes: Any) -> Problem:
         "alpha1": 0.2,
         "dims": 3,
         "data_term": "kl",
-        "coupled": True,
+        "coupling": "frobenius",
         "second_order": True,
         "operator_norm": NORM,
     }
@@ -206,7 +206,7 @@ def test_ten_published_iterations(data_folder: Path) -> None:
         alpha1=1.0,
         dims=2,
         data_term="kl",
-        coupled=True,
+        coupling="frobenius",
         second_order=True,
         operator_norm=norm,
     )

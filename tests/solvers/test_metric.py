@@ -108,7 +108,7 @@ def problem_of(
         alpha1=1.0,
         dims=dims,
         data_term="kl",
-        coupled=True,
+        coupling="frobenius",
         second_order=second_order,
         operator_norm=Projector(beam, 1, 1).norm(),
     )

@@ -40,7 +40,7 @@ def problem_of(geometry: ParallelBeam, slices: int, second_order: bool, dims: in
         alpha1=1.0,
         dims=3 if dims == 3 else 2,
         data_term="kl",
-        coupled=True,
+        coupling="frobenius",
         second_order=second_order,
         operator_norm=Projector(geometry, 1, 1).norm(),
     )
@@ -126,7 +126,7 @@ def test_the_norm_of_channels_is_the_largest_of_each_alone() -> None:
         alpha1=1.0,
         dims=3,
         data_term="kl",
-        coupled=True,
+        coupling="frobenius",
         second_order=True,
         operator_norm=alone.operator_norm,
     )

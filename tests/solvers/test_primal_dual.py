@@ -21,9 +21,9 @@ GEOMETRY = ParallelBeam([-70, -45, -10, 15, 40, 75], 12, (8, 9), detector_axis=5
 NORM = Projector(GEOMETRY, 1, 1).norm()
 
 COMBINATIONS = [
-    {"data_term": data_term, "coupled": coupled, "second_order": second_order, "dims": dims}
-    for (data_term, coupled), second_order, dims in itertools.product(
-        (("kl", True), ("l2", False)), (True, False), (2, 3)
+    {"data_term": data_term, "coupling": coupling, "second_order": second_order, "dims": dims}
+    for (data_term, coupling), second_order, dims in itertools.product(
+        (("kl", "frobenius"), ("l2", "none"), ("kl", "nuclear")), (True, False), (2, 3)
     )
 ]
 
@@ -32,7 +32,7 @@ def names(case: dict[str, Any]) -> str:
     return "-".join(
         (
             case["data_term"],
-            "coupled" if case["coupled"] else "alone",
+            case["coupling"],
             "tgv" if case["second_order"] else "tv",
             f"{case['dims']}d",
         )
@@ -52,7 +52,7 @@ def problem(**changes: Any) -> Problem:
         "alpha1": 0.2,
         "dims": 3,
         "data_term": "kl",
-        "coupled": True,
+        "coupling": "frobenius",
         "second_order": True,
         "operator_norm": NORM,
     }
@@ -304,7 +304,7 @@ def test_a_slice_is_one_of_the_volume() -> None:
 
 def test_channels_alone_are_reconstructed_alone() -> None:
     """Uncoupled, the minimum of a channel does not depend on what else is there."""
-    some = problem(coupled=False)
+    some = problem(coupling="none")
     both = advance(fast(some), 400).volume()
     for channel in range(2):
         one = dataclasses.replace(

@@ -2,15 +2,17 @@
 
 from chemtomo.functionals.data_terms import DataTerm, KullbackLeibler, SquaredL2
 from chemtomo.functionals.gap import DualityGap, duality_gap
-from chemtomo.functionals.norms import FrobeniusNorm
+from chemtomo.functionals.norms import Coupling, FrobeniusNorm, NuclearNorm
 from chemtomo.functionals.problem import Problem
 from chemtomo.functionals.total_variation import TotalGeneralizedVariation, TotalVariation
 
 __all__ = [
+    "Coupling",
     "DataTerm",
     "DualityGap",
     "FrobeniusNorm",
     "KullbackLeibler",
+    "NuclearNorm",
     "Problem",
     "SquaredL2",
     "TotalGeneralizedVariation",

@@ -74,7 +74,7 @@ def duality_gap(
     w : numpy.ndarray, shape (component, channel, z, y, x)
         The vector field; not used without the second order.
     p, q : numpy.ndarray, shape (component or pair, channel, z, y, x)
-        Dual variables of ``grad u - w`` and ``sym w``; projected on their balls. ``q`` is not used
+        Dual variables of ``grad u - w`` and ``sym w``; scaled into their balls. ``q`` is not used
         without the second order.
     r : numpy.ndarray, shape (channel, tilt, y, detector)
         Dual variable of the data term; moved into the domain of the conjugate.
@@ -93,7 +93,7 @@ def duality_gap(
     """
     u64 = problem.feasible(u)
     regulariser = problem.total_generalized_variation
-    p64 = regulariser.norm1.project_dual(float64_of_shape("gap, p", p, problem.vector_shape))
+    p64 = regulariser.norm1.scale_into_ball(float64_of_shape("gap, p", p, problem.vector_shape))
     r64 = problem.discrepancy.project_domain(float64_of_shape("gap, r", r, problem.data.shape))
 
     slope_u = regulariser.gradient.adjoint(p64) + problem.projector.adjoint(r64) / problem.operator_norm
@@ -103,7 +103,7 @@ def duality_gap(
 
     if problem.second_order:
         w64 = float64_of_shape("gap, w", w, problem.vector_shape)
-        q64 = regulariser.norm0.project_dual(float64_of_shape("gap, q", q, problem.tensor_shape))
+        q64 = regulariser.norm0.scale_into_ball(float64_of_shape("gap, q", q, problem.tensor_shape))
         slope_w = regulariser.symmetrized_gradient.adjoint(q64) - p64
         bound_w = box * np.abs(w64).max(axis=(0, 2, 3, 4))
         dual -= float(bound_w @ np.abs(slope_w).sum(axis=(0, 2, 3, 4)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import typing
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.functionals.data_terms import DataTerm, KullbackLeibler, SquaredL2
+from chemtomo.functionals.norms import Coupling
 from chemtomo.functionals.total_variation import TotalGeneralizedVariation, TotalVariation
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import Projector
@@ -50,8 +52,8 @@ class Problem:
         3 with the derivatives across slices, 2 for every slice by itself.
     data_term : {"kl", "l2"}
         ``D``: Kullback-Leibler divergence or half the sum of squares.
-    coupled : bool
-        Whether the norms run over the channels too, so that they share their edges.
+    coupling : {"none", "frobenius", "nuclear"}
+        How the channels share their edges: see `TotalGeneralizedVariation`.
     second_order : bool
         True for total generalised variation, False for total variation.
     operator_norm : float
@@ -79,7 +81,7 @@ class Problem:
     alpha1: float
     dims: Literal[2, 3]
     data_term: Literal["kl", "l2"]
-    coupled: bool
+    coupling: Coupling
     second_order: bool
     operator_norm: float
     tilt_weights: npt.NDArray[np.float64] | None = None
@@ -110,6 +112,10 @@ class Problem:
             raise ParameterError(f"problem: found {self.dims} dimensions; expected 2 or 3")
         if self.data_term not in ("kl", "l2"):
             raise ParameterError(f"problem: the data term is {self.data_term!r}; expected 'kl' or 'l2'")
+        if self.coupling not in typing.get_args(Coupling):
+            raise ParameterError(
+                f"problem: the coupling is {self.coupling!r}; expected 'none', 'frobenius' or 'nuclear'"
+            )
         for name in ("alpha0", "alpha1", "operator_norm"):
             number = getattr(self, name)
             if not (math.isfinite(number) and number > 0):
@@ -177,12 +183,14 @@ class Problem:
     @functools.cached_property
     def total_variation(self) -> TotalVariation:
         """The regulariser without the second order."""
-        return TotalVariation(self.volume_shape, self.dims, self.alpha1, self.coupled)
+        return TotalVariation(self.volume_shape, self.dims, self.alpha1, self.coupling)
 
     @functools.cached_property
     def total_generalized_variation(self) -> TotalGeneralizedVariation:
         """The regulariser with the second order."""
-        return TotalGeneralizedVariation(self.volume_shape, self.dims, self.alpha0, self.alpha1, self.coupled)
+        return TotalGeneralizedVariation(
+            self.volume_shape, self.dims, self.alpha0, self.alpha1, self.coupling
+        )
 
     def data_terms(self, u: FloatArray) -> npt.NDArray[np.float64]:
         """``sum_t k_ct D(A u_ct + b_ct, f_ct)`` of every channel at ``max(u, 0)``, shape (channel,)."""

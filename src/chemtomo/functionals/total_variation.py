@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chemtomo.functionals.norms import FrobeniusNorm
+from chemtomo.functionals.norms import Coupling, FrobeniusNorm, NuclearNorm, PointwiseNorm
 from chemtomo.operators import Gradient, SymmetrizedGradient
 from chemtomo.operators.base import FloatArray
 
@@ -22,8 +22,8 @@ class TotalVariation:
         3 with the derivative across slices, 2 for every slice by itself.
     alpha1 : float
         Weight, positive.
-    coupled : bool
-        Whether the channels share their edges: see `FrobeniusNorm`.
+    coupling : {"none", "frobenius", "nuclear"}
+        How the channels share their edges: see `FrobeniusNorm` and `NuclearNorm`.
 
     Raises
     ------
@@ -31,9 +31,9 @@ class TotalVariation:
         See `Gradient` and `FrobeniusNorm`.
     """
 
-    def __init__(self, shape: Sequence[int], dims: int, alpha1: float, coupled: bool) -> None:
+    def __init__(self, shape: Sequence[int], dims: int, alpha1: float, coupling: Coupling) -> None:
         self.gradient = Gradient(shape, dims)
-        self.norm1 = FrobeniusNorm(alpha1, coupled)
+        self.norm1 = _first_order_norm(alpha1, coupling)
 
     def value(self, u: FloatArray) -> float:
         """``alpha1 sum |grad u|`` of a volume (channel, z, y, x)."""
@@ -54,8 +54,10 @@ class TotalGeneralizedVariation:
         3 with the derivatives across slices, 2 for every slice by itself.
     alpha0, alpha1 : float
         Weights of the second-order and the first-order term, positive.
-    coupled : bool
-        Whether the channels share their edges: see `FrobeniusNorm`.
+    coupling : {"none", "frobenius", "nuclear"}
+        How the channels share their edges: see `FrobeniusNorm` and `NuclearNorm`. With ``nuclear`` it is the
+        first-order term that is nuclear, and the second is coupled by the Frobenius norm: an edge gives the
+        Jacobian a direction, and a bend has none to share (Knoll et al. 2017 do the same).
 
     Raises
     ------
@@ -63,11 +65,13 @@ class TotalGeneralizedVariation:
         See `Gradient` and `FrobeniusNorm`.
     """
 
-    def __init__(self, shape: Sequence[int], dims: int, alpha0: float, alpha1: float, coupled: bool) -> None:
+    def __init__(
+        self, shape: Sequence[int], dims: int, alpha0: float, alpha1: float, coupling: Coupling
+    ) -> None:
         self.gradient = Gradient(shape, dims)
         self.symmetrized_gradient = SymmetrizedGradient(shape, dims)
-        self.norm0 = FrobeniusNorm(alpha0, coupled)
-        self.norm1 = FrobeniusNorm(alpha1, coupled)
+        self.norm0 = FrobeniusNorm(alpha0, coupling != "none")
+        self.norm1 = _first_order_norm(alpha1, coupling)
 
     def terms(self, u: FloatArray, w: FloatArray) -> tuple[float, float]:
         """First-order and second-order term, with their weights."""
@@ -78,3 +82,7 @@ class TotalGeneralizedVariation:
     def value(self, u: FloatArray, w: FloatArray) -> float:
         """``alpha1 sum |grad u - w| + alpha0 sum |sym w|``, ``w`` (component, channel, z, y, x)."""
         return sum(self.terms(u, w))
+
+
+def _first_order_norm(alpha1: float, coupling: Coupling) -> PointwiseNorm:
+    return NuclearNorm(alpha1) if coupling == "nuclear" else FrobeniusNorm(alpha1, coupling == "frobenius")

@@ -20,9 +20,9 @@ __all__ = ["KERNEL_FILES", "build", "kernel_source"]
 KERNEL_FILES: dict[str, tuple[str, ...]] = {
     "projector": ("common", "projector"),
     "data_term": ("common", "data_term"),
-    "total_variation": ("common", "derivatives", "total_variation"),
-    "objective": ("common", "derivatives", "objective"),
-    "feasible_objective": ("common", "derivatives", "objective"),
+    "total_variation": ("common", "derivatives", "nuclear", "total_variation"),
+    "objective": ("common", "derivatives", "nuclear", "objective"),
+    "feasible_objective": ("common", "derivatives", "nuclear", "objective"),
     "metric": ("common", "derivatives", "fft", "metric"),
 }
 _OWN_DEFINES = {"feasible_objective": {"SCALED_DUALS": 1}}

@@ -33,10 +33,11 @@ class ReconstructParameters(Parameters):
         "negative, and reconstruct what is above it. zero: take intensities as they are. Counts, and the "
         "paper's normalisation, always begin at zero.",
     )
-    coupling: Annotated[Literal["none", "frobenius"], _JOINT] = Field(
+    coupling: Annotated[Literal["none", "frobenius", "nuclear"], _JOINT] = Field(
         "frobenius",
         title="Coupling",
-        description="frobenius: channels share their edges. none: each channel alone.",
+        description="frobenius: channels share the places of their edges. nuclear: also their directions. "
+        "none: each channel alone.",
     )
     dims: Annotated[Literal[2, 3], _JOINT] = Field(
         3, title="Dimensions", description="3: smooth across slices too. 2: every slice by itself."

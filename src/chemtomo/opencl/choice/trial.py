@@ -45,7 +45,7 @@ def seconds_of_an_iteration(device: DeviceInfo) -> float:
         alpha1=1.0,
         dims=3,
         data_term="kl",
-        coupled=True,
+        coupling="frobenius",
         second_order=True,
         operator_norm=float(_EDGE),  # above the true one, which would take longer to find
     )

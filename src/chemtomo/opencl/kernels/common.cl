@@ -37,6 +37,9 @@
 #ifndef COUPLED
 #define COUPLED 1 /* pointwise norms over all channels */
 #endif
+#ifndef NUCLEAR
+#define NUCLEAR 0 /* 1, with COUPLED: that of the first order is the nuclear norm */
+#endif
 #ifndef SECOND_ORDER
 #define SECOND_ORDER 1 /* TGV; 0 for TV */
 #endif

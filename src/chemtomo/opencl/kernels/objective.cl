@@ -20,6 +20,26 @@ inline slices_t squared_norm_at(__global const float *field, const place_t here,
     return sum;
 }
 
+#if NUCLEAR
+/* Square of the largest singular value of a Jacobian. */
+inline slices_t squared_spectral_norm_at(__global const float *field, const place_t here)
+{
+    slices_t gram[SYMMETRIC];
+    for (int k = 0; k < SYMMETRIC; ++k)
+        gram[k] = ZERO;
+    for (int c = 0; c < CHANNELS; ++c) {
+        slices_t of_channel[DIMS];
+        for (int d = 0; d < DIMS; ++d)
+            of_channel[d] = LOAD(field, here.index + CHANNEL(c) + d * COMPONENT);
+        add_to_gram(gram, of_channel);
+    }
+    return largest_squared(gram);
+}
+#define FIRST_SQUARED(c) squared_spectral_norm_at(p, here)
+#else
+#define FIRST_SQUARED(c) squared_norm_at(p, here, DIMS, c)
+#endif
+
 inline slices_t scale_into_ball(slices_t squared_norm, float radius)
 {
     return squared_norm > radius * radius ? radius / sqrt(squared_norm) : (slices_t)(1.0f);
@@ -53,9 +73,16 @@ __kernel void regulariser_sums(
     for (; here.x < nx; move_along_x(&here, nx)) {
         slices_t first_squared = ZERO;
         slices_t second_squared = ZERO;
+#if NUCLEAR
+        slices_t jacobian[CHANNELS * DIMS];
+#endif
         for (int c = 0; c < CHANNELS; ++c) {
             const size_t at = here.index + CHANNEL(c);
+#if NUCLEAR
+            slices_t *first = jacobian + c * DIMS;
+#else
             slices_t first[DIMS];
+#endif
             gradient_at(u, at, here, first);
             for (int d = 0; d < DIMS; ++d) {
 #if SECOND_ORDER
@@ -76,8 +103,12 @@ __kernel void regulariser_sums(
             second_squared = ZERO;
 #endif
         }
-#if COUPLED
+#if NUCLEAR
+        first_sum += nuclear_norm(jacobian);
+#elif COUPLED
         first_sum += sqrt(first_squared);
+#endif
+#if COUPLED
         second_sum += sqrt(second_squared);
 #endif
     }
@@ -98,7 +129,7 @@ __kernel void dual_scales(
         return;
     for (int c = 0; c < CHANNELS; ++c) {
         const size_t at = here.index + CHANNEL(c);
-        STORE(scale_into_ball(squared_norm_at(p, here, DIMS, c), alpha1), scales, at);
+        STORE(scale_into_ball(FIRST_SQUARED(c), alpha1), scales, at);
 #if SECOND_ORDER
         STORE(scale_into_ball(squared_norm_at(q, here, PAIRS, c), alpha0), scales, at + COMPONENT);
 #endif

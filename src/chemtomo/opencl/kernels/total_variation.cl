@@ -48,6 +48,32 @@ inline void relaxed_projection(
     }
 }
 
+#if NUCLEAR
+/* The same for the first order with coupled directions: no singular value above the radius. */
+inline void relaxed_nuclear_projection(
+    __global float *field, const place_t here, const slices_t *values, const float radius, const float relaxation)
+{
+    slices_t gram[SYMMETRIC], matrix[SYMMETRIC];
+#pragma unroll
+    for (int k = 0; k < SYMMETRIC; ++k)
+        gram[k] = ZERO;
+#pragma unroll
+    for (int c = 0; c < CHANNELS; ++c)
+        add_to_gram(gram, values + c * DIMS);
+    projection_of(gram, radius, relaxation, matrix);
+#pragma unroll
+    for (int c = 0; c < CHANNELS; ++c) {
+        slices_t projected[DIMS];
+        multiply(matrix, values + c * DIMS, projected);
+#pragma unroll
+        for (int d = 0; d < DIMS; ++d) {
+            const size_t at = here.index + CHANNEL(c) + d * COMPONENT;
+            STORE((1.0f - relaxation) * LOAD(field, at) + projected[d], field, at);
+        }
+    }
+}
+#endif
+
 /* p <- proj(p + sigma1 (grad u - w)); q <- proj(q + sigma0 sym w); s <- min(limit, s + positivity u), limit 0.
    Infinite alphas and limit leave the linear part. */
 __kernel void dual_update(
@@ -77,7 +103,11 @@ __kernel void dual_update(
         STORE((1.0f - relaxation) * old + relaxation * (raised > limit ? (slices_t)(limit) : raised), s, at);
 #endif
     }
+#if NUCLEAR
+    relaxed_nuclear_projection(p, here, first, alpha1, relaxation);
+#else
     relaxed_projection(p, here, first, DIMS, alpha1, relaxation);
+#endif
 #if SECOND_ORDER
     slices_t second[CHANNELS * PAIRS];
 #pragma unroll

@@ -60,7 +60,8 @@ class DeviceVariables:
         self.layout = Layout.for_device(channels, slices, device)
         self.defines = self.layout.defines() | {
             "DIMS": problem.dims,
-            "COUPLED": int(problem.coupled),
+            "COUPLED": int(problem.coupling != "none"),
+            "NUCLEAR": int(problem.coupling == "nuclear"),
             "SECOND_ORDER": int(problem.second_order),
             "KULLBACK_LEIBLER": int(problem.data_term == "kl"),
             "BACKGROUND": int(problem.background is not None),
