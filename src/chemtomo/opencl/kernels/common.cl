@@ -38,7 +38,7 @@
 #define COUPLED 1 /* pointwise norms over all channels */
 #endif
 #ifndef NUCLEAR
-#define NUCLEAR 0 /* 1, with COUPLED: that of the first order is the nuclear norm */
+#define NUCLEAR 0 /* 1: that of the first order is the nuclear norm, over all channels */
 #endif
 #ifndef SECOND_ORDER
 #define SECOND_ORDER 1 /* TGV; 0 for TV */
