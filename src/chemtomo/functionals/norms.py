@@ -160,5 +160,4 @@ def _field(matrices: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _singular_values(p: FloatArray) -> npt.NDArray[np.float64]:
-    values: npt.NDArray[np.float64] = np.linalg.svd(_matrices(p), compute_uv=False)
-    return values
+    return np.linalg.svd(_matrices(p), compute_uv=False).astype(np.float64, copy=False)
