@@ -160,3 +160,14 @@ def test_info_shows_the_tilt_axis(axis_along_x: Path, capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out)["series"][0]["axis_angle_deg"] == 90
     assert main(["info", str(axis_along_x)]) == 0
     assert "tilt axis" in capsys.readouterr().out
+
+
+def test_what_was_aligned_before_is_taken_from_the_cache(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    align = ["align", str(folder), "--method", "center-of-mass", "--cache", str(tmp_path / "cache")]
+    assert main([*align, "--save", str(tmp_path / "one.json")]) == 0
+    monkeypatch.setattr("chemtomo.pipeline.jobs.align.run_alignment", None)  # nothing is aligned again
+    assert main([*align, "--save", str(tmp_path / "two.json")]) == 0
+    assert (tmp_path / "one.json").read_text("utf-8") == (tmp_path / "two.json").read_text("utf-8")
+    assert main([*align, "--axis", "none", "--save", str(tmp_path / "three.json")]) == 1

@@ -92,3 +92,32 @@ def test_options_that_do_not_fit_together(run, folders, tmp_path, arguments, sai
     assert status == 2
     assert said in err.replace("\n", " ")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("way", ["run", "reconstruct"])
+def test_a_result_of_a_single_run_is_there_already(run, folders, tmp_path, way):
+    output = tmp_path / "out" / "one.zarr"
+    output.parent.mkdir()
+    if way == "run":
+        status, _, err = run("run", tmp_path / "recipe.zarr", "-o", output)
+    else:
+        status, _, err = run("reconstruct", folders[0] / "series.zarr", "-o", output, *QUICK)
+    assert status == 0, err
+    status, out, err = run(
+        "run", tmp_path / "recipe.zarr", "--each", folders[0], folders[2], "-o", output.parent
+    )
+    assert status == 0, err
+    assert "there already" in rows(out)["one"]
+    assert "made" in rows(out)["three"]
+
+
+def test_runs_of_a_grid_share_a_cache(run, folders, tmp_path):
+    cache = tmp_path / "cache"
+    many = ["run", tmp_path / "recipe.zarr", "--grid", "reconstruct.iterations=1,2", "--cache", cache]
+    status, _, err = run(*many, "-o", tmp_path / "out")
+    assert status == 0, err
+    entries = {path: path.stat().st_ino for path in cache.iterdir()}
+    assert len(entries) == 2
+    status, _, err = run(*many, "-o", tmp_path / "again")
+    assert status == 0, err
+    assert {path: path.stat().st_ino for path in cache.iterdir()} == entries

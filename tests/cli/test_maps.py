@@ -55,3 +55,18 @@ def test_maps_needs_to_know_where_to_write(run, spectra_file, tmp_path):
     assert status == 1
     assert "'Xx'" in err
     assert not (tmp_path / "maps.zarr").exists()
+
+
+@pytest.mark.parametrize("method", ["window", "nmf"])
+def test_what_was_mapped_before_is_taken_from_the_cache(run, spectra_file, tmp_path, monkeypatch, method):
+    options = ["--components", 2] if method == "nmf" else ["--elements", "Fe,Cu"]
+    maps = ["maps", spectra_file, "--method", method, *options, "--cache", tmp_path / "cache"]
+    assert run(*maps, "-o", tmp_path / "one.zarr")[0] == 0
+    for name in ("element_maps_job", "decompose_job"):
+        monkeypatch.setattr(f"chemtomo.pipeline.jobs.maps.{name}", None)  # nothing is mapped again
+    status, _, err = run(*maps, "-o", tmp_path / "two.zarr")
+    assert status == 0, err
+    for one, other in zip(read(tmp_path / "one.zarr"), read(tmp_path / "two.zarr"), strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+        assert (one.name, one.kind, one.notes) == (other.name, other.kind, other.notes)
+    assert run(*maps, "--width", 3, "--seed", 1, "-o", tmp_path / "three.zarr")[0] == 1

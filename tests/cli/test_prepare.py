@@ -105,3 +105,16 @@ def test_a_mask_that_does_not_fit_is_told(run, files, tmp_path):
     assert status == 1
     assert "tilt series 'HAADF': found a mask of shape (4, 5); expected (tilt, y, x) = (7, 8, 32)" in err
     assert not (tmp_path / "clean.zarr").exists()
+
+
+def test_what_was_prepared_before_is_taken_from_the_cache(run, files, tmp_path, monkeypatch):
+    prepare = ["prepare", *files, "--hot-pixels", "--crop-x", "4:28", "--cache", tmp_path / "cache"]
+    assert run(*prepare, "-o", tmp_path / "one.zarr")[0] == 0
+    monkeypatch.setattr("chemtomo.pipeline.runner.prepare_job", None)  # nothing is prepared again
+    status, _, err = run(*prepare, "-o", tmp_path / "two.zarr")
+    assert status == 0, err
+    for one, other in zip(read(tmp_path / "one.zarr"), read(tmp_path / "two.zarr"), strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+        assert one.provenance[:-1] == other.provenance[:-1]
+    status, _, err = run(*prepare, "--bin", 2, "-o", tmp_path / "three.zarr")
+    assert status == 1

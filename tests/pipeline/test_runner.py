@@ -18,7 +18,7 @@ from chemtomo.errors import DataError, ParameterError
 from chemtomo.pipeline import Recipe
 from chemtomo.pipeline.jobs.reconstruct import Result
 from chemtomo.preprocess.values.intensity import PublishedScaling
-from chemtomo.recon import ReconstructParameters
+from chemtomo.recon import ReconstructParameters, reconstruction
 from chemtomo.solvers import Progress
 
 
@@ -350,3 +350,24 @@ def test_signed_intensities_are_reconstructed_from_vacuum(dataset: Dataset, meth
     if method == "tgv":
         with pytest.raises(DataError, match="negative"):
             execute(Dataset((signed,)), as_it_is)
+
+
+@pytest.mark.parametrize(
+    ("choices", "named"),
+    [({"method": "tv"}, 2), ({"method": "tv", "dims": 2}, None), ({"method": "sirt"}, None)],
+)
+def test_slabs_that_change_the_numbers_are_in_the_recipe(monkeypatch, choices, named):
+    tall = chemtomo.phantom((30, 16), tilts=5)
+    options = {"device": "numpy", "steps": "paper", "iterations": 15, "tolerance": 0.0, **choices}
+    plan = reconstruction.plan_slabs
+    with monkeypatch.context() as small:
+        small.setattr(
+            reconstruction, "plan_slabs", lambda slices, overlap, *_: plan(slices, overlap, lambda n: n <= 26)
+        )
+        made = chemtomo.reconstruct(tall, **options)
+    assert len(made.report["slabs"]) == 2
+    assert made.volume.provenance["steps"][-1].get("slabs") == named
+    again = chemtomo.run(Recipe.from_json(made.volume.provenance))
+    np.testing.assert_array_equal(again.data, made.volume.data)
+    if named:
+        assert (chemtomo.reconstruct(tall, **options).volume.data != made.volume.data).any()

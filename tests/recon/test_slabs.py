@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chemtomo.data import Dataset
 from chemtomo.errors import DeviceMemoryError
 from chemtomo.recon import Reconstructed, reconstruction
-from chemtomo.recon.slabs.plan import LEAST_OVERLAP, OVERLAP, Slab, halves, plan_slabs
+from chemtomo.recon.slabs.plan import LEAST_OVERLAP, OVERLAP, Slab, even_slabs, halves, plan_slabs
 
 Run = Callable[..., Reconstructed]
 
@@ -51,6 +51,21 @@ def test_a_plan_fits_and_is_short(slices: int, overlap: int, most: int) -> None:
     assert max(heights) - min(heights) <= 1
     # Less than a third is kept only where the overlap cannot shrink any more.
     assert min(heights) >= used or used == smallest or slabs[0].last == slices
+
+
+@given(
+    slices=st.integers(1, 90), overlap=st.integers(0, 8), most=st.integers(5, 90), least=st.integers(1, 99)
+)
+def test_as_many_slabs_as_asked_for_unless_they_do_not_fit(
+    slices: int, overlap: int, most: int, least: int
+) -> None:
+    if least >= slices and most < min(slices, 1 + 2 * overlap):
+        return
+    slabs = plan_slabs(slices, overlap, lambda count: count <= most, least)
+    assert max(slab.slices for slab in slabs) <= most
+    assert len(slabs) >= min(least, slices)
+    asked = even_slabs(slices, min(least, slices), overlap)
+    assert (slabs == asked) == all(slab.slices <= most for slab in asked)
 
 
 def test_the_overlap_shrinks_before_most_of_the_work_is_thrown_away() -> None:
@@ -96,7 +111,7 @@ def in_slabs(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """Let slabs of more than `most` slices not fit."""
     plan = plan_slabs
     monkeypatch.setattr(
-        reconstruction, "plan_slabs", lambda slices, overlap, _: plan(slices, overlap, lambda n: n <= most)
+        reconstruction, "plan_slabs", lambda slices, overlap, *_: plan(slices, overlap, lambda n: n <= most)
     )
 
 

@@ -129,7 +129,7 @@ def test_every_slab_after_the_first_is_sent_ahead(
     slices = dataset.series[0].shape[1]
     plan = plan_slabs
     monkeypatch.setattr(
-        reconstruction, "plan_slabs", lambda slices, overlap, _: plan(slices, overlap, lambda n: n <= 2)
+        reconstruction, "plan_slabs", lambda slices, overlap, *_: plan(slices, overlap, lambda n: n <= 2)
     )
     sent: list[tuple[int, int]] = []
     taken: list[bool] = []

@@ -106,5 +106,5 @@ def cache_of(folder: str | None, gib: float) -> Cache | None:
 
 def tell_cache_problem(cache: Cache | None) -> None:
     """Say why results of steps could not be kept, if so."""
-    if cache is not None and cache.problem:
-        typer.echo(f"Note: results of steps could not be kept: {cache.problem}", err=True)
+    for note in () if cache is None else cache.notes:
+        typer.echo(f"Note: {note}", err=True)

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from chemtomo.errors import ParameterError
 from chemtomo.parameters import Parameters
 from chemtomo.pipeline.jobs.prepare import prepare_job
 from chemtomo.pipeline.keeping.checkpoint import Checkpoint
+from chemtomo.pipeline.keeping.turn import Turn
 from chemtomo.pipeline.recipes.history import recipe_of, with_recorded_alignments
 from chemtomo.pipeline.recipes.inputs import in_folder, read_inputs_job
 from chemtomo.pipeline.recipes.recipe import Entry, Recipe, with_settings
@@ -23,11 +25,12 @@ from chemtomo.pipeline.step import Made, State
 from chemtomo.pipeline.steps import STEPS
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.selection.select import Select
-from chemtomo.progress import finish
+from chemtomo.progress import TaskProgress, finish
 
-__all__ = ["Store", "content_key", "run", "run_recipe_job", "run_steps_job"]
+__all__ = ["Store", "content_key", "once_job", "run", "run_recipe_job", "run_steps_job", "with_key"]
 
 _Job = Generator[Any, None, State]
+_POLL_SECONDS = 0.2
 
 
 class Store(Protocol):
@@ -38,6 +41,9 @@ class Store(Protocol):
 
     def keep(self, key: str, before: State, made: Made) -> None:
         """Keep what a step made of a state."""
+
+    def turn(self, key: str) -> Turn:
+        """Return the right to make what belongs to a key, which one run has at a time."""
 
 
 def run_steps_job(
@@ -82,34 +88,69 @@ def run_steps_job(
     ChemTomoError
         When a step cannot be done.
     """
-    key = "" if store is None else _state_key(state)
+    key = state.made_from if store is None else content_key(state)
     for together, group in itertools.groupby(steps, lambda one: STEPS[one.step].by_projection):
         if together:
             operations = [one.parameters for one in group if isinstance(one.parameters, Operation)]
+            key = _next_key(key, [(one.operation, one) for one in operations])
             if state.volume is not None:
                 state = dataclasses.replace(state, volume=_selected(state.volume, operations))
                 continue
             dataset = state.require_series(operations[0].operation)
-            key = _next_key(key, [(one.operation, one) for one in operations])
-            kept = store.find(key, state) if store is not None else None
-            if kept is None:
-                prepared = yield from prepare_job(dataset, operations)
-                kept = Made(dataclasses.replace(state, series=prepared))
-                if store is not None:
-                    store.keep(key, state, kept)
-            state = kept.state
+            job = _prepared_job(state, dataset, operations)
+            state = (yield from once_job(job, store, key, state, should_stop)).state
             continue
         for entry in group:
             key = _next_key(key, [(entry.step, entry.parameters)])
-            made = store.find(key, state) if store is not None else None
-            if made is None:
-                step = STEPS[entry.step]
-                more = {"checkpoint": checkpoint} if step.resumable else {}
-                made = yield from step.job(state, entry.parameters, should_stop, **more)
-                if store is not None and made.instead in (None, ((entry.step, entry.parameters),)):
-                    store.keep(key, state, made)
+            step = STEPS[entry.step]
+            more = {"checkpoint": checkpoint} if step.resumable else {}
+            job = step.job(state, entry.parameters, should_stop, **more)
+            made = yield from once_job(job, store, key, state, should_stop)
+            if not made.complete:
+                store, key = None, ""  # it was that of a complete result
             state = _recorded(state, entry, made)
-    return state
+    return dataclasses.replace(state, made_from=key)
+
+
+def once_job(
+    job: Generator[Any, None, Made],
+    store: Store | None,
+    key: str,
+    before: State,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[Any, None, Made]:
+    """Return what a store has under a key, or else do a job and keep what it made.
+
+    Where another run, of this program or of another one, is doing the same, it waits for that.
+
+    Parameters
+    ----------
+    job : generator
+        Makes it; not begun where it is there already.
+    store : Store or None
+        Where results are kept; without one the job is done.
+    key : str
+        SHA-256 of all that the result depends on, see `content_key`.
+    before : State
+        What there is before.
+    should_stop : callable, optional
+        ``True`` ends the waiting; the job is to be stopped by it too.
+    """
+    if store is None:
+        return (yield from job)
+    with store.turn(key) as turn:
+        while (kept := store.find(key, before)) is None and not turn.take():
+            if should_stop is not None and should_stop():
+                break
+            yield TaskProgress(0, 1, "Waiting for another run that makes the same")
+            time.sleep(_POLL_SECONDS)
+        # It may have been made since it was looked for.
+        made = kept or store.find(key, before)
+        if made is None:
+            made = yield from job
+            if made.complete:
+                store.keep(key, before, made)
+    return made
 
 
 def run_recipe_job(
@@ -121,7 +162,7 @@ def run_recipe_job(
     checkpoint: Checkpoint | None = None,
 ) -> _Job:
     """Read the inputs of a recipe and do its steps; see `read_inputs_job` and `run_steps_job`."""
-    state = yield from read_inputs_job(recipe, accept_changed=accept_changed)
+    state = with_key((yield from read_inputs_job(recipe, accept_changed=accept_changed)))
     steps = run_steps_job(state, recipe.steps, should_stop=should_stop, store=store, checkpoint=checkpoint)
     return (yield from steps)
 
@@ -178,6 +219,13 @@ def run(
     return state.volume if state.volume is not None else state.require_series("run")
 
 
+def _prepared_job(
+    state: State, dataset: Dataset, operations: Sequence[Operation]
+) -> Generator[Any, None, Made]:
+    prepared = yield from prepare_job(dataset, operations)
+    return Made(dataclasses.replace(state, series=prepared))
+
+
 def _selected(volume: Volume, operations: Sequence[Operation]) -> Volume:
     """Return the chosen channels of a volume, the one thing that operations can do to it."""
     for one in operations:
@@ -221,13 +269,19 @@ def _with_recipe(before: State, after: State, done: Sequence[tuple[str, Paramete
     return dataclasses.replace(after.volume, provenance=recipe.to_json())
 
 
-def content_key(state: State, steps: Sequence[Entry]) -> str:
+def with_key(state: State) -> State:
+    """Return a state that knows what it was made from, and so does all that is made from it."""
+    return dataclasses.replace(state, made_from=content_key(state))
+
+
+def content_key(state: State, steps: Sequence[Entry] = ()) -> str:
     """Return a SHA-256 of what is there before the first step, and of steps: equal for equal results."""
-    return _next_key(_state_key(state), [(one.step, one.parameters) for one in steps])
+    key = state.made_from or _state_key(state)
+    return _next_key(key, [(one.step, one.parameters) for one in steps])
 
 
 def _state_key(state: State) -> str:
-    """Return a key of what is there before the first step."""
+    """Return a key of the values that are there."""
     from chemtomo.data.fingerprint import alignment_digest, series_digest
 
     parts: list[Any] = [_spectra_key(one) for one in state.spectra]
@@ -244,6 +298,8 @@ def _spectra_key(series: SpectrumSeries) -> list[Any]:
 
 
 def _next_key(key: str, steps: Sequence[tuple[str, Parameters]]) -> str:
+    if not key:
+        return ""  # not known
     for name, parameters in steps:
         text = json.dumps([key, name, parameters.differing(effective=True)], sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()

@@ -36,6 +36,9 @@ class State:
         Columns of numbers or text by their names.
     reports : tuple of (str, dict)
         What steps have to tell, with their names, ready for JSON.
+    made_from : str
+        SHA-256 of the inputs and of the steps so far, see `Recipe.made_from`; empty where it is not known,
+        and after a step that was stopped.
     """
 
     spectra: tuple[SpectrumSeries, ...] = ()
@@ -44,6 +47,7 @@ class State:
     volume: Volume | None = None
     table: dict[str, list[Any]] | None = None
     reports: tuple[tuple[str, dict[str, Any]], ...] = ()
+    made_from: str = ""
 
     def require_series(self, step: str) -> Dataset:
         """Return the tilt series, or raise `ParameterError` in the name of a step."""
@@ -61,11 +65,15 @@ class Made:
     state : State
         What there is now.
     instead : tuple of (str, Parameters), optional
-        The steps that repeat it, where those are not the step itself: it was stopped early.
+        The steps that repeat it, where those are not the step itself.
+    complete : bool
+        Whether the step came to its end. What was stopped early is not kept, nor found again by what it was
+        made from.
     """
 
     state: State
     instead: tuple[tuple[str, Parameters], ...] | None = None
+    complete: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

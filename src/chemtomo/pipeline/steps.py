@@ -23,14 +23,14 @@ __all__ = ["STEPS", "step_named"]
 _Job = Generator[Any, None, Made]
 
 
-def _maps(state: State, parameters: MapParameters, should_stop: ShouldStop) -> _Job:
+def _maps(state: State, parameters: MapParameters, should_stop: ShouldStop, **known: Any) -> _Job:
     from chemtomo.pipeline.jobs.maps import make_maps_job
 
     if not state.spectra:
         raise ParameterError("maps: found no spectra among the inputs; expected a spectrum image")
     made: list[Any] = [] if state.series is None else list(state.series)
     for spectra in state.spectra:
-        found = yield from make_maps_job(spectra, parameters, should_stop=should_stop)
+        found = yield from make_maps_job(spectra, parameters, should_stop=should_stop, **known)
         if found is None:
             raise ParameterError("maps: stopped before the end; expected to have all maps")
         made += found
@@ -56,7 +56,7 @@ def _align(state: State, parameters: AlignParameters, should_stop: ShouldStop) -
     made = _with(state, series=found.dataset, alignment=found.alignment, report=("align", found.report))
     # What was stopped is repeated by its numbers.
     numbers = (("use_alignment", exact_alignments(found.dataset)),) if stopped else None
-    return Made(made, numbers)
+    return Made(made, numbers, complete=not stopped)
 
 
 def _use_alignment(state: State, parameters: UseAlignment, should_stop: ShouldStop) -> _Job:
@@ -96,7 +96,8 @@ def _reconstruct(
     dataset = state.require_series("reconstruct")
     result = yield from reconstruct_job(dataset, parameters, should_stop=should_stop, checkpoint=checkpoint)
     made = _with(state, volume=result.volume, report=("reconstruct", result.report))
-    return Made(made, (("reconstruct", repeated_by(parameters, result.report)),))
+    repeated = (("reconstruct", repeated_by(parameters, result.report)),)
+    return Made(made, repeated, complete=not result.report["cancelled"])
 
 
 def _with(state: State, *, report: tuple[str, dict[str, Any]] | None = None, **changes: Any) -> State:

@@ -129,9 +129,21 @@ class ReconstructParameters(Parameters):
         description="Device memory to use. What does not fit is reconstructed in slabs of slices. "
         "70 % of what the device reports if not given.",
     )
+    slabs: int | None = Field(
+        None,
+        ge=1,
+        title="Slabs",
+        description="Reconstruct in at least so many slabs of slices, one after the other. As few as fit if "
+        "not given.",
+    )
     device: str = Field(
         "auto",
         title="Device",
         description="auto (the fastest GPU, else the CPU), gpu, cpu, numpy (the slow reference), "
         "or a number or part of a name from 'chemtomo devices'.",
     )
+
+    @property
+    def couples_slices(self) -> bool:
+        """Whether slices depend on each other, so that slabs of them overlap."""
+        return self.method != "sirt" and self.dims == 3

@@ -143,7 +143,7 @@ def reconstruct(
     slices = frame.slices[1] - frame.slices[0]
     overlap = OVERLAP if method.overlap else 0
     budget = None if device is None else _budget(settings.memory, device)
-    waiting = deque(_plan(method, slices, overlap, device, budget))
+    waiting = deque(_plan(method, slices, overlap, device, budget, settings.slabs))
     image = np.zeros((len(dataset), *frame.cropped_shape), dtype=np.float32)
     ended: list[tuple[Slab, Outcome]] = []
     notes = [] if frame.note is None else [frame.note]
@@ -211,10 +211,15 @@ def _budget(memory_gib: float | None, device: DeviceInfo) -> int:
 
 
 def _plan(
-    method: Method, slices: int, overlap: int, device: DeviceInfo | None, budget: int | None
+    method: Method,
+    slices: int,
+    overlap: int,
+    device: DeviceInfo | None,
+    budget: int | None,
+    least: int | None,
 ) -> tuple[Slab, ...]:
     if device is None or budget is None:
-        return plan_slabs(slices, overlap, lambda _: True)
+        return plan_slabs(slices, overlap, lambda _: True, least)
 
     def fits(count: int) -> bool:
         need = method.estimate_memory(count, device)
@@ -222,7 +227,7 @@ def _plan(
         total = need.total + (need.streaming if count < slices else 0)
         return total <= budget and need.largest <= device.largest_buffer_bytes
 
-    return plan_slabs(slices, overlap, fits)
+    return plan_slabs(slices, overlap, fits, least)
 
 
 def _in_words(frame: Frame, method: Method, slabs: Sequence[Slab], device: DeviceInfo | None) -> str:

@@ -53,7 +53,7 @@ class VariationalMethod:
     def __init__(self, frame: Frame, settings: ReconstructParameters) -> None:
         self._settings = settings
         self._problem, self._weights = problem_of(frame, settings)
-        self.overlap = settings.dims == 3
+        self.overlap = settings.couples_slices
         # From the whole data, so that all slabs have the same step sizes.
         self._dual_step_sizes = fast_step_sizes(self._problem) if settings.steps == "fast" else None
 

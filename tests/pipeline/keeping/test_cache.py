@@ -16,7 +16,7 @@ from chemtomo.data import Dataset
 from chemtomo.pipeline import Entry, State
 from chemtomo.pipeline.keeping.cache import Cache
 from chemtomo.pipeline.recipes.recipe import Recipe
-from chemtomo.pipeline.runner import run_steps_job
+from chemtomo.pipeline.runner import content_key, run_steps_job, with_key
 from chemtomo.pipeline.step import Made
 from chemtomo.progress import finish
 
@@ -198,3 +198,30 @@ def test_what_has_no_place_in_a_file_ends_no_run(run, tmp_path):
     cache.keep("key", State(series=made.series), odd)
     assert "object" in cache.problem
     assert cache.find("key", State(series=made.series)) is None
+
+
+@pytest.mark.parametrize("slices", [None, 2])
+def test_what_was_stopped_is_not_kept(run, tmp_path, slices):
+    cache = Counting(tmp_path / "cache")
+    data = chemtomo.phantom((4, 16), tilts=9)
+    choices = {**QUICK, "iterations": 9, "slabs": slices}
+    steps = [Entry.of("reconstruct", choices)]
+    seen: list[object] = []
+    job = run_steps_job(State(series=data), steps, store=cache, should_stop=lambda: len(seen) >= 2)
+    stopped = finish(job, seen.append)
+    assert stopped.reports[-1][1]["cancelled"]
+    assert stopped.made_from == ""
+    whole = finish(run_steps_job(State(series=data), steps, store=cache))
+    assert (cache.found, cache.made) == (0, 1)
+    assert not whole.reports[-1][1]["cancelled"]
+    assert whole.made_from == content_key(State(series=data), steps)
+
+
+def test_what_is_made_knows_what_it_was_made_from_without_a_cache_too(run, dataset):
+    steps = [Entry.of("crop", {"x": [1, 15]}), Entry.of("reconstruct", QUICK)]
+    before = with_key(State(series=dataset))
+    after = finish(run_steps_job(before, steps))
+    assert after.made_from == content_key(State(series=dataset), steps)
+    chosen = [Entry.of("select", {"channels": ["Al"]})]
+    assert finish(run_steps_job(after, chosen)).made_from == content_key(before, [*steps, *chosen])
+    assert finish(run_steps_job(State(series=dataset), steps)).made_from == ""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 from chemtomo.pipeline.many import Outcome, PlannedRun
 from chemtomo.pipeline.many.planned import planned_run_job
+from chemtomo.pipeline.step import Made
+from chemtomo.pipeline.steps import STEPS
 from chemtomo.progress import finish
 
 
@@ -43,3 +47,22 @@ def wait_for_stop(run: PlannedRun, should_stop: Callable[[], bool]) -> Outcome:
     while not should_stop():
         time.sleep(0.05)
     return finish(planned_run_job(run, lambda: True))
+
+
+def counting_alignments(run: PlannedRun, should_stop: Callable[[], bool]) -> Outcome:
+    """Do a run, and leave a line in the folder of the cache for every alignment that is made."""
+    align = STEPS["align"]
+
+    def slow_and_counted(*arguments: Any) -> Generator[Any, None, Made]:
+        assert run.cache is not None
+        run.cache.folder.mkdir(exist_ok=True)
+        with (run.cache.folder / "aligned").open("a", encoding="utf-8") as file:
+            file.write("once\n")
+        time.sleep(0.5)
+        return (yield from align.job(*arguments))
+
+    STEPS["align"] = dataclasses.replace(align, job=slow_and_counted)
+    try:
+        return finish(planned_run_job(run, should_stop))
+    finally:
+        STEPS["align"] = align

@@ -6,10 +6,11 @@ import os
 from collections import Counter
 
 import pytest
-from tests.pipeline.many.doing import die, do_or_die_once, tell_share, wait_for_stop
-from tests.pipeline.many.test_running import files_in
+from tests.pipeline.many.doing import counting_alignments, die, do_or_die_once, tell_share, wait_for_stop
+from tests.pipeline.many.test_running import aligned_first, files_in
 
 from chemtomo.errors import ParameterError
+from chemtomo.pipeline.keeping.cache import Cache
 from chemtomo.pipeline.many import Outcome, plan_runs, run_many_job
 from chemtomo.progress import finish
 
@@ -123,3 +124,14 @@ def test_the_budget_of_a_shared_device(monkeypatch):
     monkeypatch.setenv("CHEMTOMO_DEVICE_SHARED_BY", "4")
     assert _budget(None, device) == whole // 4
     assert _budget(1.0, device) == 2**30
+
+
+def test_workers_share_a_cache(client, recipe, data_sets, tmp_path):
+    data_sets(1)
+    grid = {"reconstruct.iterations": [1, 2, 3, 4]}
+    cache = Cache(tmp_path / "cache")
+    runs = plan_runs(aligned_first(recipe), tmp_path / "out", grid=grid, cache=cache)
+    outcomes = outcomes_of(client, runs, do=counting_alignments)
+    assert [one.became for one in outcomes] == ["made"] * 4
+    assert len({one.worker for one in outcomes}) == 2
+    assert len((tmp_path / "cache" / "aligned").read_text(encoding="utf-8").split()) == 1

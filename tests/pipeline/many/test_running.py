@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import sys
 from pathlib import Path
@@ -13,8 +14,10 @@ import chemtomo
 from chemtomo.errors import ParameterError
 from chemtomo.io import read, read_volume, write_dataset
 from chemtomo.pipeline import Recipe, many
+from chemtomo.pipeline.keeping.cache import Cache
 from chemtomo.pipeline.many import plan_runs, run_many_job
-from chemtomo.pipeline.recipes.recipe import with_settings
+from chemtomo.pipeline.recipes.recipe import Entry, with_settings
+from chemtomo.pipeline.steps import STEPS
 from chemtomo.progress import finish
 
 
@@ -128,3 +131,32 @@ def test_a_stop_writes_nothing_more_and_says_so(recipe, data_sets, tmp_path):
     assert [one.became for one in outcomes] == ["made", "cancelled", "cancelled"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["s0.zarr"]
     assert became(runs) == ["there already", "made", "made"]
+
+
+def aligned_first(recipe) -> Recipe:
+    """The recipe with an alignment before the reconstruction."""
+    align = Entry.of("align", {"method": "phase-correlation", "axis": "none"})
+    return Recipe(recipe.inputs, (recipe.steps[0], align, recipe.steps[1]))
+
+
+def test_a_grid_with_a_cache_aligns_once(recipe, data_sets, tmp_path, monkeypatch):
+    data_sets(1)
+    made = []
+    align = STEPS["align"]
+
+    def counted(*arguments):
+        made.append(arguments)
+        return (yield from align.job(*arguments))
+
+    monkeypatch.setitem(STEPS, "align", dataclasses.replace(align, job=counted))
+    grid = {"reconstruct.iterations": [1, 2, 3]}
+    for cache, times in ((None, 3), (Cache(tmp_path / "cache"), 1)):
+        made.clear()
+        runs = plan_runs(aligned_first(recipe), tmp_path / f"out{times}", grid=grid, cache=cache)
+        assert became(runs) == ["made"] * 3
+        assert len(made) == times
+    for number in (1, 2, 3):
+        name = f"result_iterations={number}.zarr"
+        one, other = (read_volume(tmp_path / folder / name) for folder in ("out1", "out3"))
+        np.testing.assert_array_equal(one.data, other.data)
+        assert one.provenance == other.provenance

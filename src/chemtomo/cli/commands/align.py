@@ -9,6 +9,7 @@ import typer
 
 from chemtomo.align.parameters import AlignParameters, ApplyAlignment
 from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
+from chemtomo.cli.keeping import CacheOption, CacheSizeOption, cache_of, tell_cache_problem
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import task_bar
 from chemtomo.errors import ParameterError, WriteError
@@ -40,6 +41,8 @@ def align(
     tilts: TiltsOption = None,
     tilts_unit: TiltsUnitOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    cache: CacheOption = None,
+    cache_size: CacheSizeOption = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Find shifts and tilt axis on a reference channel, and link them to all channels.
@@ -60,13 +63,14 @@ def align(
         check_output(output, overwrite=overwrite, folders=True)
     if save is not None:
         _check_file(save, overwrite)
+    store = cache_of(cache, cache_size)
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     results.check(output, save, names=dataset.names)
     with task_bar() as watching:
         steps = [Entry("align", parameters)]
         if output is not None:
             steps.append(Entry("apply_alignment", ApplyAlignment(all_shifts=True)))
-        job = run_steps_job(State(series=dataset), steps, should_stop=watching.should_stop)
+        job = run_steps_job(State(series=dataset), steps, should_stop=watching.should_stop, store=store)
         state = watching.finish(job)
     _, report = state.reports[-1]
     if as_json:
@@ -84,6 +88,7 @@ def align(
             lambda path: write_series(aligned, path, overwrite=overwrite and path == output), output
         )
         tell_written(written, on_stderr=as_json)
+    tell_cache_problem(store)
     results.finish()
 
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
+from chemtomo.cli.keeping import CacheOption, CacheSizeOption, cache_of, tell_cache_problem
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import show_tasks
 from chemtomo.spectra.parameters import MapParameters
@@ -53,11 +54,16 @@ def maps(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    cache: CacheOption = None,
+    cache_size: CacheSizeOption = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make maps of elements from spectra: one tilt series of counts for every line."""
     from chemtomo.io import check_output, read_spectra
-    from chemtomo.pipeline.jobs.maps import components_job, make_maps, map_method, suggest_job
+    from chemtomo.pipeline import Entry, State
+    from chemtomo.pipeline.jobs.maps import components_job, map_method, suggest_job
+    from chemtomo.pipeline.runner import content_key, once_job
+    from chemtomo.pipeline.steps import STEPS
     from chemtomo.pipeline.writing import write_series
     from chemtomo.progress import finish
 
@@ -67,6 +73,7 @@ def maps(
     results.check(output, spectrum)
     if output is not None:
         check_output(output, overwrite=overwrite, folders=True)
+    store = cache_of(cache, cache_size)
     series = read_spectra(files, tilts=tilts, tilts_unit=tilts_unit, signal=signal)
     total, found = None, None
     columns: dict[str, Any] = {}
@@ -84,13 +91,16 @@ def maps(
         return
     assert output is not None
     with show_tasks() as show:
-        if map_method(series, parameters) in ("nmf", "pca"):
+        if spectrum is not None and map_method(series, parameters) in ("nmf", "pca"):
             parts = finish(components_job(series, parameters), show)
             assert parts is not None  # nobody asked to stop
             made = parts.dataset
             columns |= dict(zip(made.names, parts.spectra, strict=True))
         else:
-            made = make_maps(series, parameters, spectrum=total, suggestions=found, on_progress=show)
+            before = State(spectra=(series,))
+            job = STEPS["maps"].job(before, parameters, None, spectrum=total, suggestions=found)
+            key = "" if store is None else content_key(before, [Entry("maps", parameters)])
+            made = finish(once_job(job, store, key, before), show).state.require_series("maps")
     results.check(output, spectrum, names=made.names)
     written = results.write(
         lambda path: write_series(made, path, overwrite=overwrite and path == output), output
@@ -113,6 +123,7 @@ def maps(
         print_json({"files": [str(path) for path in written], "maps": maps_made})
     else:
         tell_written(written, notes=[note for one in made for note in one.notes])
+    tell_cache_problem(store)
     results.finish()
 
 

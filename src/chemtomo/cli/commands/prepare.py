@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
+from chemtomo.cli.keeping import CacheOption, CacheSizeOption, cache_of, tell_cache_problem
 from chemtomo.cli.options import OperationOptions, with_model_options
 from chemtomo.cli.progress import show_tasks
 from chemtomo.data import Dataset
@@ -73,6 +74,8 @@ def prepare(
         ),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    cache: CacheOption = None,
+    cache_size: CacheSizeOption = 10.0,
 ) -> None:
     """Clean tilt series of one sample: hot pixels, bad tilts, background, size and brightness.
 
@@ -93,12 +96,14 @@ def prepare(
     if output is not None:
         check_output(output, overwrite=overwrite, folders=True)
     listed = load_operations(steps) if steps is not None else ()
+    store = cache_of(cache, cache_size)
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     masked = () if invalid is None else (_masked(read_mask(invalid), dataset, operations),)
     entries = tuple(Entry(one.operation, one) for one in (*masked, *listed, *operations))
     results.check(output, save_steps, names=dataset.names)
     with show_tasks() as show:
-        prepared = finish(run_steps_job(State(series=dataset), entries), show).require_series("prepare")
+        job = run_steps_job(State(series=dataset), entries, store=store)
+        prepared = finish(job, show).require_series("prepare")
     if find_bad:
         print_json({"series": _scores(prepared)})
     # Standard output is kept for the JSON.
@@ -110,6 +115,7 @@ def prepare(
     if save_steps is not None:
         results.write(Recipe(steps=entries).save, save_steps)
         typer.echo(f"Wrote {save_steps}", err=find_bad)
+    tell_cache_problem(store)
     results.finish()
 
 

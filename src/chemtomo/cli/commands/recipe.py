@@ -171,6 +171,7 @@ def run(
         raise typer.BadParameter("found --inputs and --each; expected one of the two")
     if slabs is not None and (each or grid):
         raise typer.BadParameter("found --slabs with --each or --grid; expected one volume")
+    store = cache_of(cache, cache_size)
     if each or grid or slabs or workers or scheduler is not None or report is not None:
         if checkpoint is not None:
             raise typer.BadParameter("found --checkpoint for several results; expected it for a single one")
@@ -183,6 +184,7 @@ def run(
             name=file.stem,
             overwrite=overwrite,
             accept_changed=accept_changed_inputs,
+            cache=store,
         )
         run_many(
             found,
@@ -201,7 +203,6 @@ def run(
     paths = [path for one in found.inputs for path in one.paths if Path(path).exists()]
     results = Results([file, *paths])
     results.check(output, checkpoint, volume=gives_volume)
-    store = cache_of(cache, cache_size)
     kept = checkpoint_of(checkpoint, resume, checkpoint_minutes, checkpoint_iterations)
     with watch(1) as watching:
         job = run_recipe_job(
@@ -213,7 +214,10 @@ def run(
         )
         state = finish(job, watching.on_progress)
     made = state.volume if state.volume is not None else state.require_series("run")
-    written = results.write(lambda path: write(made, path, overwrite=overwrite and path == output), output)
+    written = results.write(
+        lambda path: write(made, path, overwrite=overwrite and path == output, made_from=state.made_from),
+        output,
+    )
     tell_written(written)
     end_checkpoint(kept, state)
     tell_cache_problem(store)

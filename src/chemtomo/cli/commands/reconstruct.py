@@ -89,12 +89,13 @@ def reconstruct(
     Ctrl-C stops the iteration and writes the last iterate; a second Ctrl-C, or one before the first
     iteration, aborts and writes nothing.
     """
-    from chemtomo.io import check_output, read, write
+    from chemtomo.io import check_output, read
     from chemtomo.io.atomic import write_json
     from chemtomo.pipeline import State
     from chemtomo.pipeline.jobs.align import alignment_table
     from chemtomo.pipeline.recipes.recipe import Entry
-    from chemtomo.pipeline.runner import run_steps_job
+    from chemtomo.pipeline.runner import run_steps_job, with_key
+    from chemtomo.pipeline.writing import write
     from chemtomo.preprocess.values.filters import FILTERED_NOTE
     from chemtomo.progress import finish
     from chemtomo.recon.weights import by_full_name
@@ -124,14 +125,16 @@ def reconstruct(
     parameters = parameters.model_copy(update={"mu": by_full_name(dataset, parameters.mu)})
     with watch(parameters.iterations) as watching:
         steps.append(Entry("reconstruct", parameters))
-        job = run_steps_job(
-            State(series=dataset), steps, should_stop=watching.should_stop, store=store, checkpoint=kept
-        )
+        before = with_key(State(series=dataset))
+        job = run_steps_job(before, steps, should_stop=watching.should_stop, store=store, checkpoint=kept)
         state = finish(job, _telling_the_plan(watching.on_progress))
     volume = state.volume
     assert volume is not None
     _, made = state.reports[-1]
-    tell_written(results.write(lambda path: write(volume, path, overwrite=path == output), output))
+    written = results.write(
+        lambda path: write(volume, path, overwrite=path == output, made_from=state.made_from), output
+    )
+    tell_written(written)
     end_checkpoint(kept, state)
     tell_cache_problem(store)
     if report is not None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from chemtomo.data import Dataset, SpectrumSeries, TiltSeries
 from chemtomo.data.records import recorded
 from chemtomo.errors import DataError, ParameterError
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 from chemtomo.spectra import (
     Decomposition,
     EnergyWindow,
@@ -137,7 +137,33 @@ def make_maps_job(
     suggestions: Sequence[Suggestion] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[TaskProgress, None, Dataset | None]:
-    """Make the maps that the parameters ask for, see `make_maps`; ``None`` when stopped before the end."""
+    """Make the maps that the parameters ask for.
+
+    Parameters
+    ----------
+    series : SpectrumSeries
+        The spectra.
+    parameters : MapParameters
+        What to do.
+    windows : sequence of EnergyWindow, optional
+        Where to count; else those of the elements and lines of the parameters, or of what is suggested.
+    spectrum : numpy.ndarray, shape (energy,), optional
+        The sum spectrum, where it is known already.
+    suggestions : sequence of Suggestion, optional
+        What it shows, where that is known already.
+    should_stop : callable, optional
+        Asked after every block.
+
+    Returns
+    -------
+    Dataset or None
+        ``None`` when it was stopped before the end.
+
+    Raises
+    ------
+    ParameterError
+        When an element or line is unknown or not recorded, or nothing was named and nothing stands out.
+    """
     method = map_method(series, parameters)
     if method in ("nmf", "pca"):
         parts = yield from components_job(series, parameters, should_stop=should_stop)
@@ -188,6 +214,9 @@ def make_maps_job(
         return None
     dataset = _believable(series, dataset)
     return _recorded(series, parameters, dataset.map(net_series) if parameters.subtract else dataset)
+
+
+make_maps = blocking(make_maps_job)
 
 
 def _asks_the_spectrum(parameters: MapParameters) -> bool:
@@ -259,45 +288,6 @@ def _recorded(series: SpectrumSeries, parameters: MapParameters, dataset: Datase
             **more,
         )
     )
-
-
-def make_maps(
-    series: SpectrumSeries,
-    parameters: MapParameters,
-    *,
-    windows: Sequence[EnergyWindow] | None = None,
-    spectrum: npt.NDArray[np.float64] | None = None,
-    suggestions: Sequence[Suggestion] | None = None,
-    on_progress: Callable[[TaskProgress], None] | None = None,
-) -> Dataset:
-    """Make the maps that the parameters ask for.
-
-    Parameters
-    ----------
-    series : SpectrumSeries
-        The spectra.
-    parameters : MapParameters
-        What to do.
-    windows : sequence of EnergyWindow, optional
-        Where to count; else those of the elements and lines of the parameters, or of what is suggested.
-    spectrum : numpy.ndarray, shape (energy,), optional
-        The sum spectrum, where it is known already.
-    suggestions : sequence of Suggestion, optional
-        What it shows, where that is known already.
-    on_progress : callable, optional
-        Called with a `TaskProgress` after every block.
-
-    Raises
-    ------
-    ParameterError
-        When an element or line is unknown or not recorded, or nothing was named and nothing stands out.
-    """
-    made = finish(
-        make_maps_job(series, parameters, windows=windows, spectrum=spectrum, suggestions=suggestions),
-        on_progress,
-    )
-    assert made is not None  # nobody asked to stop
-    return made
 
 
 def components_job(

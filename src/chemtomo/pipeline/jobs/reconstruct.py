@@ -16,6 +16,7 @@ from chemtomo.preprocess import from_vacuum, without_saturated
 from chemtomo.recon.parameters import ReconstructParameters
 from chemtomo.recon.reconstruction import Reconstructed, ReconstructionProgress
 from chemtomo.recon.reconstruction import reconstruct as reconstruct_dataset
+from chemtomo.recon.slabs.plan import OVERLAP, Slab, even_slabs
 from chemtomo.solvers import IterationRecord, Limits, Progress
 
 __all__ = ["Result", "make_report", "reconstruct_job", "repeated_by"]
@@ -131,11 +132,24 @@ def _measured(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Data
 
 
 def repeated_by(parameters: ReconstructParameters, report: dict[str, Any]) -> ReconstructParameters:
-    """Return the parameters that repeat a run: one that was stopped is repeated up to its last iteration."""
+    """Return the parameters that repeat a run.
+
+    One that was stopped is repeated up to its last iteration. Slabs of slices that depend on each other are
+    named, where the memory of the device decided how many there are: another device would have others.
+    """
     done = report["iterations"]
-    if not report["cancelled"] or "slabs" in report or done < 1:
+    if "slabs" not in report:
+        stopped = report["cancelled"] and done > 0
+        return parameters.model_copy(update={"iterations": done, "tolerance": 0.0}) if stopped else parameters
+    slabs = []
+    for one in report["slabs"]:
+        (first, last), (start, stop) = one["reconstructed"], one["slices"]
+        slabs.append(Slab(first, start, stop, last))
+    if report["cancelled"] or not parameters.couples_slices:
         return parameters
-    return parameters.model_copy(update={"iterations": done, "tolerance": 0.0})
+    if tuple(slabs) != even_slabs(slabs[-1].stop, len(slabs), OVERLAP):
+        return parameters  # the device had no room for the whole overlap: no number says it
+    return parameters.model_copy(update={"slabs": len(slabs)})
 
 
 def _read(series: TiltSeries) -> TiltSeries:

@@ -18,6 +18,7 @@ from chemtomo.data import Alignment, Dataset, TiltSeries, Volume
 from chemtomo.data.origin import Origin
 from chemtomo.errors import ChemTomoError, WriteError
 from chemtomo.pipeline.keeping.archive import Archive, write_archive
+from chemtomo.pipeline.keeping.turn import Turn
 from chemtomo.pipeline.step import Made, State
 from chemtomo.version import VERSION
 
@@ -47,10 +48,15 @@ class Cache:
     """
 
     def __init__(self, folder: str | os.PathLike[str], gib: float = DEFAULT_GIB) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).absolute()
         self.bytes = int(gib * 2**30)
         self.problem = ""
         """Why something could not be kept; a run goes on without."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to tell a user of it."""
+        return (f"results of steps could not be kept: {self.problem}",) if self.problem else ()
 
     def find(self, key: str, before: State) -> Made | None:
         """Return what a step made of a state, or None.
@@ -88,6 +94,11 @@ class Cache:
         except (WriteError, OSError, TypeError, ValueError) as error:
             # A full disk, or a value that has no place in such a file: the result itself is not lost by it.
             self.problem = str(error)
+
+    def turn(self, key: str) -> Turn:
+        """Return the right to make what belongs to a key, which one run has at a time."""
+        path = self._path(key)
+        return Turn(path.with_name(f".{path.name}.turn"))
 
     def _path(self, key: str) -> Path:
         # Another version of the program may compute something else from the same.

@@ -11,6 +11,7 @@ from typing import Any
 
 from chemtomo.errors import ParameterError
 from chemtomo.io.outputs import output_format
+from chemtomo.pipeline.keeping.cache import Cache
 from chemtomo.pipeline.many.planned import PlannedRun
 from chemtomo.pipeline.recipes.recipe import Recipe, with_settings
 
@@ -30,6 +31,7 @@ def plan_runs(
     name: str = "result",
     overwrite: bool = False,
     accept_changed: bool = False,
+    cache: Cache | None = None,
 ) -> tuple[PlannedRun, ...]:
     """Plan one run for every data set and every combination of settings.
 
@@ -53,6 +55,8 @@ def plan_runs(
         Whether results that were made otherwise may be replaced.
     accept_changed : bool
         Go on where the values of an input are not those with which the recipe was made.
+    cache : Cache, optional
+        Where results of steps are kept: what several runs have in common is made once.
 
     Returns
     -------
@@ -86,6 +90,7 @@ def plan_runs(
                     output=str(Path(_filled(pattern, {_DATA: of, **texts})).absolute()),
                     overwrite=overwrite,
                     accept_changed=accept_changed,
+                    cache=cache,
                 )
             )
     _require_distinct(runs)

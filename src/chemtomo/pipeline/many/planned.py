@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chemtomo.errors import ChemTomoError, ParameterError
+from chemtomo.pipeline.keeping.cache import Cache
 from chemtomo.pipeline.recipes.history import recipe_as_written
 from chemtomo.pipeline.recipes.inputs import in_folder, read_inputs_job
 from chemtomo.pipeline.recipes.recipe import Recipe
-from chemtomo.pipeline.runner import content_key, run_steps_job
+from chemtomo.pipeline.runner import content_key, run_steps_job, with_key
 from chemtomo.pipeline.writing import write
 
 __all__ = ["Outcome", "PlannedRun", "is_made_from", "planned_run_job"]
@@ -41,6 +42,8 @@ class PlannedRun:
         Whether a result that was made otherwise may be replaced.
     accept_changed : bool
         Go on where the values of an input are not those with which the recipe was made.
+    cache : Cache, optional
+        Where results of steps are kept, which several runs have in common.
     """
 
     data: str
@@ -50,6 +53,7 @@ class PlannedRun:
     output: str
     overwrite: bool = False
     accept_changed: bool = False
+    cache: Cache | None = None
 
     @property
     def title(self) -> str:
@@ -136,18 +140,19 @@ def _try(run: PlannedRun, should_stop: ShouldStop) -> Generator[Any, None, Outco
         recipe = _on_data_set(recipe, Path(run.path))
     output = Path(run.output)
     check_targets([output], input_files(path for one in recipe.inputs for path in one.paths))
-    state = yield from read_inputs_job(recipe, accept_changed=run.accept_changed)
+    state = with_key((yield from read_inputs_job(recipe, accept_changed=run.accept_changed)))
     key = content_key(state, recipe.steps)
     if is_made_from(output, key):
         return Outcome(run, "there already")
     output.parent.mkdir(parents=True, exist_ok=True)
     check_output(output, overwrite=run.overwrite)
-    state = yield from run_steps_job(state, recipe.steps, should_stop=should_stop)
+    state = yield from run_steps_job(state, recipe.steps, should_stop=should_stop, store=run.cache)
     if should_stop():
         return Outcome(run, "cancelled")
     result = state.volume if state.volume is not None else state.require_series("run")
     written = write(result, output, overwrite=run.overwrite, made_from=key)
-    return Outcome(run, "made", "", tuple(map(str, written)), written.notes, reports=state.reports)
+    notes = written.notes if run.cache is None else (*written.notes, *run.cache.notes)
+    return Outcome(run, "made", "", tuple(map(str, written)), notes, reports=state.reports)
 
 
 def _on_data_set(recipe: Recipe, path: Path) -> Recipe:

@@ -17,7 +17,7 @@ from chemtomo.pipeline.many.planned import Outcome, PlannedRun, is_made_from
 from chemtomo.pipeline.many.running import as_tasks, run_many_job
 from chemtomo.pipeline.recipes.inputs import read_inputs_job
 from chemtomo.pipeline.recipes.recipe import Entry, Input, Recipe
-from chemtomo.pipeline.runner import content_key, run_steps_job
+from chemtomo.pipeline.runner import content_key, run_steps_job, with_key
 from chemtomo.pipeline.writing import write, write_series
 from chemtomo.progress import TaskProgress
 from chemtomo.recon.parameters import ReconstructParameters
@@ -108,7 +108,7 @@ def _prepared_job(
 
     output = Path(run.output)
     check_targets([output], input_files(path for one in recipe.inputs for path in one.paths))
-    state = yield from read_inputs_job(recipe, accept_changed=run.accept_changed)
+    state = with_key((yield from read_inputs_job(recipe, accept_changed=run.accept_changed)))
     key = content_key(state, recipe.steps)
     if is_made_from(output, key):
         return Outcome(run, "there already")
@@ -118,7 +118,8 @@ def _prepared_job(
     series = folder / "series.zarr"
     series_key = content_key(state, recipe.steps[:-1])
     if not is_made_from(series, series_key):
-        state = yield from run_steps_job(state, recipe.steps[:-1], should_stop=should_stop)
+        steps = recipe.steps[:-1]
+        state = yield from run_steps_job(state, steps, should_stop=should_stop, store=run.cache)
         if should_stop is not None and should_stop():
             return Outcome(run, "cancelled")
         write_series(state.require_series("slabs"), series, overwrite=True, made_from=series_key)
@@ -129,7 +130,7 @@ def _slabs(series: Path, parameters: ReconstructParameters, count: int) -> tuple
     from chemtomo.io import read
 
     first, last = parameters.slices or (0, read(series).series[0].shape[1])
-    overlap = OVERLAP if parameters.method != "sirt" and parameters.dims == 3 else 0
+    overlap = OVERLAP if parameters.couples_slices else 0
     return tuple(
         Slab(*(first + at for at in dataclasses.astuple(slab)))
         for slab in even_slabs(last - first, min(count, last - first), overlap)
@@ -138,7 +139,7 @@ def _slabs(series: Path, parameters: ReconstructParameters, count: int) -> tuple
 
 def _run_of(slab: Slab, run: PlannedRun, parameters: ReconstructParameters, series: Path) -> PlannedRun:
     """Return the run of a slab with its overlap; its weights and crop are those of the whole series."""
-    own = parameters.model_copy(update={"slices": (slab.first, slab.last)})
+    own = parameters.model_copy(update={"slices": (slab.first, slab.last), "slabs": None})
     recipe = Recipe((Input(paths=(str(series),)),), (Entry("reconstruct", own),))
     name = f"{slab.start}-{slab.stop}.zarr"
     return PlannedRun(
@@ -162,7 +163,9 @@ def _joined(slabs: Sequence[Slab], runs: Sequence[PlannedRun], parameters: Recon
         parts.append(volume.data[:, :, slab.start - slab.first : slab.stop - slab.first])
     assert first is not None
     recipe = Recipe.from_json(first.provenance)
-    steps = (*recipe.steps[:-1], Entry("reconstruct", parameters))
+    count = len(slabs) if parameters.couples_slices and len(slabs) > 1 else None
+    whole = parameters.model_copy(update={"slabs": count})
+    steps = (*recipe.steps[:-1], Entry("reconstruct", whole))
     return dataclasses.replace(
         first,
         data=np.concatenate(parts, axis=2),

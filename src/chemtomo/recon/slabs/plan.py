@@ -37,7 +37,9 @@ class Slab:
         return self.last - self.first
 
 
-def plan_slabs(slices: int, overlap: int, fits: Callable[[int], bool]) -> tuple[Slab, ...]:
+def plan_slabs(
+    slices: int, overlap: int, fits: Callable[[int], bool], least: int | None = None
+) -> tuple[Slab, ...]:
     """Split slices into as few slabs as fit, of about equal height.
 
     The overlap shrinks, to `LEAST_OVERLAP` at the least, while less than a third of a slab would be kept.
@@ -50,25 +52,29 @@ def plan_slabs(slices: int, overlap: int, fits: Callable[[int], bool]) -> tuple[
         Slices to add on either side; 0 if slices do not depend on each other.
     fits : callable
         Whether a slab of so many slices fits the device.
+    least : int, optional
+        The number of slabs that is asked for. They have the whole overlap, if that fits.
 
     Raises
     ------
     DeviceMemoryError
         When not even one slice fits, with its overlap.
     """
-    if fits(slices):
-        return (Slab(0, 0, slices, slices),)
+    least = min(least or 1, slices)
+    asked = even_slabs(slices, least, overlap)
+    if fits(max(slab.slices for slab in asked)):
+        return asked
     found: tuple[Slab, ...] = ()
     for tried in range(overlap, min(overlap, LEAST_OVERLAP) - 1, -1):
-        slabs = _fewest(slices, tried, fits)
+        slabs = _fewest(slices, tried, fits, max(2, least))
         if slabs:
             found = slabs
             if min(slab.stop - slab.start for slab in slabs) >= tried:
                 break
     if not found:
-        least = min(slices, 1 + 2 * min(overlap, LEAST_OVERLAP))
+        smallest = min(slices, 1 + 2 * min(overlap, LEAST_OVERLAP))
         raise DeviceMemoryError(
-            f"a slab of {least} slices does not fit the memory; expected at least that much. "
+            f"a slab of {smallest} slices does not fit the memory; expected at least that much. "
             "Raise the memory, crop the detector, choose fewer channels, or 2 dimensions"
         )
     return found
@@ -79,8 +85,8 @@ def even_slabs(slices: int, count: int, overlap: int) -> tuple[Slab, ...]:
     return _split(0, slices, count, overlap, slices)
 
 
-def _fewest(slices: int, overlap: int, fits: Callable[[int], bool]) -> tuple[Slab, ...]:
-    for count in range(2, slices + 1):
+def _fewest(slices: int, overlap: int, fits: Callable[[int], bool], least: int) -> tuple[Slab, ...]:
+    for count in range(least, slices + 1):
         slabs = _split(0, slices, count, overlap, slices)
         if fits(max(slab.slices for slab in slabs)):
             return slabs
