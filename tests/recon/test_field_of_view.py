@@ -18,6 +18,7 @@ from chemtomo.operators import Projector
 from chemtomo.recon import Reconstructed, ReconstructParameters, reconstruct
 from chemtomo.recon.field_of_view import leaves_the_field, reach_px
 from chemtomo.recon.frame import Frame
+from chemtomo.recon.reconstruction import Plan, ReconstructionProgress
 from chemtomo.solvers import Limits
 
 Run = Callable[..., Reconstructed]
@@ -176,9 +177,34 @@ def test_what_a_run_takes_is_told_with_the_first_iteration(opencl: str) -> None:
     few = {"device": opencl, "iterations": 1, "tolerance": 0.0}
     parameters = ReconstructParameters(**few, field="wide")
     running = reconstruct(dataset, parameters, Limits(1))
-    plan = next(running).plan
+    progress = next(running)
+    assert isinstance(progress, ReconstructionProgress)
     frame = Frame.of(dataset, None, "auto", False, "wide")
     height, width = frame.geometry.volume_shape
-    assert plan.startswith(f"{height} x 9 x {width} voxels, ")
-    assert "GiB of device memory" in plan
-    assert "wide field" in plan
+    assert progress.plan.startswith(f"{height} x 9 x {width} voxels, ")
+    assert "GiB of device memory" in progress.plan
+    assert "wide field" in progress.plan
+
+
+@pytest.mark.parametrize("slices", [63, 64])
+def test_what_a_long_run_takes_is_told_before_it(opencl: str, slices: int) -> None:
+    """Time and memory; a short run is not worth the measurement."""
+    volume = np.tile(grains(-5), (1, 8, 1))[:, :slices]
+    dataset = Dataset((series_of(volume),))
+    parameters = ReconstructParameters(device=opencl, iterations=2, tolerance=0.0)
+    running = reconstruct(dataset, parameters, Limits(2))
+    plan = next(running)
+    if slices < 64:
+        assert isinstance(plan, ReconstructionProgress)
+        return
+    assert isinstance(plan, Plan)
+    assert plan.seconds is not None
+    assert plan.seconds > 0
+    assert f"at most about {plan.seconds:.0f} s for 2 iterations" in plan.message
+    progress = [next(running), next(running)]
+    assert [one.iteration for one in progress if isinstance(one, ReconstructionProgress)] == [1, 2]
+    with pytest.raises(StopIteration) as end:
+        next(running)
+    # What was said is what was used.
+    assert plan.memory_bytes is not None
+    assert 0.5 * plan.memory_bytes < end.value.value.peak_bytes <= 1.1 * plan.memory_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
@@ -16,6 +17,7 @@ from chemtomo.data import Dataset, Volume
 from chemtomo.errors import DeviceMemoryError
 from chemtomo.opencl import DeviceInfo, choose_device
 from chemtomo.opencl.choice.sharing import share_of_memory
+from chemtomo.progress import TaskProgress
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.method import Method
 from chemtomo.recon.parameters import ReconstructParameters
@@ -29,9 +31,30 @@ from chemtomo.solvers import Iteration, Limits, Outcome, Progress, Reached, iter
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
 
-__all__ = ["Reconstructed", "ReconstructionProgress", "reconstruct"]
+__all__ = ["Plan", "Reconstructed", "ReconstructionProgress", "reconstruct"]
 
+# So many slices are iterated before the run to tell its time, where they are a small part of it.
+_TIMED_SLICES = 16
+_TIMED_PART = 4
+_TIMED_ITERATIONS = 2
 _DEFAULT_MEMORY_FRACTION = 0.7  # of what the device reports; other programs need some too
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan(TaskProgress):
+    """What a long reconstruction takes, before its first iteration; the message says it in words.
+
+    Attributes
+    ----------
+    memory_bytes : int, optional
+        Device memory that will be used; ``None`` for NumPy.
+    seconds : float, optional
+        Time of all iterations up to the limit, from a few iterations of some slices; ``None`` where these
+        would be a large part of the run.
+    """
+
+    memory_bytes: int | None = None
+    seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +71,7 @@ class ReconstructionProgress(Progress):
     slices : int
         Number of slices that are reconstructed.
     plan : str
-        Field, voxels, memory and slabs of the whole run, in words.
+        Field, voxels, memory, slabs and time of the whole run, in words.
     """
 
     origin_px: tuple[float, float, float]
@@ -98,7 +121,7 @@ def reconstruct(
     limits: Limits,
     should_stop: Callable[[], bool] | None = None,
     checkpoints: CheckpointStore | None = None,
-) -> Generator[ReconstructionProgress, None, Reconstructed]:
+) -> Generator[Plan | ReconstructionProgress, None, Reconstructed]:
     """Reconstruct a dataset, one iteration at a time.
 
     Parameters
@@ -116,6 +139,8 @@ def reconstruct(
 
     Yields
     ------
+    Plan
+        Before the first iteration, where its time can be told: what the run takes.
     ReconstructionProgress
         After every iteration. With several slabs the iterations count on from one to the next.
 
@@ -154,7 +179,9 @@ def reconstruct(
         image[:, :, : earlier.slab.start] = earlier.image
         ended, notes, peak = list(earlier.ended), list(earlier.notes), earlier.peak_bytes
         waiting = deque((earlier.slab, *earlier.waiting))
-    plan = _in_words(frame, method, waiting, device)
+    plan = _planned(frame, method, waiting, device, limits.iterations, should_stop)
+    if plan.seconds is not None:
+        yield plan
     send = None if device is None else partial(_send, method, device)
     with Streaming(image, send, frame.within) as streaming:
         while waiting and not cancelled:
@@ -180,7 +207,7 @@ def reconstruct(
                 )
                 saving = SlabCheckpoints(checkpoints, so_far, iteration, streaming.land)
             running = iterate(iteration, limits, should_stop, start=start, on_reached=saving)
-            view = _View(frame, image, slab, iteration, streaming, plan)
+            view = _View(frame, image, slab, iteration, streaming, plan.message)
             outcome = yield from _counting_on(running, view, len(ended), len(ended) + 1 + len(waiting))
             on_the_way = (
                 method.estimate_memory(slab.slices, device).streaming if device is not None and waiting else 0
@@ -230,18 +257,52 @@ def _plan(
     return plan_slabs(slices, overlap, fits, least)
 
 
-def _in_words(frame: Frame, method: Method, slabs: Sequence[Slab], device: DeviceInfo | None) -> str:
+def _planned(
+    frame: Frame,
+    method: Method,
+    slabs: Sequence[Slab],
+    device: DeviceInfo | None,
+    iterations: int,
+    should_stop: Callable[[], bool] | None,
+) -> Plan:
     height, width = frame.geometry.volume_shape
     text = f"{height} x {frame.slices[1] - frame.slices[0]} x {width} voxels"
+    memory = seconds = None
     if device is not None:
-        need = max(
+        memory = max(
             one.total + (one.streaming if len(slabs) > 1 else 0)
             for one in (method.estimate_memory(slab.slices, device) for slab in slabs)
         )
-        text += f", {need / 2**30:.2g} GiB of device memory"
+        text += f", {memory / 2**30:.2g} GiB of device memory"
+        each = _seconds_per_iteration(method, sum(slab.slices for slab in slabs), device, should_stop)
+        if each is not None:
+            seconds = each * iterations
+            text += f", at most about {seconds:.0f} s for {iterations} iterations"
     if len(slabs) > 1:
         text += f", {len(slabs)} slabs one after the other"
-    return text if frame.note is None else f"{text}; {frame.note}"
+    if frame.note is not None:
+        text += f"; {frame.note}"
+    return Plan(0, iterations, text, memory, seconds)
+
+
+def _seconds_per_iteration(
+    method: Method, slices: int, device: DeviceInfo, should_stop: Callable[[], bool] | None
+) -> float | None:
+    """Return the time of an iteration of so many slices, from a few of some; the first one compiles."""
+    if slices < _TIMED_PART * _TIMED_SLICES or (should_stop is not None and should_stop()):
+        return None
+    iteration = method.iteration(0, _TIMED_SLICES, device, should_stop)
+    try:
+        iteration.advance()
+        iteration.slice(0)  # waits for the device
+        began = time.perf_counter()
+        for _ in range(_TIMED_ITERATIONS):
+            iteration.advance()
+        iteration.slice(0)
+        took = time.perf_counter() - began
+    finally:
+        iteration.release()
+    return took / _TIMED_ITERATIONS * slices / _TIMED_SLICES
 
 
 def _send(method: Method, device: DeviceInfo, slab: Slab, executor: Executor) -> Upload:

@@ -151,15 +151,24 @@ def reconstruct(
 
 
 def _telling_the_plan(show: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return what shows the progress and says, after the first iterations, what the run takes.
+    """Return what shows the progress and says what the run takes: before it, or after its first iterations.
 
     The first iteration does not count for the time: kernels are compiled in it.
     """
+    from chemtomo.progress import TaskProgress
+    from chemtomo.recon.reconstruction import Plan
+
     first: Any = None
     told = False
 
     def on_progress(progress: Any) -> None:
         nonlocal first, told
+        if isinstance(progress, Plan):
+            show(TaskProgress(progress.done, progress.total, "Reconstructing"))
+            if progress.seconds is not None:
+                told = True
+                typer.echo(progress.message, err=True)
+            return
         show(progress)
         if told or not getattr(progress, "plan", ""):
             return

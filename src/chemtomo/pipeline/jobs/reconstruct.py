@@ -14,7 +14,7 @@ from chemtomo.pipeline.keeping.checkpoint import Checkpoint
 from chemtomo.pipeline.preview import full_resolution_origin, in_full_resolution_units, preview_of
 from chemtomo.preprocess import from_vacuum, without_saturated
 from chemtomo.recon.parameters import ReconstructParameters
-from chemtomo.recon.reconstruction import Reconstructed, ReconstructionProgress
+from chemtomo.recon.reconstruction import Plan, Reconstructed, ReconstructionProgress
 from chemtomo.recon.reconstruction import reconstruct as reconstruct_dataset
 from chemtomo.recon.slabs.plan import OVERLAP, Slab, even_slabs
 from chemtomo.solvers import IterationRecord, Limits, Progress
@@ -45,7 +45,7 @@ def reconstruct_job(
     *,
     should_stop: Callable[[], bool] | None = None,
     checkpoint: Checkpoint | None = None,
-) -> Generator[Progress, None, Result]:
+) -> Generator[Plan | Progress, None, Result]:
     """Reconstruct a dataset, one iteration at a time.
 
     A series with an alignment is aligned first (`chemtomo.align.apply`), so that whatever comes later sees
@@ -65,6 +65,8 @@ def reconstruct_job(
 
     Yields
     ------
+    Plan
+        Before the first iteration of a long run: its memory and time.
     Progress
         After every iteration. Its slices are in the units and the frame of the result, numbered
         from 0 within the slices that are reconstructed.
@@ -101,13 +103,16 @@ def reconstruct_job(
 
 
 def _placed(
-    running: Generator[ReconstructionProgress, None, Reconstructed],
-) -> Generator[ReconstructionProgress, None, Reconstructed]:
+    running: Generator[Plan | ReconstructionProgress, None, Reconstructed],
+) -> Generator[Plan | ReconstructionProgress, None, Reconstructed]:
     """Give the slices of a preview their place in the sample, as its volume has it."""
     try:
         while True:
             progress = next(running)
-            yield dataclasses.replace(progress, origin_px=full_resolution_origin(progress.origin_px))
+            if isinstance(progress, ReconstructionProgress):
+                origin = full_resolution_origin(progress.origin_px)
+                progress = dataclasses.replace(progress, origin_px=origin)
+            yield progress
     except StopIteration as end:
         reconstructed: Reconstructed = end.value
         return reconstructed
