@@ -14,21 +14,16 @@ from chemtomo.pipeline.jobs.reconstruct import Result
 from chemtomo.pipeline.keeping import cache
 from chemtomo.recon.reconstruction import ReconstructionProgress
 from chemtomo.solvers import Limits, Objective, iterate
-from napari_chemtomo.shared import worker
+from napari_chemtomo.docks.reconstruct import task
 
 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch, tmp_path):
-    """Keep every test from the settings and parameters of the user and of the other tests."""
+    """Keep every test from the settings and kept results of the user and of the other tests."""
     from napari import settings
-
-    from napari_chemtomo.docks.align import register
-    from napari_chemtomo.docks.reconstruct import dock as reconstruct
 
     monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     settings._clear_plugin_settings_cache()
-    monkeypatch.setattr(reconstruct, "_remembered", {})
-    monkeypatch.setattr(register, "_remembered", {})
     monkeypatch.setattr(cache, "default_cache_folder", lambda: tmp_path / "cache")
     yield
     settings._clear_plugin_settings_cache()
@@ -137,8 +132,8 @@ class FakeRunner:
 @pytest.fixture
 def fake_runner(monkeypatch):
     fake = FakeRunner()
-    monkeypatch.setattr(worker, "reconstruction_job", fake.run)
-    monkeypatch.setattr(worker, "_device_key", str)  # no OpenCL is needed
+    monkeypatch.setattr(task, "reconstruction_job", fake.run)
+    monkeypatch.setattr(task, "_device_key", str)  # no OpenCL is needed
     return fake
 
 

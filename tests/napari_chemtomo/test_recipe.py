@@ -11,16 +11,16 @@ from chemtomo.io import read, write_dataset
 from chemtomo.pipeline import Recipe
 from chemtomo.pipeline.writing import recipe_in
 from chemtomo.preprocess.operations import OPERATIONS
+from napari_chemtomo.docks.reconstruct import dock as module
 from napari_chemtomo.layers.aligned import add_aligned
 from napari_chemtomo.layers.metadata import is_volume
 from napari_chemtomo.layers.prepared import add_prepared
 from napari_chemtomo.layers.tilt_series import to_series
-from napari_chemtomo.shared import worker
 from napari_chemtomo.writer import write_layers
 
 
 def test_a_recipe_exported_in_napari_gives_the_same_volume(viewer, qtbot, monkeypatch, tmp_path):
-    monkeypatch.setattr(worker, "find_devices", lambda on_found: None)
+    monkeypatch.setattr(module, "device_names", list)
     files = write_dataset(chemtomo.phantom((6, 24), tilts=8).select(["HAADF", "Al"]), tmp_path / "recorded")
     viewer.open([str(one) for one in files], plugin="napari-chemtomo")
     layers = [viewer.layers["HAADF"], viewer.layers["Al"]]
@@ -34,8 +34,8 @@ def test_a_recipe_exported_in_napari_gives_the_same_volume(viewer, qtbot, monkey
     monkeypatch.setattr(dock.channels, "layers", lambda: [aligned, cropped[1]])
     dock.reconstruction.set_values({"device": "numpy", "iterations": 6, "tolerance": 0})
 
-    qtbot.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(dock.run_button.isEnabled, timeout=60_000)
+    qtbot.mouseClick(dock.controls.run_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(dock.controls.run_button.isEnabled, timeout=60_000)
 
     made = [layer for layer in viewer.layers if is_volume(layer)]
     saved = tmp_path / "result.zarr"

@@ -1,47 +1,68 @@
-"""The lower edge of a dock with a long job: run, cancel, how far it is, how it ended."""
+"""The lower edge of a dock with long jobs: run, cancel, how far the job is, how it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from chemtomo.errors import ChemTomoError
 from chemtomo.progress import TaskProgress
-from napari_chemtomo.shared import worker
+from napari_chemtomo.shared.jobs import Job
+from napari_chemtomo.shared.session import session_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 __all__ = ["TaskControls"]
-
-Job = Generator[TaskProgress, None, Any]
 
 
 class TaskControls(QWidget):
     """Buttons, progress bar and a sentence for one job at a time.
 
+    The job belongs to the viewer: controls that are made while it runs show it, and can cancel it.
+
     Parameters
     ----------
+    viewer : napari.Viewer
+        The viewer.
+    name : str
+        The dock. All controls of this name in a viewer show the same job.
     run_text : str
         What the button says that starts the job.
     reset : callable, optional
         What the button *Reset* does: show the defaults. Without it there is no such button.
+    cancel_help : str
+        What the button *Cancel* does.
     """
 
     run_clicked = Signal()
-    """Emitted when the user wants to start; the answer is a call of `run`."""
+    """Emitted when the user wants to start; the answer is `Session.start`."""
 
     running_changed = Signal(bool)
 
-    def __init__(self, run_text: str = "Run", reset: Callable[[], None] | None = None) -> None:
+    progressed = Signal(object)
+
+    ended = Signal(object)
+    """Emitted at the end of a job, with its result or ``None``."""
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        name: str,
+        run_text: str = "Run",
+        reset: Callable[[], None] | None = None,
+        cancel_help: str = "Stop. Nothing is changed.",
+    ) -> None:
         super().__init__()
+        self._name = name
+        self._session = session_of(viewer)
+        self._job: Job | None = None
         self.run_button = QPushButton(run_text)
         self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip(
-            "Stop soon; what has been reached becomes the result where there is one."
-        )
-        self.cancel_button.setEnabled(False)
+        self.cancel_button.setToolTip(cancel_help)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1)
         self.bar.setTextVisible(False)
@@ -53,67 +74,33 @@ class TaskControls(QWidget):
         if reset is not None:
             self.reset_button = QPushButton("Reset")
             self.reset_button.setToolTip("Show the defaults of all parameters.")
-            self.reset_button.clicked.connect(reset)
+            self.reset_button.clicked.connect(lambda checked: reset())
             buttons.addWidget(self.reset_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(buttons)
         layout.addWidget(self.bar)
         layout.addWidget(self.status)
-        self._task: worker.Task | None = None
-        self._sentence = ""
-        self.run_button.clicked.connect(self._ask)
+        self.run_button.clicked.connect(lambda checked: self.run_clicked.emit())
         self.cancel_button.clicked.connect(self.cancel)
-
-    def _ask(self) -> None:
-        self.run_clicked.emit()
+        self._session.started.connect(self._attach)
+        self._show_running(False)
+        self._attach(name)
 
     @property
     def running(self) -> bool:
         """Whether a job is going on."""
-        return self._task is not None
+        return self._job is not None
 
-    def run(
-        self,
-        make_job: Callable[[Callable[[], bool]], Job],
-        on_result: Callable[[Any], str],
-    ) -> None:
-        """Start a job in a thread.
-
-        Parameters
-        ----------
-        make_job : callable
-            See `napari_chemtomo.shared.worker.start_task`.
-        on_result : callable
-            Gets the result, and returns the sentence to show. It is not called for ``None``, which is
-            what a cancelled job without a result returns.
-        """
-        if self.running:
-            return
-        self._sentence = "Cancelled; nothing was changed."
-
-        def take(result: Any) -> None:
-            if result is None:
-                return
-            try:
-                self._sentence = on_result(result)
-            except ChemTomoError as error:
-                self._fail(error)
-                show_error(str(error))
-
-        self.bar.setRange(0, 0)
-        self.status.setText("Starting…")
-        self.run_button.setEnabled(False)
-        self.cancel_button.setEnabled(True)
-        self._task = worker.start_task(
-            make_job, on_progress=self._show, on_result=take, on_error=self._fail, on_finished=self._end
-        )
-        self.running_changed.emit(True)
+    def run(self, *arguments: Any, **named: Any) -> None:
+        """Start a job, unless one is going on; see `Job`."""
+        if not self.running:
+            self._session.start(self._name, Job(*arguments, **named))
 
     def cancel(self) -> None:
         """Ask the job to stop."""
-        if self._task is not None:
-            self._task.cancel()
+        if self._job is not None:
+            self._job.cancel()
             self.cancel_button.setEnabled(False)
             self.status.setText("Stopping…")
 
@@ -126,20 +113,35 @@ class TaskControls(QWidget):
         show_error(str(error))
         self.status.setText(str(error))
 
+    def _attach(self, name: str) -> None:
+        """Show the job of the viewer that has this name."""
+        if name != self._name or (job := self._session.job(name)) is None:
+            return
+        self._job = job
+        self._show_running(True)
+        self._show(job.progress)
+        job.progressed.connect(self._show)
+        job.ended.connect(self._end)
+        self.running_changed.emit(True)
+
+    def _show_running(self, running: bool) -> None:
+        self.run_button.setEnabled(not running)
+        self.cancel_button.setEnabled(running and self._job is not None and not self._job.cancelled)
+
     def _show(self, progress: TaskProgress) -> None:
-        self.bar.setRange(0, max(progress.total, 1))
+        self.bar.setRange(0, progress.total)  # that of a job that does not know how long it takes is busy
         self.bar.setValue(progress.done)
         if self.cancel_button.isEnabled():
             self.status.setText(progress.message)
+        self.progressed.emit(progress)
 
-    def _fail(self, error: Exception) -> None:
-        self._sentence = str(error)
-
-    def _end(self) -> None:
-        self._task = None
+    def _end(self, result: Any) -> None:
+        job, self._job = self._job, None
+        assert job is not None
+        # Full where the job is done, also where it needed fewer steps than it was allowed.
         self.bar.setRange(0, 1)
-        self.bar.setValue(0)
-        self.run_button.setEnabled(True)
-        self.cancel_button.setEnabled(False)
-        self.status.setText(self._sentence)
+        self.bar.setValue(int(job.succeeded))
+        self._show_running(False)
+        self.status.setText(job.sentence)
+        self.ended.emit(result)
         self.running_changed.emit(False)

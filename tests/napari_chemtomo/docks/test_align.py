@@ -287,7 +287,7 @@ class TestLink:
         assert dock.reference.layer() == aligned
         (other,) = dock.targets.layers()
         run_to_the_end(qtbot, dock.controls)
-        assert "1 channels linked" in dock.controls.status.text()
+        assert "1 channel linked" in dock.controls.status.text()
         linked = loaded.layers[f"{other.name} (aligned)"]
         found, source = current_alignment(linked), current_alignment(aligned)
         np.testing.assert_allclose(found.shifts_px(), source.shifts_px() / 2, atol=1e-9)

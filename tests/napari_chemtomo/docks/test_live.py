@@ -11,8 +11,9 @@ from chemtomo.progress import finish
 from chemtomo.recon import ReconstructParameters
 from chemtomo.samples import phantom
 from napari_chemtomo import settings
+from napari_chemtomo.docks.reconstruct import dock as module
+from napari_chemtomo.docks.reconstruct.task import SliceRequest, reconstruct
 from napari_chemtomo.layers.aligned import dataset_layers
-from napari_chemtomo.shared import worker
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,10 @@ def test_a_slice_is_at_its_place_in_the_volume(values, axis, monkeypatch):
     parameters = ReconstructParameters(method="sirt", iterations=1, device="numpy", **values)
     slices = {}
     for place in np.arange(0, 8, 0.5) * dataset.series[0].pixel_size_nm:
-        running = worker.reconstruct(dataset, parameters, None, worker.Control(y_nm=place, interval=1e6))
+        request = SliceRequest()
+        request.ask(place)
+        running = reconstruct(dataset, parameters, None, request, lambda: False)
+        next(running)
         update = next(running)
         with pytest.raises(StopIteration) as end:
             next(running)
@@ -55,15 +59,15 @@ def test_a_slice_is_at_its_place_in_the_volume(values, axis, monkeypatch):
 
 
 def test_the_whole_path_with_the_real_runner(viewer, qtbot, monkeypatch):
-    monkeypatch.setattr(worker, "find_devices", lambda on_found: None)
+    monkeypatch.setattr(module, "device_names", list)
     dataset = phantom((8, 24), tilts=8)
     for data, attributes, _ in dataset_layers(dataset):
         viewer.add_image(data, **attributes)
     _, dock = viewer.window.add_plugin_dock_widget("napari-chemtomo", "Reconstruct")
     dock.reconstruction.set_values({"device": "numpy", "iterations": 12, "slices": (1, 7), "tolerance": 0})
 
-    qtbot.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(dock.run_button.isEnabled, timeout=60_000)
+    qtbot.mouseClick(dock.controls.run_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(dock.controls.run_button.isEnabled, timeout=60_000)
 
     parameters = ReconstructParameters(device="numpy", iterations=12, slices=(1, 7), tolerance=0)
     expected = finish(reconstruct_job(dataset, parameters)).volume

@@ -34,11 +34,6 @@ from napari_chemtomo.layers.metadata import is_tilt_series
 from napari_chemtomo.layers.tilt_series import to_series
 
 
-@pytest.fixture(autouse=True)
-def _forget_operations(monkeypatch):
-    monkeypatch.setattr(module, "_remembered", {})
-
-
 @pytest.fixture
 def dataset():
     """Two channels of 9 tilts, whose values tell tilt and place; tilt 4 of HAADF is dim."""
@@ -89,8 +84,8 @@ def settled(qtbot, dock):
 
 
 def check(dock, name, checked):
-    (item,) = dock.series.findItems(name, Qt.MatchFlag.MatchExactly)
-    item.setCheckState(Qt.CheckState.Checked if checked else Qt.CheckState.Unchecked)
+    (row,) = [row for row in dock.series.rows if row.layer.name == name]
+    row.check.setChecked(checked)
 
 
 class TestOperations:

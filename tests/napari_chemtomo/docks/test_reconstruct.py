@@ -10,16 +10,16 @@ from qtpy.QtCore import Qt
 from chemtomo.recon import ReconstructParameters
 from napari_chemtomo import settings
 from napari_chemtomo.docks import ReconstructWidget
-from napari_chemtomo.docks.reconstruct.run import active_run
+from napari_chemtomo.docks.reconstruct import dock as module
 from napari_chemtomo.layers.aligned import dataset_layers
 from napari_chemtomo.layers.metadata import is_tilt_series
-from napari_chemtomo.shared import worker
+from napari_chemtomo.shared.session import session_of
 
 
 @pytest.fixture(autouse=True)
 def _no_devices(monkeypatch):
-    """Look for no devices: `test_worker.py` does."""
-    monkeypatch.setattr(worker, "find_devices", lambda on_found: on_found(["a fast one"]))
+    """Look for no devices: `test_task.py` does."""
+    monkeypatch.setattr(module, "device_names", lambda: ["a fast one"])
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def click(qtbot, button):
 
 
 def run_to_the_end(qtbot, dock):
-    click(qtbot, dock.run_button)
-    qtbot.waitUntil(dock.run_button.isEnabled, timeout=10_000)
+    click(qtbot, dock.controls.run_button)
+    qtbot.waitUntil(dock.controls.run_button.isEnabled, timeout=10_000)
 
 
 def results(viewer):
@@ -74,8 +74,8 @@ class TestRun:
             np.testing.assert_array_equal(loaded.layers[name].data, data)
             assert not loaded.layers[name].visible
         assert len(loaded.layers) == 4
-        assert "7 iterations" in dock.status.text()
-        assert dock.bar.value() == 7
+        assert "7 iterations" in dock.controls.status.text()
+        assert dock.controls.bar.value() == dock.controls.bar.maximum() > 0
 
     def test_the_runner_gets_what_the_dock_shows(self, dock, dataset, fake_runner, qtbot):
         dock.reconstruction.set_values({"slices": (1, 4), "iterations": 2, "alpha0": 2.5, "dims": 2})
@@ -125,7 +125,7 @@ class TestWatch:
 
     def test_the_slice_in_view_is_shown_while_it_is_made(self, loaded, dock, slow, qtbot):
         loaded.dims.set_point(2, 6.0)  # the slice at y = 6 nm is row 3
-        click(qtbot, dock.run_button)
+        click(qtbot, dock.controls.run_button)
         qtbot.waitUntil(lambda: len(self.running(loaded)) == 2, timeout=10_000)
 
         layer = self.running(loaded)[0]
@@ -134,8 +134,8 @@ class TestWatch:
         assert layer.translate[1] == 6
         first = layer.data.max()
         qtbot.waitUntil(lambda: layer.data.max() > first, timeout=10_000)
-        assert "objective" in dock.status.text()
-        assert dock.bar.maximum() == 100_000
+        assert "objective" in dock.controls.status.text()
+        assert dock.controls.bar.maximum() == 100_000
 
         loaded.dims.set_point(2, 8.0)
         qtbot.waitUntil(lambda: layer.translate[1] == 8, timeout=10_000)
@@ -143,28 +143,28 @@ class TestWatch:
         loaded.dims.set_point(2, 0.0)
         qtbot.waitUntil(lambda: layer.translate[1] == 2, timeout=10_000)
 
-        click(qtbot, dock.cancel_button)
-        qtbot.waitUntil(dock.run_button.isEnabled, timeout=10_000)
+        click(qtbot, dock.controls.cancel_button)
+        qtbot.waitUntil(dock.controls.run_button.isEnabled, timeout=10_000)
         assert not self.running(loaded)
         # The result is seen as its slices were.
         assert loaded.dims.displayed == (1, 3)
 
     def test_the_slider_goes_to_the_slices_that_are_made(self, loaded, dock, slow, qtbot):
         loaded.dims.set_point(2, 10.0)  # row 5; rows 1 to 4 are made
-        click(qtbot, dock.run_button)
+        click(qtbot, dock.controls.run_button)
         qtbot.waitUntil(lambda: len(self.running(loaded)) == 2, timeout=10_000)
         assert loaded.dims.point[2] == 8
         assert self.running(loaded)[0].translate[1] == 8
-        click(qtbot, dock.cancel_button)
-        qtbot.waitUntil(dock.run_button.isEnabled, timeout=10_000)
+        click(qtbot, dock.controls.cancel_button)
+        qtbot.waitUntil(dock.controls.run_button.isEnabled, timeout=10_000)
 
     def test_cancel_leaves_the_last_iterate(self, loaded, dock, slow, qtbot):
-        click(qtbot, dock.run_button)
-        assert not dock.run_button.isEnabled()
-        qtbot.waitUntil(lambda: dock.bar.value() > 2, timeout=10_000)
+        click(qtbot, dock.controls.run_button)
+        assert not dock.controls.run_button.isEnabled()
+        qtbot.waitUntil(lambda: dock.controls.bar.value() > 2, timeout=10_000)
 
-        click(qtbot, dock.cancel_button)
-        qtbot.waitUntil(dock.run_button.isEnabled, timeout=10_000)
+        click(qtbot, dock.controls.cancel_button)
+        qtbot.waitUntil(dock.controls.run_button.isEnabled, timeout=10_000)
 
         made = results(loaded)
         assert len(made) == 2
@@ -172,7 +172,7 @@ class TestWatch:
         assert report["cancelled"]
         assert 2 < report["iterations"] < 100_000
         assert (made[0].data == report["iterations"]).all()
-        assert "ancelled" in dock.status.text()
+        assert "ancelled" in dock.controls.status.text()
 
     def test_without_watching_the_view_stays(self, loaded, dock, fake_runner, qtbot):
         dock.watch.setChecked(False)
@@ -186,45 +186,45 @@ class TestWatch:
         assert len(results(loaded)) == 2
 
     def test_a_view_that_the_user_turned_stays_turned(self, loaded, dock, slow, qtbot):
-        click(qtbot, dock.run_button)
-        qtbot.waitUntil(lambda: dock.bar.value() > 2, timeout=10_000)
+        click(qtbot, dock.controls.run_button)
+        qtbot.waitUntil(lambda: dock.controls.bar.value() > 2, timeout=10_000)
         loaded.dims.order = (0, 3, 1, 2)
-        click(qtbot, dock.cancel_button)
-        qtbot.waitUntil(dock.run_button.isEnabled, timeout=10_000)
+        click(qtbot, dock.controls.cancel_button)
+        qtbot.waitUntil(dock.controls.run_button.isEnabled, timeout=10_000)
         assert loaded.dims.order == (0, 3, 1, 2)
 
     def test_a_slice_that_the_user_removed_stays_away(self, loaded, dock, slow, qtbot):
-        click(qtbot, dock.run_button)
+        click(qtbot, dock.controls.run_button)
         qtbot.waitUntil(lambda: len(self.running(loaded)) == 2, timeout=10_000)
         loaded.layers.remove(self.running(loaded)[0])
-        done = dock.bar.value()
-        qtbot.waitUntil(lambda: dock.bar.value() > done + 3, timeout=10_000)
+        done = dock.controls.bar.value()
+        qtbot.waitUntil(lambda: dock.controls.bar.value() > done + 3, timeout=10_000)
         assert len(self.running(loaded)) == 1
-        click(qtbot, dock.cancel_button)
-        qtbot.waitUntil(dock.run_button.isEnabled, timeout=10_000)
+        click(qtbot, dock.controls.cancel_button)
+        qtbot.waitUntil(dock.controls.run_button.isEnabled, timeout=10_000)
         assert len(results(loaded)) == 2
 
     def test_a_dock_that_is_opened_again_finds_the_run(self, loaded, dock, slow, qtbot):
-        click(qtbot, dock.run_button)
-        qtbot.waitUntil(lambda: dock.bar.value() > 2, timeout=10_000)
+        click(qtbot, dock.controls.run_button)
+        qtbot.waitUntil(lambda: dock.controls.bar.value() > 2, timeout=10_000)
         loaded.window.remove_dock_widget(dock)
-        assert active_run(loaded) is not None
+        assert session_of(loaded).job("Reconstruct") is not None
 
         _, again = loaded.window.add_plugin_dock_widget("napari-chemtomo", "Reconstruct")
-        qtbot.waitUntil(lambda: again.bar.value() > 2, timeout=10_000)
-        assert not again.run_button.isEnabled()
+        qtbot.waitUntil(lambda: again.controls.bar.value() > 2, timeout=10_000)
+        assert not again.controls.run_button.isEnabled()
         assert again.reconstruction.values()["slices"] == (1, 5)
-        click(qtbot, again.cancel_button)
-        qtbot.waitUntil(again.run_button.isEnabled, timeout=10_000)
+        click(qtbot, again.controls.cancel_button)
+        qtbot.waitUntil(again.controls.run_button.isEnabled, timeout=10_000)
         assert len(results(loaded)) == 2
-        assert active_run(loaded) is None
+        assert session_of(loaded).job("Reconstruct") is None
 
     def test_a_run_ends_when_napari_quits(self, loaded, dock, slow, qtbot):
-        click(qtbot, dock.run_button)
-        qtbot.waitUntil(lambda: dock.bar.value() > 2, timeout=10_000)
+        click(qtbot, dock.controls.run_button)
+        qtbot.waitUntil(lambda: dock.controls.bar.value() > 2, timeout=10_000)
 
-        active_run(loaded)._job.worker.quit()  # what napari does with all workers when it quits
-        qtbot.waitUntil(dock.run_button.isEnabled, timeout=10_000)
+        session_of(loaded).job("Reconstruct").worker.quit()  # what napari does with all workers when it quits
+        qtbot.waitUntil(dock.controls.run_button.isEnabled, timeout=10_000)
 
         assert not self.running(loaded)
         assert not results(loaded)
@@ -252,7 +252,7 @@ class TestErrors:
 
         expected = f"the reconstruction failed: {kind.__name__}: out of luck"
         assert expected in notifications.messages
-        assert "out of luck" in dock.status.text()
+        assert "out of luck" in dock.controls.status.text()
         assert not results(loaded)
         # Everything is as it was before.
         assert len(loaded.layers) == 2
@@ -267,21 +267,21 @@ class TestErrors:
     def test_no_channel(self, dock, fake_runner, notifications, qtbot):
         for row in dock.channels.rows:
             row.check.click()
-        click(qtbot, dock.run_button)
+        click(qtbot, dock.controls.run_button)
         assert any("no channel is checked" in message for message in notifications.messages)
-        assert dock.run_button.isEnabled()
+        assert dock.controls.run_button.isEnabled()
         assert not fake_runner.calls
 
     def test_a_layer_that_is_no_tilt_series_any_more(self, loaded, dock, fake_runner, notifications, qtbot):
         loaded.layers["Al"].scale = (1, 2, 2, 3)
-        click(qtbot, dock.run_button)
+        click(qtbot, dock.controls.run_button)
         assert any("layer 'Al'" in message for message in notifications.messages)
-        assert "layer 'Al'" in dock.status.text()
+        assert "layer 'Al'" in dock.controls.status.text()
         assert not fake_runner.calls
 
     def test_parameters_that_are_not_allowed(self, dock, fake_runner, notifications, qtbot):
         dock.reconstruction.set_values({"slices": (3, 3)})
-        click(qtbot, dock.run_button)
+        click(qtbot, dock.controls.run_button)
         assert any("found 3:3" in message for message in notifications.messages)
         assert not fake_runner.calls
 
@@ -356,7 +356,7 @@ class TestParameters:
         dock.channels.rows[0].check.setChecked(False)
         dock.channels.rows[1].weight.set(2.0)
 
-        click(qtbot, dock.reset_button)
+        click(qtbot, dock.controls.reset_button)
 
         assert dock.reconstruction.parameters() == ReconstructParameters()
         assert not dock.scale_as_published.isChecked()
@@ -402,5 +402,5 @@ class TestParameters:
         assert dock.reconstruction.values()["device"] == "gpu"
         assert ReconstructWidget(loaded).reconstruction.values()["device"] == "gpu"
 
-        click(qtbot, dock.reset_button)
+        click(qtbot, dock.controls.reset_button)
         assert settings.device() == "auto"

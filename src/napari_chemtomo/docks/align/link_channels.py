@@ -19,7 +19,7 @@ from napari_chemtomo.layers.aligned import add_aligned, current_alignment, is_al
 from napari_chemtomo.layers.metadata import is_tilt_series
 from napari_chemtomo.layers.tilt_series import to_series
 from napari_chemtomo.shared.forms import ParameterForm
-from napari_chemtomo.shared.layer_choice import SeriesChecks, SeriesChoice
+from napari_chemtomo.shared.layer_choice import LayerChecks, LayerChoice
 from napari_chemtomo.shared.task_controls import TaskControls
 
 __all__ = ["LinkChannelsWidget"]
@@ -38,14 +38,12 @@ class LinkChannelsWidget(QWidget):
         super().__init__()
         self._viewer = viewer = napari_viewer
         self._loaded: Alignment | None = None
-        self.reference = SeriesChoice(viewer, is_aligned)
+        self.reference = LayerChoice(viewer, is_aligned)
         self.reference.setToolTip("The channel whose alignment the others get.")
         self.load = QPushButton("Use a saved alignment…")
-        self.targets = SeriesChecks(viewer, self._may_be_linked, checked=True)
+        self.targets = LayerChecks(viewer, self._may_be_linked, checked=lambda layer: True)
         self.form = ParameterForm(LinkParameters)
-        self.controls = TaskControls("Link")
-        self.results = QLabel()
-        self.results.setWordWrap(True)
+        self.controls = TaskControls(viewer, "Link channels", "Link")
         rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.addRow("Reference", self.reference)
@@ -56,7 +54,6 @@ class LinkChannelsWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.addLayout(rows)
         layout.addWidget(self.controls)
-        layout.addWidget(self.results)
         layout.addStretch(1)
         self.reference.layer_changed.connect(self._reference_changed)
         self.load.clicked.connect(self._ask_what_to_load)
@@ -78,7 +75,8 @@ class LinkChannelsWidget(QWidget):
         def job(should_stop: Any) -> Generator[TaskProgress, None, Any]:
             return link_channels(alignment, targets, parameters, reference=reference, should_stop=should_stop)
 
-        self.controls.run(job, lambda linked: self._take(layers, linked))
+        viewer = self._viewer
+        self.controls.run(job, lambda linked: _show_linked(viewer, layers, linked))
 
     def load_alignment(self, path: Path) -> None:
         """Link the alignment of a JSON file instead of that of a layer."""
@@ -99,18 +97,6 @@ class LinkChannelsWidget(QWidget):
             raise ParameterError("there is no aligned channel; align one first, or use a saved alignment")
         return alignment, to_series(layer)
 
-    def _take(self, layers: list[Any], linked: list[Linked]) -> str:
-        lines = []
-        for layer, one in zip(layers, linked, strict=True):
-            added = add_aligned(self._viewer, layer, one.alignment)
-            shift = one.shift_px
-            moved = (
-                "" if shift is None else f": moved by a further {shift[0]:+.2f}, {shift[1]:+.2f} px (y, x)"
-            )
-            lines.append(f"{added.name}{moved}")
-        self.results.setText("\n".join(lines))
-        return f"{len(lines)} channels linked"
-
     def _reference_changed(self) -> None:
         self._loaded = None
         self.targets.refresh()
@@ -126,3 +112,14 @@ class LinkChannelsWidget(QWidget):
         name, _ = QFileDialog.getOpenFileName(self, "Use a saved alignment", "", "JSON (*.json)")
         if name:
             self.load_alignment(Path(name))
+
+
+def _show_linked(viewer: Viewer, layers: list[Any], linked: list[Linked]) -> str:
+    """Show channels aligned, and say by how much each was moved beside the reference."""
+    lines = [f"{len(linked)} channel{'s' if len(linked) > 1 else ''} linked"]
+    for layer, one in zip(layers, linked, strict=True):
+        added = add_aligned(viewer, layer, one.alignment)
+        shift = one.shift_px
+        moved = "" if shift is None else f": moved by a further {shift[0]:+.2f}, {shift[1]:+.2f} px (y, x)"
+        lines.append(f"{added.name}{moved}")
+    return "\n".join(lines)

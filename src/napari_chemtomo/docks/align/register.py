@@ -36,8 +36,9 @@ from napari_chemtomo.layers.aligned import (
 from napari_chemtomo.layers.metadata import is_tilt_series
 from napari_chemtomo.layers.tilt_series import to_series
 from napari_chemtomo.shared.forms import ParameterForm
-from napari_chemtomo.shared.layer_choice import SeriesChecks, SeriesChoice
+from napari_chemtomo.shared.layer_choice import LayerChecks, LayerChoice
 from napari_chemtomo.shared.scrolling import VerticalScrollArea
+from napari_chemtomo.shared.session import session_of
 from napari_chemtomo.shared.slider import projection_in_view
 from napari_chemtomo.shared.task_controls import TaskControls
 
@@ -46,9 +47,7 @@ __all__ = ["RegisterWidget"]
 _FRAME_MILLISECONDS = 80
 # These rows are always in sight; all others are under "Advanced".
 _BASIC = ("method", "axis")
-
-# What the form showed last: a dock that is opened again shows it too.
-_remembered: dict[str, Any] = {}
+_DOCK = "Register"
 
 
 class RegisterWidget(QWidget):
@@ -63,15 +62,16 @@ class RegisterWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer = napari_viewer
-        self.reference = SeriesChoice(viewer)
+        self.reference = LayerChoice(viewer)
         self.reference.setToolTip("The tilt series on which the alignment is found: the clearest one.")
-        self.others = SeriesChecks(viewer, self._may_join, checked=False)
+        self.others = LayerChecks(viewer, self._may_join, checked=lambda layer: False)
         self.others.setToolTip(
             "Add other signals that were recorded at the same time, each divided by its mean."
         )
         self.form = ParameterForm(AlignParameters, exclude=("reference",))
-        self.form.set_values(_remembered)
-        self.controls = TaskControls("Align", self.form.reset)
+        self._remembered = session_of(viewer).remembered[_DOCK]
+        self.form.set_values(self._remembered)
+        self.controls = TaskControls(viewer, _DOCK, "Align", self.form.reset)
         self.history = HistoryChoice()
         self.plots = AlignmentPlots()
         self.before = QPushButton("Before")
@@ -91,6 +91,7 @@ class RegisterWidget(QWidget):
         self.reference.layer_changed.connect(self._layer_changed)
         self.form.changed.connect(self._remember)
         self.controls.run_clicked.connect(self.run)
+        self.controls.ended.connect(self._job_ended)
         self.history.activated.connect(lambda row: self._show())
         self.hand.changed.connect(self._show)
         self.before.toggled.connect(self._show_before)
@@ -112,10 +113,10 @@ class RegisterWidget(QWidget):
         except ChemTomoError as error:
             self.controls.refuse(error)
             return
-        channel = together[0].name
+        channel, viewer = together[0].name, self._viewer
         self.controls.run(
             lambda should_stop: run_alignment(dataset, parameters, should_stop=should_stop),
-            lambda result: self._take(layer, result.dataset[channel].alignment),
+            lambda result: _show_alignment(viewer, layer, result.dataset[channel].alignment),
         )
 
     def load_alignment(self, path: Path) -> None:
@@ -128,7 +129,8 @@ class RegisterWidget(QWidget):
             from chemtomo.align import link
 
             alignment = link(alignment, to_series(layer))
-            self.controls.say(self._take(layer, alignment))
+            self.controls.say(_show_alignment(self._viewer, layer, alignment))
+            self._job_ended(alignment)
         except ChemTomoError as error:
             self.controls.refuse(error)
 
@@ -144,12 +146,14 @@ class RegisterWidget(QWidget):
         except ChemTomoError as error:
             self.controls.refuse(error)
 
-    def _take(self, layer: Any, alignment: Alignment) -> str:
-        aligned = add_aligned(self._viewer, layer, alignment)
-        self.before.setChecked(False)
-        self.reference.choose(aligned)
-        self._layer_changed()
-        return "\n".join([summary(alignment), *warnings_of(alignment)])
+    def _job_ended(self, result: Any) -> None:
+        """Show the aligned series where there is a new alignment."""
+        if result is not None:
+            self.before.setChecked(False)
+            aligned = self._aligned()
+            if aligned is not None:
+                self.reference.choose(aligned)
+            self._layer_changed()
 
     def _aligned(self) -> Any:
         layer = self.reference.layer()
@@ -207,7 +211,7 @@ class RegisterWidget(QWidget):
         )
 
     def _remember(self) -> None:
-        _remembered.update(self.form.values())
+        self._remembered.update(self.form.values())
 
     def _ask_where_to_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save the alignment", "alignment.json", "JSON (*.json)")
@@ -253,3 +257,9 @@ class RegisterWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
+
+
+def _show_alignment(viewer: Viewer, layer: Any, alignment: Alignment) -> str:
+    """Show a series aligned, and return what there is to say of its alignment."""
+    add_aligned(viewer, layer, alignment)
+    return "\n".join([summary(alignment), *warnings_of(alignment)])

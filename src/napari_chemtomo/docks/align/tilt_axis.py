@@ -15,14 +15,15 @@ from chemtomo.align.parameters import AxisParameters
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline.jobs.align import find_axis, preview_axis
+from chemtomo.progress import finish
 from napari_chemtomo.docks.align.history import HistoryChoice, summary
 from napari_chemtomo.layers.aligned import add_aligned, aligned_of, current_alignment
 from napari_chemtomo.layers.metadata import metadata_of
 from napari_chemtomo.layers.tilt_series import to_series
-from napari_chemtomo.shared import worker
 from napari_chemtomo.shared.editors import FloatEditor
 from napari_chemtomo.shared.forms import ParameterForm
-from napari_chemtomo.shared.layer_choice import SeriesChoice
+from napari_chemtomo.shared.latest import Latest
+from napari_chemtomo.shared.layer_choice import LayerChoice
 from napari_chemtomo.shared.plots import pyqtgraph
 from napari_chemtomo.shared.scrolling import VerticalScrollArea
 from napari_chemtomo.shared.task_controls import TaskControls
@@ -47,9 +48,9 @@ class TiltAxisWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer = napari_viewer
-        self.series = SeriesChoice(viewer)
+        self.series = LayerChoice(viewer)
         self.form = ParameterForm(AxisParameters)
-        self.controls = TaskControls("Find")
+        self.controls = TaskControls(viewer, "Tilt axis", "Find")
         self.angle = FloatEditor(-180.0, 180.0)
         self.angle.setSingleStep(0.1)
         self.angle.setToolTip("Angle of the tilt axis with the rows' index y, towards x, as recorded.")
@@ -63,8 +64,11 @@ class TiltAxisWidget(QWidget):
         self.back.setToolTip("Show the tilt axis of the alignment in use again.")
         self.history = HistoryChoice()
         self._start: Alignment | None = None
-        self._again = False
-        self._task: worker.Task | None = None
+        self._slices = Latest(
+            lambda question, newer: finish(preview_axis(*question, _PARTS)),
+            lambda question, slices: self._show_slices(slices),
+            lambda question, error: self.controls.say(str(error)),
+        )
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE_MILLISECONDS)
@@ -72,6 +76,7 @@ class TiltAxisWidget(QWidget):
         self._lay_out()
         self.series.layer_changed.connect(self._layer_changed)
         self.controls.run_clicked.connect(self.run)
+        self.controls.ended.connect(self._job_ended)
         for editor in (self.angle, self.offset):
             editor.changed.connect(self._numbers_changed)
         self.accept.clicked.connect(self._accept)
@@ -90,15 +95,18 @@ class TiltAxisWidget(QWidget):
         except ChemTomoError as error:
             self.controls.refuse(error)
             return
+        viewer = self._viewer
         self.controls.run(
             lambda should_stop: find_axis(dataset, parameters, should_stop=should_stop),
-            lambda alignment: self._take(layer, alignment),
+            lambda alignment: _show_alignment(viewer, layer, alignment),
         )
 
-    def _take(self, layer: Any, alignment: Alignment) -> str:
-        self.series.choose(add_aligned(self._viewer, layer, alignment))
-        self._layer_changed()
-        return summary(alignment)
+    def _job_ended(self, result: Any) -> None:
+        """Show the aligned series where there is a new alignment."""
+        aligned = self._aligned()
+        if result is not None and aligned is not None:
+            self.series.choose(aligned)
+            self._layer_changed()
 
     def _aligned(self) -> Any:
         layer = self.series.layer()
@@ -145,37 +153,22 @@ class TiltAxisWidget(QWidget):
         layer = self.series.layer()
         if layer is None:
             return
-        if self._task is not None:
-            self._again = True
-            return
         try:
-            series, alignment = to_series(layer), self.chosen()
+            self._slices.ask((to_series(layer), self.chosen()))
         except ChemTomoError as error:
             self.controls.say(str(error))
-            return
-        self._again = False
-        self._task = worker.start_task(
-            lambda should_stop: preview_axis(series, alignment, _PARTS),
-            on_progress=lambda progress: None,
-            on_result=self._show_slices,
-            on_error=lambda error: self.controls.say(str(error)),
-            on_finished=self._previewed,
-        )
 
     def _show_slices(self, slices: npt.NDArray[np.float32]) -> None:
         for picture, image in zip(self.pictures, slices, strict=True):
             picture.show_image(image)
 
-    def _previewed(self) -> None:
-        self._task = None
-        if self._again:
-            self._preview()
-
     def _accept(self) -> None:
         layer = self.series.layer()
         try:
             if layer is not None:
-                self.controls.say(self._take(layer, self.chosen()))
+                alignment = self.chosen()
+                self.controls.say(_show_alignment(self._viewer, layer, alignment))
+                self._job_ended(alignment)
         except ChemTomoError as error:
             self.controls.refuse(error)
 
@@ -212,6 +205,12 @@ class TiltAxisWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
+
+
+def _show_alignment(viewer: Viewer, layer: Any, alignment: Alignment) -> str:
+    """Show a series aligned, and return what there is to say of its alignment."""
+    add_aligned(viewer, layer, alignment)
+    return summary(alignment)
 
 
 class _Picture:

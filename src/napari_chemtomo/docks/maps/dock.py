@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,6 @@ from napari.layers import Image, Layer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
@@ -24,20 +25,24 @@ from superqt import QCollapsible
 from chemtomo.data import Dataset, SpectrumSeries
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline.jobs import maps
+from chemtomo.progress import TaskProgress
 from chemtomo.spectra import Decomposition, Suggestion
 from chemtomo.spectra.parameters import MapParameters
 from napari_chemtomo.docks.maps.line_list import LineList
-from napari_chemtomo.docks.maps.preview import MapPreview
+from napari_chemtomo.docks.maps.preview import MapPreview, MapQuestion
 from napari_chemtomo.docks.maps.spectrum_plot import SpectrumPlot
 from napari_chemtomo.layers.aligned import dataset_layers
 from napari_chemtomo.layers.spectra import is_spectra, to_spectra
 from napari_chemtomo.shared.forms import ParameterForm
+from napari_chemtomo.shared.layer_choice import LayerChoice
+from napari_chemtomo.shared.slider import projection_in_view
 from napari_chemtomo.shared.task_controls import TaskControls
 
 __all__ = ["ElementMapsWidget"]
 
 _LOWEST_IN_VIEW_KEV = 0.12
 _PREVIEW_DELAY_MS = 250
+_DOCK = "Element maps"
 
 
 class ElementMapsWidget(QWidget):
@@ -60,7 +65,7 @@ class ElementMapsWidget(QWidget):
         self._again = False
         self._zooms = True
 
-        self.source = QComboBox()
+        self.source = LayerChoice(viewer, is_spectra)
         self.source.setToolTip("The spectra. Open a spectrum image to have one here.")
         self.suggest_button = QPushButton("Suggest lines")
         self.suggest_button.setToolTip("Add up all spectra, and list the elements that the sum shows.")
@@ -74,14 +79,14 @@ class ElementMapsWidget(QWidget):
         self.form = ParameterForm(MapParameters, exclude=("elements", "lines"))
         self.preview_check = QCheckBox("Preview the selected line at the tilt in view")
         self.preview_check.setChecked(True)
-        self.controls = TaskControls("Make maps", self.form.reset)
+        self.controls = TaskControls(viewer, _DOCK, "Make maps", self.form.reset)
         self.preview = MapPreview(viewer)
         self._preview_timer = QTimer(self)
         self._preview_timer.setSingleShot(True)
         self._preview_timer.setInterval(_PREVIEW_DELAY_MS)
         self._lay_out()
 
-        self.source.currentIndexChanged.connect(lambda index: self._source_changed())
+        self.source.layer_changed.connect(self._source_changed)
         self.suggest_button.clicked.connect(self.suggest)
         self.add_button.clicked.connect(self.add_line)
         self.new_line.returnPressed.connect(self.add_line)
@@ -93,45 +98,27 @@ class ElementMapsWidget(QWidget):
         self.form.changed.connect(self._parameters_changed)
         self.preview_check.toggled.connect(lambda checked: self._preview_soon())
         self.controls.run_clicked.connect(self.run)
+        self.controls.ended.connect(self._job_ended)
         self.controls.running_changed.connect(self._running_changed)
         self._preview_timer.timeout.connect(self._show_preview)
         self.preview.failed.connect(self.controls.say)
-        viewer.layers.events.inserted.connect(self._layers_changed)
-        viewer.layers.events.removed.connect(self._layers_changed)
         viewer.dims.events.current_step.connect(self._preview_soon)
         self._parameters_changed()
-        self._layers_changed()
+        self._source_changed()
 
     # Choosing spectra
 
     def series(self) -> SpectrumSeries | None:
         """Return the chosen spectra."""
-        layer = self._layer()
+        layer = self.source.layer()
         return None if layer is None else to_spectra(layer)
-
-    def _layer(self) -> Image | None:
-        layer = self.source.currentData()
-        return layer if layer is not None and layer in self._viewer.layers else None
-
-    def _layers_changed(self, event: Any = None) -> None:
-        """List the layers with spectra; the chosen one stays."""
-        found = [layer for layer in self._viewer.layers if is_spectra(layer)]
-        if found == [self.source.itemData(index) for index in range(self.source.count())]:
-            return
-        chosen = self.source.currentData()
-        self.source.blockSignals(True)
-        self.source.clear()
-        for layer in found:
-            self.source.addItem(layer.name, layer)
-        self.source.setCurrentIndex(found.index(chosen) if chosen in found else len(found) - 1)
-        self.source.blockSignals(False)
-        self._source_changed()
 
     def _source_changed(self) -> None:
         series = self.series()
         if series is self._shown:
             return
-        self.controls.cancel()
+        if self._shown is not None:
+            self.controls.cancel()
         self._shown = series
         self._spectrum, self._suggestions, self._components = None, None, None
         self.lines.clear()
@@ -152,27 +139,25 @@ class ElementMapsWidget(QWidget):
         if self.controls.running:
             self._again = True  # other spectra were chosen while a job ran
             return
-
-        def take(found: tuple[npt.NDArray[np.float64], list[Suggestion]]) -> str:
-            if series is not self._shown:
-                return ""
-            self._spectrum, suggestions = found
-            self._suggestions = suggestions
-            if self._components is not None:
-                self._components = None
-                self.lines.clear()
-            lowest = _LOWEST_IN_VIEW_KEV if series.signal == "EDX" else -np.inf
-            self.plot.show_spectrum(series.energies_keV, self._spectrum, float(lowest))
-            return self._list(series, suggestions, parameters)
-
         self.controls.run(
-            lambda should_stop: maps.suggest_job(series, parameters, should_stop=should_stop), take
+            lambda should_stop: _suggestions(series, parameters, should_stop), _Suggestions.sentence
         )
 
-    def _list(self, series: SpectrumSeries, suggestions: list[Suggestion], parameters: MapParameters) -> str:
+    def _take_suggestions(self, found: _Suggestions) -> None:
+        series = found.series
+        if series is not self._shown:
+            return
+        self._again = False
+        self._spectrum, self._suggestions = found.spectrum, found.suggestions
+        if self._components is not None:
+            self._components = None
+            self.lines.clear()
+        lowest = _LOWEST_IN_VIEW_KEV if series.signal == "EDX" else -np.inf
+        self.plot.show_spectrum(series.energies_keV, found.spectrum, float(lowest))
         known = self.lines.lines()
-        new = [one for one in suggestions if one.line not in known]
-        windows = {one.line: one for one in maps.windows_of(series, [one.line for one in new], parameters)}
+        new = [one for one in found.suggestions if one.line not in known]
+        lines = [one.line for one in new]
+        windows = {one.line: one for one in maps.windows_of(series, lines, found.parameters)}
         for one in new:
             self.lines.add_suggestion(one, windows[one.line])
         if new and self.lines.current_row() < 0:
@@ -180,10 +165,6 @@ class ElementMapsWidget(QWidget):
             self._zooms = False
             self.lines.select_line(new[0].line)
             self._zooms = True
-        if not suggestions:
-            return "No line stands out of the background. Add the lines that you expect."
-        certain = sum(one.is_certain for one in suggestions)
-        return f"{len(suggestions)} elements suggested, {certain} of them certain."
 
     def add_line(self) -> None:
         """Add the line that was typed."""
@@ -294,7 +275,7 @@ class ElementMapsWidget(QWidget):
         self._preview_timer.start()
 
     def _show_preview(self) -> None:
-        series, layer, window = self.series(), self._layer(), self.lines.current_window()
+        series, layer, window = self.series(), self.source.layer(), self.lines.current_window()
         method = self.form.values()["method"]
         if not self.preview_check.isChecked() or method in ("nmf", "pca"):
             self.preview.remove()
@@ -303,14 +284,10 @@ class ElementMapsWidget(QWidget):
             return
         parameters = self._parameters_with_others()
         if parameters is not None:
+            tilt = projection_in_view(self._viewer, layer)
+            checked, suggestions = self.lines.checked_windows(), tuple(self._suggestions or ())
             self.preview.show(
-                layer,
-                series,
-                parameters,
-                window,
-                self.lines.checked_windows(),
-                self._spectrum,
-                self._suggestions or (),
+                MapQuestion(layer, series, parameters, window, tilt, checked, self._spectrum, suggestions)
             )
 
     # Making the maps
@@ -318,12 +295,13 @@ class ElementMapsWidget(QWidget):
     def run(self) -> None:
         """Make the maps of the checked lines, or find components."""
         series, parameters = self.series(), self._parameters_with_others()
-        if series is None or parameters is None:
+        source, viewer = self.source.layer(), self._viewer
+        if series is None or parameters is None or source is None:
             return
         if maps.map_method(series, parameters) in ("nmf", "pca"):
             self.controls.run(
                 lambda should_stop: maps.components_job(series, parameters, should_stop=should_stop),
-                self._take_components,
+                lambda found: _show_components(viewer, source, found),
             )
             return
         windows = self.lines.checked_windows()
@@ -349,24 +327,21 @@ class ElementMapsWidget(QWidget):
                 suggestions=suggestions,
                 should_stop=should_stop,
             ),
-            self._take_maps,
+            lambda dataset: _show_maps(viewer, source, dataset),
         )
 
-    def _take_maps(self, dataset: Dataset) -> str:
-        self.preview.remove()
-        self.preview_check.setChecked(False)
-        self._made = [
-            self._viewer.add_layer(Layer.create(*each))
-            for each in dataset_layers(dataset, beside=list(self._viewer.layers))
-        ]
-        layer = self._layer()
-        if layer is not None:
-            layer.visible = False
-        notes = list(dict.fromkeys(note for one in dataset for note in one.notes))
-        return " · ".join([f"{len(dataset)} maps: {', '.join(dataset.names)}.", *notes])
+    def _job_ended(self, result: Any) -> None:
+        if isinstance(result, _Suggestions):
+            self._take_suggestions(result)
+        elif result is not None:
+            self.preview.remove()
+            self.preview_check.setChecked(False)
+            made = result.dataset if isinstance(result, Decomposition) else result
+            self._made = list(self._viewer.layers)[-len(made) :]
+            if isinstance(result, Decomposition):
+                self._take_components(result)
 
-    def _take_components(self, found: Decomposition) -> str:
-        self._take_maps(found.dataset)
+    def _take_components(self, found: Decomposition) -> None:
         self._components = found
         self.lines.clear()
         self.plot.show_lines({})
@@ -374,10 +349,6 @@ class ElementMapsWidget(QWidget):
         for one in found.dataset:
             self.lines.add_component(one.name, "")
         self.lines.setCurrentItem(self.lines.topLevelItem(0))
-        return (
-            f"{len(found.dataset)} components explain {100 * found.explained:.0f} % of the variance. "
-            "Double-click a name to change it and that of its layer. 'Suggest lines' lists lines again."
-        )
 
     def _running_changed(self, running: bool) -> None:
         """Go on with what had to wait for the job that ended."""
@@ -431,3 +402,44 @@ class ElementMapsWidget(QWidget):
         layout.addWidget(self.advanced)
         layout.addWidget(self.preview_check)
         layout.addWidget(self.controls)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Suggestions:
+    """The sum spectrum of a series, and the lines that it shows."""
+
+    series: SpectrumSeries
+    parameters: MapParameters
+    spectrum: npt.NDArray[np.float64]
+    suggestions: list[Suggestion]
+
+    def sentence(self) -> str:
+        """Say how many lines were found."""
+        if not self.suggestions:
+            return "No line stands out of the background. Add the lines that you expect."
+        certain = sum(one.is_certain for one in self.suggestions)
+        return f"{len(self.suggestions)} elements suggested, {certain} of them certain."
+
+
+def _suggestions(
+    series: SpectrumSeries, parameters: MapParameters, should_stop: Callable[[], bool]
+) -> Generator[TaskProgress, None, _Suggestions]:
+    found = yield from maps.suggest_job(series, parameters, should_stop=should_stop)
+    return _Suggestions(series, parameters, *found)
+
+
+def _show_maps(viewer: Viewer, source: Image, dataset: Dataset) -> str:
+    """Add the layers of maps, hide the spectra, and say what was made."""
+    for each in dataset_layers(dataset, beside=list(viewer.layers)):
+        viewer.add_layer(Layer.create(*each))
+    source.visible = False
+    notes = list(dict.fromkeys(note for one in dataset for note in one.notes))
+    return " · ".join([f"{len(dataset)} maps: {', '.join(dataset.names)}.", *notes])
+
+
+def _show_components(viewer: Viewer, source: Image, found: Decomposition) -> str:
+    _show_maps(viewer, source, found.dataset)
+    return (
+        f"{len(found.dataset)} components explain {100 * found.explained:.0f} % of the variance. "
+        "Double-click a name to change it and that of its layer. 'Suggest lines' lists lines again."
+    )

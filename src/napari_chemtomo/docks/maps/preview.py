@@ -2,33 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, Signal
 
 from chemtomo.data import SpectrumSeries
+from chemtomo.errors import ChemTomoError
 from chemtomo.pipeline.jobs import maps
-from chemtomo.progress import TaskProgress
+from chemtomo.progress import finish
 from chemtomo.spectra import EnergyWindow, Suggestion
 from chemtomo.spectra.parameters import MapParameters
 from napari_chemtomo.layers.spectra import preview_layer
-from napari_chemtomo.shared import worker
-from napari_chemtomo.shared.slider import projection_in_view
+from napari_chemtomo.shared.latest import Latest
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
-__all__ = ["MapPreview"]
+__all__ = ["MapPreview", "MapQuestion"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MapQuestion:
+    """Which map to show: that of a window, as it would be made together with the others."""
+
+    layer: Image
+    series: SpectrumSeries
+    parameters: MapParameters
+    window: EnergyWindow
+    tilt: int
+    others: tuple[EnergyWindow, ...] = ()
+    spectrum: npt.NDArray[np.float64] | None = None
+    suggestions: tuple[Suggestion, ...] = ()
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What the map depends on, to be compared."""
+        known = self.spectrum is not None
+        given = (self.parameters, self.window, self.tilt, self.others, known, self.suggestions)
+        return (id(self.series), *given)
 
 
 class MapPreview(QObject):
     """A layer over that of the spectra, made anew in a thread whenever something changes.
 
-    One job runs at a time; what is asked for meanwhile is made after it, the last request only.
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where the layer appears.
     """
 
     failed = Signal(str)
@@ -41,69 +66,33 @@ class MapPreview(QObject):
         super().__init__()
         self._viewer = viewer
         self._layer: Image | None = None
-        self._task: worker.Task | None = None
-        self._waiting: tuple[object, ...] | None = None
-        self._made: tuple[object, ...] | None = None
+        self._wanted: tuple[object, ...] | None = None
+        self._latest = Latest(_answer, self._put, self._fail)
 
-    def show(
-        self,
-        layer: Image,
-        series: SpectrumSeries,
-        parameters: MapParameters,
-        window: EnergyWindow,
-        others: Sequence[EnergyWindow],
-        spectrum: npt.NDArray[np.float64] | None,
-        suggestions: Sequence[Suggestion] = (),
-    ) -> None:
-        """Show the map of a window at the tilt in view."""
-        tilt = projection_in_view(self._viewer, layer)
-        key = (id(series), parameters, window, tuple(others), tilt, spectrum is None, tuple(suggestions))
-        if key == self._made and self._layer in self._viewer.layers:
-            return
-        request = (layer, series, parameters, window, others, spectrum, suggestions)
-        if self._task is not None:
-            self._waiting = request
-            return
-        self._made = key
-
-        def take(image: npt.NDArray[np.float32] | None) -> None:
-            if image is not None and layer in self._viewer.layers and self._made == key:
-                self._put(layer, window, image)
-
-        self._task = worker.start_task(
-            lambda should_stop: maps.preview_job(
-                series,
-                parameters,
-                window,
-                tilt,
-                others=others,
-                spectrum=spectrum,
-                suggestions=suggestions,
-                should_stop=should_stop,
-            ),
-            on_progress=_ignore,
-            on_result=take,
-            on_error=lambda error: self.failed.emit(str(error)),
-            on_finished=self._next,
-        )
+    def show(self, question: MapQuestion) -> None:
+        """Show a map, unless it is there."""
+        if question.key != self._wanted or self._layer not in self._viewer.layers:
+            self._wanted = question.key
+            self._latest.ask(question)
 
     def remove(self) -> None:
         """Show no preview."""
-        self._waiting, self._made = None, None
+        self._latest.forget()
+        self._wanted = None
         if self._layer is not None and self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
         self._layer = None
 
-    def _next(self) -> None:
-        self._task = None
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            self.show(*waiting)  # type: ignore[arg-type]
+    def _fail(self, question: MapQuestion, error: ChemTomoError) -> None:
+        if question.key == self._wanted:
+            self.failed.emit(str(error))
 
-    def _put(self, source: Image, window: EnergyWindow, image: npt.NDArray[np.float32]) -> None:
+    def _put(self, question: MapQuestion, image: npt.NDArray[np.float32] | None) -> None:
         from napari.layers import Layer
 
-        data, attributes, kind = preview_layer(source, window.line, image)
+        if image is None or question.layer not in self._viewer.layers or question.key != self._wanted:
+            return
+        data, attributes, kind = preview_layer(question.layer, question.window.line, image)
         if self._layer is None or self._layer not in self._viewer.layers:
             active = self._viewer.layers.selection.active
             self._layer = self._viewer.add_layer(Layer.create(data, attributes, kind))
@@ -112,8 +101,18 @@ class MapPreview(QObject):
             self._layer.data = data
             for name in ("name", "contrast_limits"):
                 setattr(self._layer, name, attributes[name])
-        self.shown.emit(window.line)
+        self.shown.emit(question.window.line)
 
 
-def _ignore(progress: TaskProgress) -> None:
-    """Take no note: a preview is quick."""
+def _answer(question: MapQuestion, newer: Callable[[], Any]) -> npt.NDArray[np.float32] | None:
+    job = maps.preview_job(
+        question.series,
+        question.parameters,
+        question.window,
+        question.tilt,
+        others=question.others,
+        spectrum=question.spectrum,
+        suggestions=question.suggestions,
+        should_stop=lambda: newer() is not None,
+    )
+    return finish(job)

@@ -6,7 +6,6 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -31,11 +30,12 @@ from napari_chemtomo.docks.prepare.bad_projections import BadProjections
 from napari_chemtomo.docks.prepare.operation_list import OperationList
 from napari_chemtomo.docks.prepare.painted_pixels import PaintedPixels
 from napari_chemtomo.docks.prepare.preview import PreparePreview
-from napari_chemtomo.layers.metadata import is_tilt_series
-from napari_chemtomo.layers.prepared import add_prepared
+from napari_chemtomo.layers.aligned import aligned_of
+from napari_chemtomo.layers.prepared import add_prepared, source_of
 from napari_chemtomo.layers.tilt_series import to_dataset, to_series
-from napari_chemtomo.shared.layer_choice import SeriesChecks
+from napari_chemtomo.shared.layer_choice import LayerChecks
 from napari_chemtomo.shared.scrolling import VerticalScrollArea
+from napari_chemtomo.shared.session import session_of
 from napari_chemtomo.shared.slider import show_projection
 from napari_chemtomo.shared.task_controls import TaskControls
 
@@ -45,8 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PrepareWidget"]
 
-# The operations that the list showed last: a dock that is opened again shows them too.
-_remembered: dict[str, Any] = {}
+_DOCK = "Prepare"
 
 
 class PrepareWidget(QWidget):
@@ -61,7 +60,13 @@ class PrepareWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer = napari_viewer
-        self.series = SeriesChecks(viewer, is_tilt_series, checked=True)
+        self.series = LayerChecks(
+            viewer,
+            # To prepare a series once more is a choice of its own, and of raw and aligned one is enough.
+            checked=lambda layer: (
+                source_of(viewer, layer) is None and aligned_of(viewer, layer) in (None, layer)
+            ),
+        )
         self.operations = OperationList()
         self.load_button = QPushButton("Load…")
         self.load_button.setToolTip("Show the operations of a recipe that was saved before.")
@@ -82,15 +87,16 @@ class PrepareWidget(QWidget):
         self.bad_box = QCollapsible("Bad projections")
         self.painted = PaintedPixels(viewer, self.source, self.series.layers)
         self.painted_box = QCollapsible("Pixels to leave out")
-        self.task = TaskControls("Apply")
+        self.task = TaskControls(viewer, _DOCK, "Apply")
         self.task.run_button.setToolTip("Prepare the checked series. The results are new layers.")
         self.preview = PreparePreview(viewer)
         self._lay_out()
 
-        self.operations.set_steps(_remembered.get("steps", ()))
+        self._remembered = session_of(viewer).remembered[_DOCK]
+        self.operations.set_steps(self._remembered.get("steps", ()))
         self.live.toggled.connect(lambda checked: self._preview())
         self.operations.changed.connect(self._changed)
-        self.series.itemChanged.connect(lambda item: self._changed())
+        self.series.changed.connect(self._changed)
         viewer.layers.selection.events.active.connect(self._active_changed)
         self.preview.status.connect(self.preview_status.setText)
         self.find_button.clicked.connect(self.find_bad)
@@ -101,6 +107,7 @@ class PrepareWidget(QWidget):
         self.load_button.clicked.connect(self._load)
         self.save_button.clicked.connect(self._save)
         self.task.run_clicked.connect(self.apply)
+        self.task.ended.connect(self._job_ended)
         self.task.running_changed.connect(lambda running: self.find_button.setEnabled(not running))
         self._changed()
 
@@ -123,8 +130,10 @@ class PrepareWidget(QWidget):
         except ChemTomoError as error:
             self.task.refuse(error)
             return
+        viewer = self._viewer
         self.task.run(
-            lambda should_stop: _prepared(dataset, steps), lambda done: self._add(done, layers, len(steps))
+            lambda should_stop: _prepared(dataset, steps),
+            lambda done: _add_prepared(viewer, done, layers, len(steps)),
         )
 
     def find_bad(self) -> None:
@@ -137,7 +146,7 @@ class PrepareWidget(QWidget):
         except ChemTomoError as error:
             self.task.refuse(error)
             return
-        self.task.run(lambda should_stop: score_projections_job(series), self._show_scores)
+        self.task.run(lambda should_stop: score_projections_job(series), _what_scores_say)
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 (the name is Qt's)
         """Take the preview away with the dock."""
@@ -149,27 +158,12 @@ class PrepareWidget(QWidget):
         super().showEvent(event)
         self._preview()
 
-    def _add(self, done: Dataset, layers: list[Image], steps: int) -> str:
-        self.live.setChecked(False)
-        added = add_prepared(self._viewer, done, layers)
-        # To prepare them once more is a choice of its own.
-        new = {str(layer.unique_id) for layer in added}
-        for row in range(self.series.count()):
-            item = self.series.item(row)
-            if item.data(Qt.ItemDataRole.UserRole) in new:
-                item.setCheckState(Qt.CheckState.Unchecked)
-        first = done.series[0]
-        what = "operation" if steps == 1 else "operations"
-        return (
-            f"{len(done)} series prepared by {steps} {what}: {first.shape[0]} tilts of "
-            f"{first.shape[2]} × {first.shape[1]} pixels. The inputs are unchanged and hidden."
-        )
-
-    def _show_scores(self, scores: ProjectionScores) -> str:
-        self.bad.show_scores(scores)
-        self.bad_box.expand(animate=False)
-        count = len(scores.proposed)
-        return f"{scores.name}: {count or 'no'} projection{'' if count == 1 else 's'} proposed to be dropped."
+    def _job_ended(self, result: Any) -> None:
+        if isinstance(result, Dataset):
+            self.live.setChecked(False)
+        elif result is not None:
+            self.bad.show_scores(result)
+            self.bad_box.expand(animate=False)
 
     def _look_at(self, number: int) -> None:
         layer = self.source()
@@ -181,7 +175,7 @@ class PrepareWidget(QWidget):
         if source is not None:
             self.operations.set_size(source.data.shape[-1], source.data.shape[-2])
         try:
-            _remembered["steps"] = self.operations.steps()
+            self._remembered["steps"] = self.operations.steps()
         except ParameterError as error:
             self.preview_status.setText(str(error))
             return
@@ -252,6 +246,22 @@ class PrepareWidget(QWidget):
         layout.addWidget(self.live)
         layout.addWidget(self.preview_status)
         layout.addWidget(self.task)
+
+
+def _add_prepared(viewer: Viewer, done: Dataset, layers: list[Image], steps: int) -> str:
+    """Show prepared series, and say what was done."""
+    add_prepared(viewer, done, layers)
+    first = done.series[0]
+    what = "operation" if steps == 1 else "operations"
+    return (
+        f"{len(done)} series prepared by {steps} {what}: {first.shape[0]} tilts of "
+        f"{first.shape[2]} × {first.shape[1]} pixels. The inputs are unchanged and hidden."
+    )
+
+
+def _what_scores_say(scores: ProjectionScores) -> str:
+    count = len(scores.proposed)
+    return f"{scores.name}: {count or 'no'} projection{'' if count == 1 else 's'} proposed to be dropped."
 
 
 def _prepared(dataset: Dataset, steps: tuple[Any, ...]) -> Generator[TaskProgress, None, Dataset]:

@@ -15,7 +15,7 @@ from chemtomo.preprocess.operation import Operation
 from napari_chemtomo.layers.appearance import intensity_limits
 from napari_chemtomo.layers.prepared import preview_layer
 from napari_chemtomo.layers.tilt_series import to_dataset
-from napari_chemtomo.shared import worker
+from napari_chemtomo.shared.latest import Latest
 from napari_chemtomo.shared.slider import projection_in_view
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class PreparePreview(QObject):
         self._quick_of: PreparedView | None = None
         self._full: PreparedView | None = None
         self._full_steps: tuple[Operation, ...] = ()
-        self._latest = worker.Latest(_answer, self._show, self._fail)
-        self._whole = worker.Latest(_look_at_all, self._known, self._fail)
+        self._latest = Latest(_answer, self._show, self._fail)
+        self._whole = Latest(_look_at_all, self._known, self._fail)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DEBOUNCE_MILLISECONDS)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from napari import Viewer
-from napari.utils.notifications import show_error
+from napari.layers import Layer
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
     QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -25,13 +21,18 @@ from chemtomo.pipeline import ReconstructParameters
 from chemtomo.preprocess.values.intensity import PublishedScaling
 from napari_chemtomo import settings
 from napari_chemtomo.dialogs.tilts_of_stack import TiltsDialog
-from napari_chemtomo.docks.reconstruct.channels import ChannelList
-from napari_chemtomo.docks.reconstruct.run import ReconstructionRun, active_run
+from napari_chemtomo.docks.reconstruct.run import DOCK, start_reconstruction
+from napari_chemtomo.docks.reconstruct.task import device_names
+from napari_chemtomo.layers.aligned import raw_of
 from napari_chemtomo.layers.metadata import is_stack
-from napari_chemtomo.shared import worker
+from napari_chemtomo.layers.prepared import source_of
 from napari_chemtomo.shared.editors import SuggestionEditor
 from napari_chemtomo.shared.forms import ParameterForm
+from napari_chemtomo.shared.latest import Latest
+from napari_chemtomo.shared.layer_choice import LayerChecks
 from napari_chemtomo.shared.scrolling import VerticalScrollArea
+from napari_chemtomo.shared.session import session_of
+from napari_chemtomo.shared.task_controls import TaskControls
 
 __all__ = ["ReconstructWidget"]
 
@@ -48,10 +49,6 @@ _BASIC = (
     "preview",
 )
 _DEVICES = ("auto", "gpu", "cpu", "numpy")
-_REFRESH_SECONDS = 0.05
-
-# What the forms showed last: a dock that is opened again shows it too.
-_remembered: dict[str, Any] = {}
 
 
 class ReconstructWidget(QWidget):
@@ -66,11 +63,14 @@ class ReconstructWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer = napari_viewer
-        self._run: ReconstructionRun | None = None
-        self._refreshed = 0.0
-        self._objective = ""
-
-        self.channels = ChannelList(viewer)
+        self._remembered = remembered = session_of(viewer).remembered[DOCK]
+        self.channels = LayerChecks(
+            viewer,
+            checked=lambda layer: not _is_replaced(viewer, layer),
+            weight_help=ReconstructParameters.model_fields["mu"].description,
+            empty="No tilt series in the viewer. Drop MRC files on it, or try\n"
+            "File > Open Sample > Simulated tilt series.",
+        )
         self.give_tilts = QPushButton("Give tilts to a stack…")
         self.give_tilts.setToolTip("Make a tilt series of a stack that was opened without its tilts.")
         self.device = SuggestionEditor(_DEVICES)
@@ -84,21 +84,16 @@ class ReconstructWidget(QWidget):
         self.watch.setToolTip(
             "Turn the viewer to a slice (z, x) and show its present state; the slider y chooses the slice."
         )
-        self.reset_button = QPushButton("Reset")
-        self.reset_button.setToolTip("Show the defaults of all parameters.")
-        self.run_button = QPushButton("Run")
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop after the present iteration and keep its volume.")
-        self.bar = QProgressBar()
-        self.status = QLabel()
-        self.status.setWordWrap(True)
+        self.controls = TaskControls(
+            viewer, DOCK, "Run", self.reset, "Stop after the present iteration and keep its volume."
+        )
         self.advanced = QCollapsible("Advanced")
         self._lay_out()
 
-        self.reconstruction.set_values(_remembered)
-        self.scaling.set_values(_remembered)
-        self.scale_as_published.setChecked(_remembered.get("scale_as_published", False))
-        self.watch.setChecked(_remembered.get("watch", True))
+        self.reconstruction.set_values(remembered)
+        self.scaling.set_values(remembered)
+        self.scale_as_published.setChecked(remembered.get("scale_as_published", False))
+        self.watch.setChecked(remembered.get("watch", True))
         self._show_device_setting()
         self._channels_changed()
         self._parameters_changed()
@@ -112,11 +107,13 @@ class ReconstructWidget(QWidget):
         self.device.lineEdit().editingFinished.connect(lambda: settings.set_device(self.device.get()))
         settings.follow_device(self._show_device_setting)
         self.give_tilts.clicked.connect(lambda: TiltsDialog(self._viewer, self).open())
-        self.reset_button.clicked.connect(self.reset)
-        self.run_button.clicked.connect(self.run)
-        self.cancel_button.clicked.connect(self.cancel)
-        worker.find_devices(self.device.suggest)
-        self._attach(active_run(viewer))
+        self.controls.run_clicked.connect(self.run)
+        self._devices = Latest(
+            lambda question, newer: device_names(),
+            lambda question, names: self.device.suggest(names),
+            lambda question, error: None,  # a run will say it
+        )
+        self._devices.ask(None)
 
     def reset(self) -> None:
         """Show the defaults of all parameters, and check all channels."""
@@ -133,7 +130,7 @@ class ReconstructWidget(QWidget):
             layers = self.channels.layers()
             if not layers:
                 raise ParameterError("no channel is checked; expected at least one tilt series")
-            run = ReconstructionRun(
+            start_reconstruction(
                 self._viewer,
                 layers,
                 self.reconstruction.parameters(mu=self.channels.weights()),
@@ -141,55 +138,7 @@ class ReconstructWidget(QWidget):
                 watch=self.watch.isChecked(),
             )
         except ChemTomoError as error:
-            show_error(str(error))
-            self.status.setText(str(error))
-            return
-        self._attach(run)
-
-    def cancel(self) -> None:
-        """Stop the running reconstruction; what it has reached becomes the result."""
-        if self._run is not None:
-            self._run.cancel()
-            self.cancel_button.setEnabled(False)
-            self.status.setText("Stopping after the present iteration…")
-
-    def _attach(self, run: ReconstructionRun | None) -> None:
-        """Show the progress of a run, or that there is none."""
-        self._run = run
-        self.run_button.setEnabled(run is None)
-        self.cancel_button.setEnabled(run is not None)
-        if run is not None:
-            self._objective = ""
-            self.bar.setRange(0, 0)
-            self.status.setText("Preparing…")
-            run.progressed.connect(self._show_progress)
-            run.ended.connect(self._show_end)
-
-    def _show_progress(self, update: worker.Update) -> None:
-        if not update.iteration:
-            self.status.setText("Waiting for the device, which another reconstruction uses…")
-            return
-        if update.record is not None:
-            self._objective = f" · objective {update.record.objective:.6g}"
-            if update.record.gap is not None:
-                self._objective += f" · gap {update.record.gap:.1e}"
-        now = time.monotonic()
-        if now - self._refreshed < _REFRESH_SECONDS and 1 < update.iteration < update.iterations:
-            return
-        self._refreshed = now
-        self.bar.setRange(0, update.iterations)
-        self.bar.setValue(update.iteration)
-        if self.cancel_button.isEnabled():
-            left = update.seconds / update.iteration * (update.iterations - update.iteration)
-            self.status.setText(
-                f"Iteration {update.iteration} of {update.iterations}{self._objective} · "
-                f"{update.seconds:.1f} s, at most {left:.0f} s left"
-            )
-
-    def _show_end(self, sentence: str) -> None:
-        self._attach(None)
-        self.bar.setRange(0, max(1, self.bar.maximum()))
-        self.status.setText(sentence[:1].upper() + sentence[1:])
+            self.controls.refuse(error)
 
     def _show_device_setting(self, event: Any = None) -> None:
         self.device.set(settings.device())
@@ -209,7 +158,7 @@ class ReconstructWidget(QWidget):
         for name in self.scaling.names:
             self.scaling.enable(name, self.scale_as_published.isChecked())
         del shown["device"]
-        _remembered.update(shown, watch=self.watch.isChecked())
+        self._remembered.update(shown, watch=self.watch.isChecked())
 
     def _lay_out(self) -> None:
         channels = QGroupBox("Channels")
@@ -238,13 +187,13 @@ class ReconstructWidget(QWidget):
         scroll = VerticalScrollArea()
         scroll.setWidget(content)
 
-        buttons = QHBoxLayout()
-        for button in (self.run_button, self.cancel_button, self.reset_button):
-            buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(scroll, stretch=1)
         layout.addWidget(self.watch)
-        layout.addLayout(buttons)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.status)
+        layout.addWidget(self.controls)
+
+
+def _is_replaced(viewer: Viewer, layer: Layer) -> bool:
+    """Tell whether there is a layer that was prepared or aligned from this one."""
+    return any(layer in (raw_of(viewer, other), source_of(viewer, other)) for other in viewer.layers)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chemtomo.pipeline.jobs.reconstruct import Result
+from napari_chemtomo.docks.reconstruct.task import Update
 from napari_chemtomo.layers.metadata import channel_name
 from napari_chemtomo.layers.volume import slice_layers, volume_layers
-from napari_chemtomo.shared.worker import Update
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -6,32 +6,37 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer
 
 from chemtomo.pipeline import ReconstructParameters
 from chemtomo.pipeline.jobs.reconstruct import Result
 from chemtomo.preprocess.values.intensity import PublishedScaling
+from chemtomo.progress import TaskProgress
 from napari_chemtomo.docks.reconstruct.live import ResultLayers, SliceView, hide
+from napari_chemtomo.docks.reconstruct.task import SliceRequest, Update, reconstruct
 from napari_chemtomo.layers.tilt_series import to_dataset
-from napari_chemtomo.shared import worker
+from napari_chemtomo.shared.jobs import Job
+from napari_chemtomo.shared.session import session_of
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
-__all__ = ["ReconstructionRun", "active_run"]
+__all__ = ["DOCK", "start_reconstruction"]
 
-# A run outlives the dock that started it, and a dock that is opened again finds it here.
-_active: dict[Viewer, ReconstructionRun] = {}
-
-
-def active_run(viewer: Viewer) -> ReconstructionRun | None:
-    """Return the run that is going on in a viewer."""
-    return _active.get(viewer)
+DOCK = "Reconstruct"
+_SLICE_MILLISECONDS = 300
 
 
-class ReconstructionRun(QObject):
-    """A reconstruction that is going on in a viewer.
+def start_reconstruction(
+    viewer: Viewer,
+    inputs: Sequence[Image],
+    parameters: ReconstructParameters,
+    scaling: PublishedScaling | None,
+    *,
+    watch: bool,
+) -> None:
+    """Reconstruct layers in a thread, and show the result.
 
     Parameters
     ----------
@@ -51,82 +56,69 @@ class ReconstructionRun(QObject):
     chemtomo.errors.DataError
         When a layer is no tilt series.
     """
+    dataset = to_dataset(inputs)
+    layers = ResultLayers(viewer, inputs)
+    request = SliceRequest()
 
-    progressed = Signal(object)
-    """Emitted with a `napari_chemtomo.shared.worker.Update` after every iteration."""
-
-    ended = Signal(str)
-    """Emitted at the end, with a sentence on how it went."""
-
-    def __init__(
-        self,
-        viewer: Viewer,
-        inputs: Sequence[Image],
-        parameters: ReconstructParameters,
-        scaling: PublishedScaling | None,
-        *,
-        watch: bool,
-    ) -> None:
-        super().__init__()
-        dataset = to_dataset(inputs)
-        self._viewer = viewer
-        self._inputs = list(inputs)
-        self._sentence = "stopped without a result"
-        self._succeeded = False
-        self._layers = ResultLayers(viewer, inputs)
-        self._control = worker.Control()
-        self._view: SliceView | None = None
-        if watch:
-            self._follow_slider()
-            viewer.dims.events.point.connect(self._follow_slider)
-        _active[viewer] = self
-        self._job = worker.start(
-            dataset,
-            parameters,
-            scaling,
-            self._control,
-            on_update=self._update,
-            on_result=self._finish,
-            on_error=self._fail,
-            on_finished=self._end,
-        )
-
-    def cancel(self) -> None:
-        """Stop after the present iteration and keep its iterate."""
-        self._job.cancel()
-
-    def _follow_slider(self, event: Any = None) -> None:
-        self._control.y_nm = float(self._viewer.dims.point[-2])
-
-    def _update(self, update: worker.Update) -> None:
-        if update.image is not None:
-            # Not before there is something to see.
-            self._view = self._view or SliceView(self._viewer, self._inputs)
-            self._layers.show_slice(update)
-        self.progressed.emit(update)
-
-    def _finish(self, result: Result | None) -> None:
-        if result is None:
-            self._sentence = "cancelled before it began"
-            return
-        hide(self._inputs)
-        self._layers.finish(result)
-        self._succeeded = True
+    def finish(result: Result) -> str:
+        hide(inputs)
+        layers.finish(result)
         report = result.report
         for note in report.get("memory", {}).get("notes", ()):
             show_warning(note)
-        self._sentence = (
-            f"{report['iterations']} iterations in {report['seconds']:.1f} s: {report['stopped']}"
-        )
+        return f"{report['iterations']} iterations in {report['seconds']:.1f} s: {report['stopped']}"
 
-    def _fail(self, error: Exception) -> None:
-        self._sentence = str(error)
+    job = Job(
+        lambda should_stop: reconstruct(dataset, parameters, scaling, request, should_stop),
+        finish,
+        keeps=lambda progress: isinstance(progress, Update),
+    )
+    # It lives as long as the job.
+    _LiveView(job, viewer, list(inputs), layers, request if watch else None)
+    session_of(viewer).start(DOCK, job)
 
-    def _end(self) -> None:
-        self._viewer.dims.events.point.disconnect(self._follow_slider)
-        if not self._succeeded:
+
+class _LiveView(QObject):
+    """The slice in view of a running reconstruction."""
+
+    def __init__(
+        self,
+        job: Job,
+        viewer: Viewer,
+        inputs: list[Image],
+        layers: ResultLayers,
+        request: SliceRequest | None,
+    ) -> None:
+        super().__init__(job)
+        self._job, self._viewer, self._inputs, self._layers = job, viewer, inputs, layers
+        self._request = request
+        self._view: SliceView | None = None
+        # A slice that is shown is followed by the next one after a pause, in which the viewer can draw.
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_SLICE_MILLISECONDS)
+        self._timer.timeout.connect(self._ask)
+        job.progressed.connect(self._show)
+        job.ended.connect(self._end)
+        if request is not None:
+            viewer.dims.events.point.connect(self._ask)
+            self._ask()
+
+    def _ask(self, event: Any = None) -> None:
+        if self._request is not None and self._job.running:
+            self._request.ask(float(self._viewer.dims.point[-2]))
+
+    def _show(self, progress: TaskProgress) -> None:
+        if isinstance(progress, Update) and progress.image is not None:
+            # Not before there is something to see.
+            self._view = self._view or SliceView(self._viewer, self._inputs)
+            self._layers.show_slice(progress)
+            self._timer.start()
+
+    def _end(self, result: Any) -> None:
+        self._timer.stop()
+        self._viewer.dims.events.point.disconnect(self._ask)
+        if not self._job.succeeded:
             self._layers.discard()
             if self._view is not None:
                 self._view.restore()
-        _active.pop(self._viewer, None)
-        self.ended.emit(self._sentence)
