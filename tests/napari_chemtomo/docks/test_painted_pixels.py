@@ -9,18 +9,12 @@ from qtpy.QtCore import Qt
 from chemtomo.data import Alignment, Dataset, TiltSeries
 from chemtomo.preprocess import bin_pixels
 from chemtomo.preprocess.values.masked import MaskPixels, pixels_of
-from napari_chemtomo.docks.prepare import dock as module
 from napari_chemtomo.layers.aligned import dataset_layers
 from napari_chemtomo.layers.painted import painted_pixels
 from napari_chemtomo.layers.tilt_series import to_series
 
 TILTS = np.linspace(-40.0, 40.0, 5)
 SHAPE = (5, 16, 20)
-
-
-@pytest.fixture(autouse=True)
-def _forget_operations(monkeypatch):
-    monkeypatch.setattr(module, "_remembered", {})
 
 
 def series(name, kind="intensity", alignment=None):

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from chemtomo.errors import ChemTomoError, ParameterError
 from napari_chemtomo.layers.painted import operations_of, painted_layer
-from napari_chemtomo.shared.layer_choice import SeriesChoice
+from napari_chemtomo.shared.layer_choice import LayerChoice
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -52,7 +52,7 @@ class PaintedPixels(QWidget):
         self.paint_button.setToolTip(
             "Add a layer of labels over the active or first checked series, with the brush in hand."
         )
-        self.layers = SeriesChoice(viewer, lambda layer: isinstance(layer, Labels))
+        self.layers = LayerChoice(viewer, lambda layer: isinstance(layer, Labels))
         self.layers.setToolTip("The layer of labels whose painted pixels are left out.")
         self.mask_button = QPushButton("Mask painted pixels")
         self.mask_button.setToolTip(
