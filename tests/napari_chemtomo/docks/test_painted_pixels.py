@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from qtpy.QtCore import Qt
 
 from chemtomo.data import Alignment, Dataset, TiltSeries
