@@ -43,19 +43,33 @@ def test_the_base_dependencies_hold_no_qt_binding(project):
     assert not names & {"napari", "pyqt5", "pyqt6", "pyside2", "pyside6"}
 
 
+def ran(code):
+    """What another process of Python has to say of a piece of code: nothing, or an error."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
+
+
 def test_all_names_of_the_package_are_there_when_only_the_package_is_imported():
-    code = (
-        "import chemtomo;"
-        "[getattr(chemtomo, name) for name in chemtomo.__all__];"
-        "chemtomo.preprocess.crop, chemtomo.spectra.suggest, chemtomo.io.read_spectra;"
-        "import chemtomo.pipeline; [getattr(chemtomo.pipeline, name) for name in chemtomo.pipeline.__all__];"
-        "from chemtomo.align import apply;"
-        "assert callable(chemtomo.align) and callable(chemtomo.prepare)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    names = "[getattr(chemtomo, name) for name in chemtomo.__all__]"
+    assert ran(f"import chemtomo; {names}") == ""
+    assert ran(f"import chemtomo; assert set(chemtomo.__all__) <= {{*dir(chemtomo)}}; {names}") == ""
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         chemtomo.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import chemtomo",
+        "import chemtomo.align",
+        "from chemtomo.align import apply",
+        "import chemtomo.pipeline.runner",
+        "from chemtomo.align.transforms.linking import link",
+        "import chemtomo.cli.app, chemtomo.align.parameters",
+    ],
+)
+def test_align_is_the_function_and_its_package_is_imported_from(first):
+    then = "import chemtomo; from chemtomo.align import apply, projection_matching"
+    assert ran(f"{first}\n{then}\nassert chemtomo.align.__module__ == 'chemtomo.api'") == ""
 
 
 def test_the_package_is_a_program():

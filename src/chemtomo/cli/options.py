@@ -43,6 +43,8 @@ def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
     models = {
         name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Parameters)
     }
+    # Typer reads the options of a command from its signature: this one gets that of the command, with the
+    # options of the models in place of the models.
     parameters = [
         one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY)
         for one in inspect.signature(command).parameters.values()

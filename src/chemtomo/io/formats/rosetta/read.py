@@ -133,6 +133,7 @@ def find(
         _require_tia_elements_in_file(path, size)
     options: dict[str, Any] = {"lazy": True} if lazy else {}
     try:
+        # The library has a module per format, which its own list of formats names by its path too.
         signals, notes = collect_warnings(
             lambda: import_module(f"rsciio.{module}").file_reader(str(path), **options), "rsciio"
         )
