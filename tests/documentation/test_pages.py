@@ -3,6 +3,7 @@
 import importlib
 import re
 import tomllib
+from types import ModuleType
 from typing import get_args
 
 import pytest
