@@ -17,12 +17,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNELS = ROOT / "src" / "chemtomo" / "opencl" / "kernels"
-TESTS = [f"tests/opencl/test_{name}.py" for name in ("projector_contract", "sirt", "data_term")]
+TESTS = [f"tests/opencl/test_{name}.py" for name in ("projector_contract", "classical", "data_term")]
 TESTS.append("tests/opencl/test_backend_contract.py")
-# The interpreter is slow: joint TGV in 3D of three channels, joint TV, and SIRT, each at toy size.
+# The interpreter is slow: joint TGV in 3D of three channels, joint TV, and the classical methods, each
+# at toy size.
 TOY = (
     "not numpy and not wide and not cpu and not whole and not 70 and "
-    "(3x9 or tv-2d-5x22 and (plain or preconditioned) or sirt or data_term or gpu-2-64 or mix)"
+    "(3x9 or tv-2d-5x22 and (plain or preconditioned) or classical and 2-9 or data_term or gpu-2-64 or mix)"
 )
 INSIDE = "--inside-oclgrind"
 

@@ -85,7 +85,9 @@ def test_every_command_is_on_the_page_of_the_command_line():
         ("docs/align.md", AlignParameters, "axis"),
         ("docs/align.md", AlignParameters, "specimen"),
         ("docs/spectra.md", MapParameters, "method"),
-        ("docs/model.md", ReconstructParameters, "method"),
+        ("docs/methods.md", ReconstructParameters, "method"),
+        ("docs/methods.md", ReconstructParameters, "filter"),
+        ("docs/methods.md", ReconstructParameters, "order"),
     ],
 )
 def test_methods_are_explained(page, model, parameter):

@@ -11,8 +11,18 @@ import pytest
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
 from chemtomo.opencl import DeviceInfo
-from chemtomo.opencl.memory import _SMALL_BUFFERS_BYTES, estimate_sirt_memory, estimate_variational_memory
-from chemtomo.recon.sirt import inverse_sums
+from chemtomo.opencl.memory import (
+    _SMALL_BUFFERS_BYTES,
+    estimate_classical_memory,
+    estimate_variational_memory,
+)
+from chemtomo.solvers.classical.back_projection import FilteredBackProjection
+from chemtomo.solvers.classical.cgls import ConjugateGradients
+from chemtomo.solvers.classical.dart import DiscreteTomography, DiscreteTomographySettings
+from chemtomo.solvers.classical.mlem import ExpectationMaximisation
+from chemtomo.solvers.classical.ordered_subsets import OrderedSubsets
+from chemtomo.solvers.classical.problem import Bounds, ProjectionData
+from chemtomo.solvers.classical.subsets import Subsets
 from chemtomo.solvers.metric import FourierMetric
 
 GEOMETRY = ParallelBeam([-60, -25, 0, 20, 55, 80], 45, (31, 40))
@@ -78,15 +88,51 @@ def test_variational(
 
 
 @SIZES
-def test_sirt(device: DeviceInfo, lie_as_on: LieAsOn, kind: str, channels: int, slices: int) -> None:
-    from chemtomo.opencl.sirt import OpenCLSirt
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    ("method", "subsets"),
+    [("sirt", 1), ("sirt", 3), ("fbp", 1), ("cgls", 1), ("mlem", 1), ("mlem", 3), ("dart", 1)],
+)
+def test_classical(
+    device: DeviceInfo,
+    lie_as_on: LieAsOn,
+    kind: str,
+    channels: int,
+    slices: int,
+    subsets: int,
+    masked: bool,
+    method: str,
+) -> None:
+    from chemtomo.opencl.classical import OpenCLWorkspace
 
     lie_as_on(kind)
     data = np.ones((channels, 6, slices, 45), np.float32)
-    weights = np.ones((channels, 6))
-    sirt = OpenCLSirt(GEOMETRY, data, *inverse_sums(GEOMETRY, weights), weights, True, device)
-    need = estimate_sirt_memory(GEOMETRY, channels, slices, device=device)
-    assert 0 <= need.total - sirt.allocated_bytes <= _SMALL_BUFFERS_BYTES
-    assert need.largest == max(buffer.size for buffer in sirt._queue._buffers)
-    sirt.release()
-    assert sirt.allocated_bytes == 0
+    background = data if method == "mlem" else None
+    problem = ProjectionData(GEOMETRY, data, np.ones((channels, 6)), data > 0 if masked else None, background)
+    workspace, bounds, chosen = OpenCLWorkspace(problem, device), Bounds(0.0), Subsets(GEOMETRY, subsets)
+    iteration: Any
+    if method == "sirt":
+        iteration = OrderedSubsets(workspace, bounds, chosen)
+    elif method == "fbp":
+        iteration = FilteredBackProjection(workspace, bounds, problem)
+    elif method == "cgls":
+        iteration = ConjugateGradients(workspace, bounds)
+    elif method == "mlem":
+        iteration = ExpectationMaximisation(workspace, bounds, chosen, np.full(channels, 2.0))
+    else:
+        levels = np.tile([0.0, 1.0], (channels, 1))
+        iteration = DiscreteTomography(workspace, bounds, levels, DiscreteTomographySettings())
+    partial_sums = masked or (subsets > 1 and method in ("sirt", "mlem"))
+    need = estimate_classical_memory(
+        GEOMETRY,
+        channels,
+        slices,
+        needs=iteration.needs(partial_sums=partial_sums),
+        background=background is not None,
+        device=device,
+    )
+    iteration.advance()
+    assert 0 <= need.total - iteration.allocated_bytes <= _SMALL_BUFFERS_BYTES
+    assert need.largest == max(buffer.size for buffer in workspace._queue._buffers)
+    iteration.release()
+    assert iteration.allocated_bytes == 0

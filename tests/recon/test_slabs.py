@@ -182,14 +182,14 @@ def test_a_device_that_has_less_than_it_says_gets_smaller_slabs(
     run: Run, tall: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(tall, method="sirt")
-    make = reconstruction.SirtMethod.iteration
+    make = reconstruction.ClassicalMethod.iteration
 
     def refuse(self: Any, first: int, last: int, *more: Any) -> Any:
         if last - first > 12:
             raise DeviceMemoryError("the device cannot hold 7 MiB")
         return make(self, first, last, *more)
 
-    monkeypatch.setattr(reconstruction.SirtMethod, "iteration", refuse)
+    monkeypatch.setattr(reconstruction.ClassicalMethod, "iteration", refuse)
     parts = run(tall, method="sirt")
     assert [(slab.start, slab.stop) for slab, _ in parts.slabs] == [(0, 10), (10, 20), (20, 30), (30, 40)]
     assert len(parts.notes) == 3

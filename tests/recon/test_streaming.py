@@ -13,8 +13,8 @@ import pytest
 from chemtomo.data import Dataset
 from chemtomo.opencl import choose_device
 from chemtomo.recon import Reconstructed, reconstruction
+from chemtomo.recon.classical.method import ClassicalMethod
 from chemtomo.recon.frame import Frame
-from chemtomo.recon.sirt import SirtMethod
 from chemtomo.recon.slabs.plan import Slab, plan_slabs
 from chemtomo.recon.slabs.streaming import Streaming
 from chemtomo.recon.variational import VariationalMethod
@@ -112,8 +112,12 @@ def test_what_nobody_takes_is_released() -> None:
 @pytest.mark.parametrize("device", ["numpy", "opencl"], indirect=True)
 @pytest.mark.parametrize(
     ("method", "choices"),
-    [(SirtMethod, {"method": "sirt"}), (VariationalMethod, {"method": "tv", "dims": 2})],
-    ids=["sirt", "tv"],
+    [
+        (ClassicalMethod, {"method": "sirt"}),
+        (ClassicalMethod, {"method": "mlem", "subsets": 2}),
+        (VariationalMethod, {"method": "tv", "dims": 2}),
+    ],
+    ids=["sirt", "osem", "tv"],
 )
 def test_every_slab_after_the_first_is_sent_ahead(
     run: Run,

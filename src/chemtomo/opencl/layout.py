@@ -183,6 +183,11 @@ class Layout:
         sums: npt.NDArray[np.float64] = self._by_channel(lanes).sum(axis=(1, 2))
         return sums
 
+    def sum_slices(self, partial: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Sum an array (block, ..., lane) over everything but channel and slice, in float64."""
+        lanes = partial.reshape(self.blocks, -1, self.block).sum(axis=1, dtype=np.float64)
+        return self._by_channel(lanes).reshape(self.channels, -1)[:, : self.slices]
+
     def max_channels(self, partial: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Maximum of an array (block, ..., lane) over everything but the channel."""
         lanes = partial.reshape(self.blocks, -1, self.block).max(axis=1).astype(np.float64)

@@ -7,9 +7,10 @@ import dataclasses
 from chemtomo.geometry import ParallelBeam
 from chemtomo.opencl.device import DeviceInfo
 from chemtomo.opencl.layout import Layout
+from chemtomo.solvers.classical.problem import Needs
 from chemtomo.solvers.metric import periodic_grid
 
-__all__ = ["MemoryEstimate", "estimate_sirt_memory", "estimate_variational_memory"]
+__all__ = ["MemoryEstimate", "estimate_classical_memory", "estimate_variational_memory"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,23 +68,32 @@ def estimate_variational_memory(
     return MemoryEstimate(total + _SMALL_BUFFERS_BYTES, largest, volume + (2 if background else 1) * rays)
 
 
-def estimate_sirt_memory(
-    geometry: ParallelBeam, channels: int, slices: int, *, device: DeviceInfo, masked: bool = False
+def estimate_classical_memory(
+    geometry: ParallelBeam,
+    channels: int,
+    slices: int,
+    *,
+    needs: Needs,
+    background: bool,
+    device: DeviceInfo,
 ) -> MemoryEstimate:
-    """Memory of `chemtomo.opencl.sirt.OpenCLSirt`: two volumes and two sinograms.
+    """Memory of a classical method on `chemtomo.opencl.classical.OpenCLWorkspace`.
 
-    Where pixels are masked the inverse sums are a third volume.
-    And for every channel the inverse sums of a slice, and two numbers for every ray of a slice.
+    `needs` is besides the data; a background is one more sinogram.
     """
     layout = Layout.for_device(channels, slices, device)
     volume = _bytes(layout, *geometry.volume_shape)
     rays = _bytes(layout, *geometry.sinogram_shape)
     nz, nx = geometry.volume_shape
-    tables = 4 * channels * (nz * nx + 2 * geometry.tilts * geometry.detector_pixels)
+    tables = needs.voxel_tables * nz * nx + needs.ray_tables * geometry.tilts * geometry.detector_pixels
+    data = 2 if background else 1
     return MemoryEstimate(
-        (3 if masked else 2) * volume + 2 * rays + tables + _SMALL_BUFFERS_BYTES,
+        needs.volumes * volume
+        + (needs.sinograms + data) * rays
+        + 4 * channels * tables
+        + _SMALL_BUFFERS_BYTES,
         max(volume, rays),
-        volume + rays,
+        volume + data * rays,
     )
 
 

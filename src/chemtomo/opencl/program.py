@@ -20,6 +20,8 @@ __all__ = ["KERNEL_FILES", "build", "kernel_source"]
 KERNEL_FILES: dict[str, tuple[str, ...]] = {
     "projector": ("common", "projector"),
     "data_term": ("common", "data_term"),
+    "classical": ("common", "classical"),
+    "dart": ("common", "dart"),
     "total_variation": ("common", "derivatives", "nuclear", "total_variation"),
     "objective": ("common", "derivatives", "nuclear", "objective"),
     "feasible_objective": ("common", "derivatives", "nuclear", "objective"),

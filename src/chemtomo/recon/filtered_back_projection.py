@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +15,34 @@ from chemtomo.operators import Projector
 if TYPE_CHECKING:
     from scipy import sparse
 
-__all__ = ["back_project", "filter_sinograms"]
+__all__ = ["Window", "back_project", "filter_sinograms"]
 
 _CACHED_PROJECTORS = 2
+
+Window = Literal["ramp", "shepp-logan", "cosine", "hamming", "hann"]
+
+# Of the frequency in cycles per pixel, up to a half.
+_WINDOWS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    "ramp": np.ones_like,
+    "shepp-logan": np.sinc,
+    "cosine": lambda frequency: np.cos(np.pi * frequency),
+    "hamming": lambda frequency: 0.54 + 0.46 * np.cos(2 * np.pi * frequency),
+    "hann": lambda frequency: 0.5 + 0.5 * np.cos(2 * np.pi * frequency),
+}
 
 _Stack = npt.NDArray[np.float32]
 
 
-def filter_sinograms(sinograms: _Stack, tilts_deg: npt.NDArray[np.float64], offset_px: float = 0.0) -> _Stack:
-    """Filter sinograms for back-projection: a ramp with a Hann window, weighted by the angle per tilt.
+def filter_sinograms(
+    sinograms: _Stack,
+    tilts_deg: npt.NDArray[np.float64],
+    offset_px: float = 0.0,
+    window: Window = "hann",
+) -> _Stack:
+    """Filter sinograms for back-projection: a ramp with a window, weighted by the angle per tilt.
 
-    A tilt counts by the angle between its neighbours, so that uneven increments do no harm.
+    A tilt counts by the angle between its neighbours, so that uneven increments do no harm. Together they
+    count for 180 degrees at most.
 
     Parameters
     ----------
@@ -35,6 +53,8 @@ def filter_sinograms(sinograms: _Stack, tilts_deg: npt.NDArray[np.float64], offs
     offset_px : float
         What is at ``x + offset`` is moved to ``x``. The shift is made in Fourier space: interpolation
         would blur half a pixel more than a whole one.
+    window : {"ramp", "shepp-logan", "cosine", "hamming", "hann"}
+        Factor on the ramp, which falls towards the highest frequency; ``ramp`` for none.
     """
     from scipy import fft
 
@@ -45,7 +65,7 @@ def filter_sinograms(sinograms: _Stack, tilts_deg: npt.NDArray[np.float64], offs
     distance = np.minimum(np.arange(size), size - np.arange(size)).astype(np.float64)
     kernel = np.where(distance % 2 == 1, -1 / np.maximum(np.pi * distance, 1.0) ** 2, 0.0)
     kernel[0] = 0.25
-    ramp = fft.rfft(kernel).real * (0.5 + 0.5 * np.cos(2 * np.pi * frequency))
+    ramp = fft.rfft(kernel).real * _WINDOWS[window](frequency)
     moved = ramp * np.exp(2j * np.pi * frequency * offset_px)
     spectra = fft.rfft(sinograms, size, axis=-1) * moved.astype(np.complex64)
     weights = np.deg2rad(_tilt_spans_deg(tilts_deg))[:, np.newaxis]
@@ -60,7 +80,8 @@ def _tilt_spans_deg(tilts_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
     order = np.argsort(tilts_deg, kind="stable")
     steps = np.empty(tilts_deg.size)
     steps[order] = np.gradient(tilts_deg[order])
-    return np.clip(steps, 0.0, 3 * max(float(np.median(steps)), 1e-3))
+    spans = np.clip(steps, 0.0, 3 * max(float(np.median(steps)), 1e-3))
+    return spans * min(1.0, 180.0 / max(float(spans.sum()), 1e-3))
 
 
 def back_project(sinograms: _Stack, tilts_deg: npt.NDArray[np.float64]) -> _Stack:

@@ -91,6 +91,9 @@ class Method(Protocol):
     overlap: bool
     """Whether neighbouring slices depend on each other."""
 
+    most_iterations: int | None
+    """Iterations after which nothing changes any more, where there is such a number."""
+
     def estimate_memory(self, slices: int, device: DeviceInfo) -> MemoryEstimate:
         """Device memory for so many slices."""
 

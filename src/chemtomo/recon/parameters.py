@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from chemtomo.parameters import Parameters, Range, only_for
+from chemtomo.recon.filtered_back_projection import Window
+from chemtomo.solvers.classical.subsets import Order
 
 __all__ = ["ReconstructParameters"]
 
 _JOINT = only_for(method=("tv", "tgv"))
+_ITERATIVE = only_for(method=("sirt", "sart", "cgls", "mlem", "dart", "tv", "tgv"))
+_SUBSETS = only_for(method=("sirt", "mlem"))
+_SWEEPS = only_for(method=("sirt", "sart", "mlem"))
+_CLASSICAL = only_for(method=("bp", "fbp", "sirt", "sart", "cgls", "mlem", "dart"))
+_DISCRETE = only_for(method="dart")
 
 
 class ReconstructParameters(Parameters):
     """How tilt series become a volume."""
 
-    method: Literal["sirt", "tv", "tgv"] = Field(
+    method: Literal["bp", "fbp", "sirt", "sart", "cgls", "mlem", "dart", "tv", "tgv"] = Field(
         "tgv",
         title="Method",
-        description="tgv and tv: joint regularised reconstruction. sirt: each channel alone.",
+        description="tgv and tv: joint regularised reconstruction. The others take each channel alone. bp, "
+        "fbp: back-projection, plain or filtered. sirt, sart, cgls: least squares, with all tilts at once, "
+        "one after the other, or in the fewest iterations. mlem: maximum likelihood of counts. dart: a "
+        "specimen of few grey levels.",
     )
     data_term: Annotated[Literal["kl", "l2"], _JOINT] = Field(
         "kl",
@@ -92,12 +103,88 @@ class ReconstructParameters(Parameters):
     keep_crop: bool = Field(
         False, title="Keep crop", description="Keep the volume cropped instead of padding it back."
     )
-    nonnegative: Annotated[bool, only_for(method="sirt")] = Field(
+    filter: Annotated[Window, only_for(method="fbp")] = Field(
+        "ramp",
+        title="Filter",
+        description="Window on the ramp filter: none (ramp), or one that takes away more noise and more "
+        "detail the further down the list it is.",
+    )
+    nonnegative: Annotated[bool, only_for(method=("bp", "fbp", "sirt", "sart", "cgls", "dart"))] = Field(
         True,
         title="Non-negative",
-        description="Keep SIRT values at or above zero (tv and tgv always do).",
+        description="Keep values at or above zero: in every iteration of sirt, sart and dart, at the end of "
+        "bp, fbp and cgls (mlem, tv and tgv always do).",
     )
-    iterations: int = Field(
+    minimum: Annotated[float | None, _CLASSICAL] = Field(
+        None,
+        title="Lowest value",
+        description="Lowest value that a voxel may have; of bp, fbp and cgls at the end only.",
+    )
+    maximum: Annotated[float | None, _CLASSICAL] = Field(
+        None,
+        title="Highest value",
+        description="Highest value that a voxel may have; of bp, fbp and cgls at the end only.",
+    )
+    relaxation: Annotated[float, only_for(method=("sirt", "sart"))] = Field(
+        1.0,
+        gt=0,
+        lt=2,
+        title="Relaxation",
+        description="Factor on every correction. Below 1 sart is slower and less noisy.",
+    )
+    subsets: Annotated[int, _SUBSETS] = Field(
+        1,
+        ge=1,
+        title="Subsets",
+        description="Subsets of the tilts that correct the image one after the other in every iteration: as "
+        "many times fewer iterations, with more noise.",
+    )
+    order: Annotated[Order, _SWEEPS] = Field(
+        "golden",
+        title="Order",
+        description="Order of the subsets, or of the tilts of sart, in an iteration. golden: neighbours far "
+        "apart. sequential: by angle. random: another one in every iteration.",
+    )
+    seed: Annotated[int, only_for(method=("sirt", "sart", "mlem", "dart"))] = Field(
+        0, ge=0, lt=2**31, title="Seed", description="Of the random order, and of the free voxels of dart."
+    )
+    grey_levels: Annotated[tuple[float, ...], _DISCRETE] = Field(
+        (),
+        title="Grey levels",
+        description="Values of the materials with that of the vacuum, for every channel, such as 0,1.5,3. "
+        "Estimated if not given.",
+    )
+    levels: Annotated[int, _DISCRETE] = Field(
+        2,
+        ge=2,
+        le=32,
+        title="Levels",
+        description="How many grey levels to estimate, with the vacuum, where they are not given.",
+    )
+    start_iterations: Annotated[int, _DISCRETE] = Field(
+        50, ge=1, title="First iterations", description="Iterations of SIRT before the first grey levels."
+    )
+    inner_iterations: Annotated[int, _DISCRETE] = Field(
+        10,
+        ge=1,
+        title="Inner iterations",
+        description="Iterations of SIRT on the free voxels, in every iteration of dart.",
+    )
+    free_share: Annotated[float, _DISCRETE] = Field(
+        0.15,
+        ge=0,
+        le=1,
+        title="Free share",
+        description="Share of the voxels away from edges that may change in an iteration of dart.",
+    )
+    smoothing: Annotated[float, _DISCRETE] = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        title="Smoothing",
+        description="Share that the mean of its neighbours has in a voxel after an iteration of dart.",
+    )
+    iterations: Annotated[int, _ITERATIVE] = Field(
         500, ge=1, le=1_000_000, title="Iterations", description="Hard limit of iterations."
     )
     tolerance: Annotated[float, _JOINT] = Field(
@@ -146,4 +233,30 @@ class ReconstructParameters(Parameters):
     @property
     def couples_slices(self) -> bool:
         """Whether slices depend on each other, so that slabs of them overlap."""
-        return self.method != "sirt" and self.dims == 3
+        return self.method in ("tv", "tgv") and self.dims == 3
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest value of a voxel, infinite where there is no limit."""
+        lowest = -math.inf if self.minimum is None else self.minimum
+        highest = math.inf if self.maximum is None else self.maximum
+        return max(lowest, 0.0) if self.nonnegative or self.method == "mlem" else lowest, highest
+
+    @model_validator(mode="after")
+    def _bounds_rise(self) -> Self:
+        lowest, highest = self.bounds
+        if not lowest < highest:
+            raise ValueError(
+                f"minimum and maximum: voxels would have values from {lowest:g} to {highest:g}; expected a "
+                "maximum above the minimum, and above 0 with non-negative values"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _levels_differ(self) -> Self:
+        if self.grey_levels and len(set(self.grey_levels)) < max(2, len(self.grey_levels)):
+            raise ValueError(
+                f"grey_levels: found {', '.join(f'{one:g}' for one in self.grey_levels)}; expected at least "
+                "two, all different"
+            )
+        return self

@@ -18,10 +18,10 @@ from chemtomo.errors import DeviceMemoryError
 from chemtomo.opencl import DeviceInfo, choose_device
 from chemtomo.opencl.choice.sharing import share_of_memory
 from chemtomo.progress import TaskProgress
+from chemtomo.recon.classical.method import CLASSICAL_METHODS, ClassicalMethod
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.method import Method
 from chemtomo.recon.parameters import ReconstructParameters
-from chemtomo.recon.sirt import SirtMethod
 from chemtomo.recon.slabs.checkpoint import CheckpointStore, SlabCheckpoints, Unfinished
 from chemtomo.recon.slabs.plan import OVERLAP, Slab, halves, plan_slabs
 from chemtomo.recon.slabs.streaming import Streaming
@@ -162,9 +162,10 @@ def reconstruct(
     frame = Frame.of(
         dataset, settings.slices, settings.crop, settings.keep_crop, _field(settings), settings.thickness
     )
-    method: Method = (
-        SirtMethod(frame, settings) if settings.method == "sirt" else VariationalMethod(frame, settings)
-    )
+    kind = ClassicalMethod if settings.method in CLASSICAL_METHODS else VariationalMethod
+    method: Method = kind(frame, settings)
+    if method.most_iterations is not None:
+        limits = dataclasses.replace(limits, iterations=min(limits.iterations, method.most_iterations))
     slices = frame.slices[1] - frame.slices[0]
     overlap = OVERLAP if method.overlap else 0
     budget = None if device is None else _budget(settings.memory, device)

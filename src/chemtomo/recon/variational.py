@@ -54,6 +54,7 @@ class VariationalMethod:
         self._settings = settings
         self._problem, self._weights = problem_of(frame, settings)
         self.overlap = settings.couples_slices
+        self.most_iterations: int | None = None
         # From the whole data, so that all slabs have the same step sizes.
         self._dual_step_sizes = fast_step_sizes(self._problem) if settings.steps == "fast" else None
 

@@ -95,6 +95,13 @@ typedef CONCATENATE(int, WIDTH) lanes_t;
 #define IF_VALID(f, value) (value)
 #endif
 
+/* The channel of a lane. Padding lanes hold zeros, whatever they are multiplied with. */
+inline int channel_of(size_t block, int lane, int chunks)
+{
+    const int channel = (block / chunks) * PER_BLOCK + lane / CHUNK;
+    return channel < CHANNELS ? channel : CHANNELS - 1;
+}
+
 /* Where a work item is: its lanes are the slices y ... y + WIDTH - 1 of the voxel (z, x). Neighbours beyond
    the volume are replaced by the voxel itself (a step of 0) and their weight is 0, so that no kernel branches. */
 typedef struct {

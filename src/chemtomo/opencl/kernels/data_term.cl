@@ -1,14 +1,8 @@
-/* The dual of the data term, and the ratios of SIRT. Sinograms are (block, tilt, detector, lane).
+/* The dual of the data term. Sinograms are (block, tilt, detector, lane).
  *
  * Global size: (BLOCK / WIDTH, detectors, blocks * tilts): one work item has WIDTH slices of one channel. All of
  * a work group are at one tilt, so that the constants of a channel and tilt cost next to nothing.
  */
-inline int channel_of(size_t block, int lane, int chunks)
-{
-    const int channel = (block / chunks) * PER_BLOCK + lane / CHUNK;
-    return channel < CHANNELS ? channel : CHANNELS - 1; /* padding lanes hold zeros whatever the weight */
-}
-
 /* r <- r + relaxation * (prox of the conjugate at r + sigma T u  -  r)
  *
  * Kullback-Leibler (Huber et al. 2019): prox(b) = b - (b - m + sqrt((b - m)^2 + 4 sigma m f)) / 2,
@@ -70,42 +64,4 @@ __kernel void scaled_projection(
     const size_t at = ((size_t)get_global_id(2) * detectors + detector) * BLOCK + lane;
     const slices_t scaled = constants[channel_of(block, lane, chunks) * tilts + tilt] * LOAD(projected, at);
     STORE(IF_VALID(LOAD(data, at), scaled), r, at);
-}
-
-/* residual <- (data - projected) * inverse_row_sums of the channel.
-   Global size of this and the next: (BLOCK / WIDTH, rays or pixels, blocks). */
-__kernel void weighted_residual(
-    __global float *residual, __global const float *projected, __global const float *data,
-    __global const float *inverse_row_sums, const int rays, const int chunks)
-{
-    const int lane = get_global_id(0) * WIDTH;
-    const int ray = get_global_id(1);
-    const size_t block = get_global_id(2);
-    if (ray >= rays || lane >= BLOCK)
-        return;
-    const size_t at = (block * rays + ray) * BLOCK + lane;
-    const float weight = inverse_row_sums[channel_of(block, lane, chunks) * (size_t)rays + ray];
-    const slices_t recorded = LOAD(data, at);
-    STORE(IF_VALID(recorded, (recorded - LOAD(projected, at)) * weight), residual, at);
-}
-
-/* volume <- volume + inverse_column_sums of the channel * correction, kept at or above zero if asked. With
-   VALIDITY the inverse sums differ from slice to slice: they are a volume, else a slice of every channel. */
-__kernel void weighted_correction(
-    __global float *volume, __global const float *correction, __global const float *inverse_column_sums,
-    const int pixels, const int chunks, const int nonnegative)
-{
-    const int lane = get_global_id(0) * WIDTH;
-    const int pixel = get_global_id(1);
-    const size_t block = get_global_id(2);
-    if (pixel >= pixels || lane >= BLOCK)
-        return;
-    const size_t at = (block * pixels + pixel) * BLOCK + lane;
-#if VALIDITY
-    const slices_t weight = LOAD(inverse_column_sums, at);
-#else
-    const float weight = inverse_column_sums[channel_of(block, lane, chunks) * (size_t)pixels + pixel];
-#endif
-    const slices_t moved = LOAD(volume, at) + weight * LOAD(correction, at);
-    STORE(nonnegative ? (moved < 0.0f ? ZERO : moved) : moved, volume, at);
 }

@@ -1,0 +1,1 @@
+"""Classical methods: data and settings become their iterations."""
