@@ -43,9 +43,12 @@ class Case:
     slices: int
     whole_model: bool = False
     """With gains, a background, channels without some of the projections, and pixels that are not valid."""
+    factors: tuple[int, ...] | None = None
+    """Edge of a detector pixel of every channel."""
 
     def __str__(self) -> str:
         size = f"{self.channels}x{self.slices}" + ("-whole model" if self.whole_model else "")
+        size += "-binned" if self.factors else ""
         return f"{self.layout}-{self.data_term}-{self.coupling}-{self.order}-{self.dims}d-{size}"
 
 
@@ -64,6 +67,10 @@ CASES = [
     Case("cpu", "l2", "nuclear", "tv", 2, 3, 5),
     Case("gpu", "kl", "nuclear", "tgv", 3, 3, 9),
     Case("gpu", "kl", "nuclear", "tv", 2, 5, 22),
+    Case("cpu", "kl", "frobenius", "tgv", 3, 3, 10, factors=(1, 2, 2)),
+    Case("cpu", "l2", "nuclear", "tv", 2, 2, 70, factors=(7, 1), whole_model=True),  # cells in two chunks
+    Case("gpu", "kl", "frobenius", "tgv", 3, 2, 4, factors=(1, 2)),
+    Case("gpu", "l2", "none", "tv", 2, 2, 70, factors=(1, 7)),
     Case("cpu", "kl", "frobenius", "tgv", 3, 2, 9, whole_model=True),
     Case("cpu", "l2", "none", "tgv", 3, 2, 5, whole_model=True),
     Case("cpu", "kl", "none", "tv", 3, 1, 70, whole_model=True),
@@ -137,6 +144,7 @@ def problem_of(case: Case, **changes: Any) -> Problem:
         "coupling": case.coupling,
         "second_order": case.order == "tgv",
         "operator_norm": NORM,
+        "factors": case.factors,
         **model,
     }
     return Problem(**(arguments | changes))

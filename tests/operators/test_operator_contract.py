@@ -9,6 +9,7 @@ import pytest
 from chemtomo.errors import DataError
 from chemtomo.geometry import ParallelBeam
 from chemtomo.operators import (
+    BinnedProjector,
     FloatArray,
     Gradient,
     LinearOperator,
@@ -26,6 +27,7 @@ OPERATORS = {
     "projector, shifted": Projector(
         ParallelBeam([-70, 10, 10, 90], 9, (4, 5), detector_shifts=[1.3, -2.6, 0, 4.25]), 2, 3
     ),
+    "projector, binned": BinnedProjector(ParallelBeam([-61.5, 0, 33], 12, (4, 5)), 3, 6, (2, 1, 3)),
     "gradient 2": Gradient(SHAPE, 2),
     "gradient 3": Gradient(SHAPE, 3),
     "gradient, one pixel": Gradient((1, 1, 1, 1), 3),

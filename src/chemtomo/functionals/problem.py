@@ -16,7 +16,7 @@ from chemtomo.functionals.data_terms import DataTerm, KullbackLeibler, SquaredL2
 from chemtomo.functionals.norms import Coupling
 from chemtomo.functionals.total_variation import TotalGeneralizedVariation, TotalVariation
 from chemtomo.geometry import ParallelBeam
-from chemtomo.operators import Projector
+from chemtomo.operators import BinnedProjector
 from chemtomo.operators.base import FloatArray, float64_of_shape
 
 __all__ = ["Problem"]
@@ -65,6 +65,9 @@ class Problem:
     valid : numpy.ndarray of bool, shape (channel, tilt, y, detector), optional
         Which pixels of the data were measured; ``None`` where all were. The sums leave the others out,
         and `data` and `background` become 0 there.
+    factors : tuple of int, optional
+        Edge of a detector pixel of every channel in voxels, 1 by default: ``T`` bins, and the data are at the
+        first pixels of the cells, see `BinnedProjector`. `valid` leaves the other pixels out.
 
     Raises
     ------
@@ -87,6 +90,7 @@ class Problem:
     tilt_weights: npt.NDArray[np.float64] | None = None
     background: npt.NDArray[np.float32] | None = None
     valid: npt.NDArray[np.bool_] | None = None
+    factors: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         data = np.asarray(self.data)
@@ -120,11 +124,22 @@ class Problem:
             number = getattr(self, name)
             if not (math.isfinite(number) and number > 0):
                 raise ParameterError(f"problem: {name} is {number}; expected a positive number")
+        if self.factors is not None and set(self.factors) == {1}:
+            object.__setattr__(self, "factors", None)
+        if self.factors is not None:
+            self._leave_out_all_but_cells(self.factors)
         if self.valid is not None and self.valid.all():
             object.__setattr__(self, "valid", None)
         discrepancy = self.discrepancy  # checks the values of data and weights
         object.__setattr__(self, "data", discrepancy.data)
         object.__setattr__(self, "background", discrepancy.background)
+
+    def _leave_out_all_but_cells(self, factors: tuple[int, ...]) -> None:
+        """Make the pixels invalid that no projection of a binned channel has."""
+        first = np.zeros(self.data.shape, np.bool_)
+        for target, k in zip(first, self.projector.factors, strict=True):
+            target[:, ::k, ::k] = True
+        object.__setattr__(self, "valid", first if self.valid is None else first & self.valid)
 
     @property
     def channels(self) -> int:
@@ -153,9 +168,10 @@ class Problem:
         return self.total_generalized_variation.symmetrized_gradient.range_shape
 
     @functools.cached_property
-    def projector(self) -> Projector:
+    def projector(self) -> BinnedProjector:
         """The projector ``T`` in NumPy, not normalised."""
-        return Projector(self.geometry, self.channels, self.slices)
+        factors = (1,) * self.channels if self.factors is None else self.factors
+        return BinnedProjector(self.geometry, self.channels, self.slices, factors)
 
     @functools.cached_property
     def discrepancy(self) -> DataTerm:
@@ -170,7 +186,18 @@ class Problem:
         return has
 
     def part(self, channels: slice = slice(None), slices: slice = slice(None)) -> Problem:
-        """Return the problem of some of the channels and slices ``y``."""
+        """Return the problem of some of the channels and slices ``y``.
+
+        Raises
+        ------
+        DataError
+            When the slices do not fill the cells of `factors`.
+        """
+        for factor in self.factors or ():
+            if (slices.start or 0) % factor:
+                raise DataError(
+                    f"problem: found slices from {slices.start} on; expected a multiple of {factor}"
+                )
         return dataclasses.replace(
             self,
             data=self.data[channels, :, slices],
@@ -178,6 +205,7 @@ class Problem:
             tilt_weights=None if self.tilt_weights is None else self.tilt_weights[channels],
             background=None if self.background is None else self.background[channels, :, slices],
             valid=None if self.valid is None else self.valid[channels, :, slices],
+            factors=None if self.factors is None else self.factors[channels],
         )
 
     @functools.cached_property

@@ -22,6 +22,7 @@ KERNEL_FILES: dict[str, tuple[str, ...]] = {
     "data_term": ("common", "data_term"),
     "classical": ("common", "classical"),
     "dart": ("common", "dart"),
+    "binning": ("common", "binning"),
     "total_variation": ("common", "derivatives", "nuclear", "total_variation"),
     "objective": ("common", "derivatives", "nuclear", "objective"),
     "feasible_objective": ("common", "derivatives", "nuclear", "objective"),

@@ -15,6 +15,7 @@ from chemtomo.errors import DataError, ParameterError
 from chemtomo.geometry import ParallelBeam
 from chemtomo.preprocess import crop_detector, detector_support, select_slices
 from chemtomo.recon.field_of_view import FieldOfView
+from chemtomo.recon.resolution import Resolutions
 from chemtomo.recon.tilts import JointTilts
 
 __all__ = ["Frame"]
@@ -33,8 +34,10 @@ class Frame:
     joint : JointTilts
         Their tilts together; those of the geometry are these, negative.
     all_slices : Dataset
-        The data of the same columns, of all slices: what weights are computed from, so that they do not
-        depend on the slices chosen.
+        The data of the same columns, of all slices, in their own pixels: what weights are computed from, so
+        that they do not depend on the slices chosen.
+    resolutions : Resolutions
+        Which of the signals have larger pixels than those of `dataset`.
     geometry : ParallelBeam
         Geometry of a cropped slice, with ``z`` reversed: see `sinograms` and `to_volume`.
     slices, columns : (int, int)
@@ -57,6 +60,7 @@ class Frame:
     dataset: Dataset
     joint: JointTilts
     all_slices: Dataset
+    resolutions: Resolutions
     geometry: ParallelBeam
     slices: tuple[int, int]
     columns: tuple[int, int]
@@ -82,7 +86,8 @@ class Frame:
         Parameters
         ----------
         dataset : Dataset
-            Signals with the same rows, columns, pixel size and tilt axis, aligned. Their tilts may differ.
+            Signals with the same field of view and tilt axis, aligned. Their tilts may differ, and the pixels
+            of some may be ``2 x 2``, ``3 x 3`` ... of those of the others.
         slices : (int, int), optional
             Rows ``y`` to keep; all by default.
         crop : {"auto", "none"} or (int, int)
@@ -108,20 +113,29 @@ class Frame:
                     f"tilt series {series.name!r} has an alignment that is not applied; expected aligned "
                     "projections. Apply it first (chemtomo.align.apply)"
                 )
-        dataset.require_common_geometry()
         for series in dataset:
             series.require_finite()
+        recorded = dataset
+        resolutions = Resolutions.of(dataset)
+        dataset = resolutions.dataset
+        dataset.require_common_geometry()
         first = dataset.series[0]
         _, height, edge = first.shape
-        start, stop = slices or (0, height)
+        start, stop = resolutions.whole_cells(*(slices or (0, height)), height)
         if crop == "auto":
             left, right = detector_support(dataset)
         elif crop == "none":
             left, right = 0, edge
         else:
             left, right = crop
-        all_slices = dataset.map(lambda one: crop_detector(one, left, right))
-        cropped = all_slices.map(lambda one: select_slices(one, start, stop))
+        left, right = resolutions.whole_cells(left, right, edge)
+        cropped = dataset.map(lambda one: select_slices(crop_detector(one, left, right), start, stop))
+        all_slices = Dataset(
+            tuple(
+                crop_detector(one, left // factor, right // factor)
+                for one, factor in zip(recorded, resolutions.factors, strict=True)
+            )
+        )
         width = right - left
         axis = cropped.series[0].axis_position
         if not 0 <= axis <= width - 1:
@@ -153,7 +167,8 @@ class Frame:
             detector_shifts=joint.detector_shifts_px,
         )
         thickness_px = None if thickness_nm is None else thickness_nm / first.pixel_size_nm
-        view = FieldOfView.of(all_slices, sample, (top, top + depth), field, thickness_px)
+        finest = resolutions.finest.map(lambda one: crop_detector(one, left, right))
+        view = FieldOfView.of(finest, sample, (top, top + depth), field, thickness_px)
         height = view.rows[1] - view.rows[0]
         geometry = ParallelBeam(
             sample.tilts_deg,
@@ -167,6 +182,7 @@ class Frame:
             cropped,
             joint,
             all_slices,
+            resolutions,
             geometry,
             (start, stop),
             (left, right),
@@ -175,7 +191,7 @@ class Frame:
             keep_crop,
             view.margin,
             sample,
-            view.note,
+            "; ".join(note for note in (resolutions.note, view.note) if note) or None,
         )
 
     @property

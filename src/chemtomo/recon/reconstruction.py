@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import Dataset, Volume
-from chemtomo.errors import DeviceMemoryError
+from chemtomo.errors import DeviceMemoryError, ParameterError
 from chemtomo.opencl import DeviceInfo, choose_device
 from chemtomo.opencl.choice.sharing import share_of_memory
 from chemtomo.progress import TaskProgress
@@ -127,7 +127,8 @@ def reconstruct(
     Parameters
     ----------
     dataset : Dataset
-        Signals with the same rows, columns, pixel size and tilt axis, aligned. Their tilts may differ.
+        Signals with the same field of view and tilt axis, aligned. Their tilts may differ; with ``tv`` and
+        ``tgv`` the pixels of some may be ``2 x 2``, ``3 x 3`` ... of those of the others.
     settings : ReconstructParameters
         Method, weights, ranges, device and memory.
     limits : Limits
@@ -162,14 +163,21 @@ def reconstruct(
     frame = Frame.of(
         dataset, settings.slices, settings.crop, settings.keep_crop, _field(settings), settings.thickness
     )
-    kind = ClassicalMethod if settings.method in CLASSICAL_METHODS else VariationalMethod
+    classical = settings.method in CLASSICAL_METHODS
+    if frame.resolutions.cell > 1 and classical:
+        raise ParameterError(
+            f"method {settings.method}: found signals with different pixel sizes ({frame.resolutions.note}); "
+            "expected the same, or tv or tgv. Bin the finer ones, or reconstruct the signals one by one"
+        )
+    kind = ClassicalMethod if classical else VariationalMethod
     method: Method = kind(frame, settings)
     if method.most_iterations is not None:
         limits = dataclasses.replace(limits, iterations=min(limits.iterations, method.most_iterations))
     slices = frame.slices[1] - frame.slices[0]
     overlap = OVERLAP if method.overlap else 0
     budget = None if device is None else _budget(settings.memory, device)
-    waiting = deque(_plan(method, slices, overlap, device, budget, settings.slabs))
+    cell = frame.resolutions.cell
+    waiting = deque(_plan(method, slices, overlap, device, budget, settings.slabs, cell))
     image = np.zeros((len(dataset), *frame.cropped_shape), dtype=np.float32)
     ended: list[tuple[Slab, Outcome]] = []
     notes = [] if frame.note is None else [frame.note]
@@ -190,7 +198,7 @@ def reconstruct(
             try:
                 iteration = method.iteration(slab.first, slab.last, device, should_stop, streaming.take(slab))
             except DeviceMemoryError as error:
-                parts = halves(slab, overlap, slices)
+                parts = halves(slab, overlap, slices, cell)
                 notes.append(f"{error}. Slices {slab.start} to {slab.stop - 1} were split in two")
                 waiting.extendleft(reversed(parts))
                 streaming.land()  # what was on its way may have been too much
@@ -219,7 +227,7 @@ def reconstruct(
                 saving.keep()
             streaming.bring_back(slab, iteration)
             ended.append((slab, outcome))
-    pixel = dataset.series[0].pixel_size_nm
+    pixel = frame.dataset.series[0].pixel_size_nm
     volume = Volume(frame.to_volume(image), dataset.names, pixel, frame.origin_px)
     name = "numpy" if device is None else device.name
     tilts = tuple(series.shape[0] for series in dataset)
@@ -245,9 +253,10 @@ def _plan(
     device: DeviceInfo | None,
     budget: int | None,
     least: int | None,
+    cell: int,
 ) -> tuple[Slab, ...]:
     if device is None or budget is None:
-        return plan_slabs(slices, overlap, lambda _: True, least)
+        return plan_slabs(slices, overlap, lambda _: True, least, cell)
 
     def fits(count: int) -> bool:
         need = method.estimate_memory(count, device)
@@ -255,7 +264,7 @@ def _plan(
         total = need.total + (need.streaming if count < slices else 0)
         return total <= budget and need.largest <= device.largest_buffer_bytes
 
-    return plan_slabs(slices, overlap, fits, least)
+    return plan_slabs(slices, overlap, fits, least, cell)
 
 
 def _planned(

@@ -185,6 +185,7 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
         weights = paper_weights(frame.dataset, settings.mu, norm)
     else:
         weights = counts_weights(frame.all_slices, settings.mu, settings.strength, settings.data_term)
+    weights = weights.in_resolutions(frame.resolutions, settings.normalisation, settings.data_term)
     if frame.geometry != frame.sample_geometry:
         # The strength is that in the field of the sample, however far the volume reaches.
         longer = norm / Projector(frame.sample_geometry, 1, 1).norm()
@@ -222,6 +223,7 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
         tilt_weights=tilt_weights,
         background=background,
         valid=valid,
+        factors=frame.resolutions.factors,
     )
     return problem, weights
 

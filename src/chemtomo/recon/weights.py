@@ -14,6 +14,7 @@ import numpy as np
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
+from chemtomo.recon.resolution import Resolutions
 
 __all__ = ["Weights", "by_full_name", "counts_weights", "equivalent_counts", "paper_weights", "typical_value"]
 
@@ -45,6 +46,26 @@ class Weights:
     weights: tuple[float, ...]
     report: float
     data_report: tuple[float, ...]
+
+    def in_resolutions(self, resolutions: Resolutions, normalisation: str, data_term: str) -> Weights:
+        """Return the weights for data on the pixels of the finest signals, multiplied by the lifts.
+
+        ``D(f / s)`` of a pixel as recorded is ``(t / (lift s))^power D(lift f / t)`` with any scale ``t``. In
+        the normalisation by counts ``t = lift s / k``: the image has the same scale in all resolutions.
+        """
+        power = 1 if data_term == "kl" else 2
+        scales, weights, reports = [], [], []
+        for scale, weight, report, k, lift in zip(
+            self.scales, self.weights, self.data_report, resolutions.factors, resolutions.lifts, strict=True
+        ):
+            own = scale if normalisation == "paper" else lift * scale / k
+            ratio = (own / (lift * scale)) ** power
+            scales.append(own)
+            weights.append(weight * ratio)
+            reports.append(report * ratio)
+        return dataclasses.replace(
+            self, scales=tuple(scales), weights=tuple(weights), data_report=tuple(reports)
+        )
 
 
 def paper_weights(dataset: Dataset, mu: Mapping[str, float], norm: float) -> Weights:

@@ -165,9 +165,9 @@ def _of_slices(
     should_stop: Callable[[], bool] | None,
 ) -> float:
     """Largest eigenvalue for one channel of so many slices."""
-    # With all pixels: those that are left out only lower the eigenvalue, and differ from slice to slice.
-    part = problem.part(slice(channel, channel + 1), slice(slices))
-    small = dataclasses.replace(part, valid=None)
+    # With all pixels, none of them binned: both only lower the eigenvalue, and couple or tell apart slices.
+    everywhere = dataclasses.replace(problem, valid=None, factors=None)
+    small = everywhere.part(slice(channel, channel + 1), slice(slices))
     backend = backend_of(small)
     positivity = step_sizes.positivity or ()
     metric = FourierMetric.of_problem(small, step_sizes.first, step_sizes.second, step_sizes.data, positivity)

@@ -192,7 +192,10 @@ def _image_scale(problem: Problem) -> float:
     matrix = problem.projector.matrix
     sums = matrix @ np.ones(matrix.shape[1])
     largest = 0.0
+    factors = (1,) * problem.channels if problem.factors is None else problem.factors
     for channel, has in enumerate(problem.recorded):
+        if factors[channel] != min(factors):
+            continue  # the finest pixels tell
         f = problem.data[channel][:, slices]
         if problem.background is not None:
             f = f - problem.background[channel][:, slices]

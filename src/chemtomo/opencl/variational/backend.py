@@ -81,7 +81,7 @@ class OpenCLBackend(DeviceImage):
         """Update the dual variables from the extrapolated primal ones: see `Backend.dual_update`."""
         own = self._variables
         self._dual_volume_update(step_sizes, relaxation, self._problem.alpha1, self._problem.alpha0, 0.0)
-        own.projection.forward(own.u_extrapolated, own.projected)
+        own.project(own.u_extrapolated)
         self._queue.run(
             "data_term",
             "data_dual_update",
@@ -123,7 +123,7 @@ class OpenCLBackend(DeviceImage):
     def primal_update(self, step_sizes: PrimalStepSizes, relaxation: float) -> None:
         """Update the primal variables by a step along the gradient: see `Backend.primal_update`."""
         own = self._variables
-        own.projection.adjoint(own.r, own.scratch)
+        own.back_project(own.r)
         self._queue.run(
             "total_variation",
             "primal_update",
@@ -145,7 +145,7 @@ class OpenCLBackend(DeviceImage):
         self.reserve(metric)
         assert self._metric is not None
         own = self._variables
-        own.projection.adjoint(own.r, own.scratch)
+        own.back_project(own.r)
         self._metric.update(
             (own.u, own.w, own.u_extrapolated, own.w_extrapolated),
             (own.p, own.q, own.s, own.scratch),
@@ -167,7 +167,7 @@ class OpenCLBackend(DeviceImage):
         if w is not None:
             queue.write(own.w_extrapolated, layout.pack_all(w))
         self._dual_volume_update(step_sizes, 1.0, float(_NO_LIMIT), float(_NO_LIMIT), float(_NO_LIMIT))
-        own.projection.forward(own.u_extrapolated, own.projected)
+        own.project(own.u_extrapolated)
         queue.run(
             "data_term",
             "scaled_projection",

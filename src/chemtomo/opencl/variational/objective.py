@@ -52,7 +52,7 @@ def evaluate_objective(variables: DeviceVariables, spare: Any | None) -> Objecti
     regulariser = problem.alpha1 * float(first) + problem.alpha0 * float(second) * problem.second_order
     queue.release(partial)
 
-    variables.projection.forward(variables.scratch, variables.projected)
+    variables.project(variables.scratch)
     largest = problem.data.max(axis=(1, 2, 3))
     floors = (KullbackLeibler.floor_factor * largest).tolist()
     tilt_weights = problem.discrepancy.tilt_weight.ravel().tolist()
@@ -104,7 +104,7 @@ def _slope_penalty(variables: DeviceVariables, spare: Any | None) -> float:
             np.float32(problem.alpha1),
             np.float32(problem.alpha0),
         )
-    variables.projection.adjoint(variables.projected, variables.scratch)
+    variables.back_project(variables.projected)
     shape = (4, layout.blocks, nz, layout.block)
     partial = queue.zeros(shape)
     queue.run(

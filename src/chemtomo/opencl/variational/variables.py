@@ -102,6 +102,33 @@ class DeviceVariables:
             (discrepancy.weight[:, np.newaxis] * discrepancy.tilt_weight).ravel().tolist()
         )
 
+    def project(self, volume: Any) -> None:
+        """Write ``A`` of a volume to `projected`."""
+        self.projection.forward(volume, self.projected)
+        if self.problem.factors is not None:
+            self.queue.run("binning", "bin_cells", *self._pixel_range, self.projected, *self._cells)
+
+    def back_project(self, sinogram: Any) -> None:
+        """Write ``A^T`` of a sinogram to `scratch`; `projected` is overwritten where channels are binned."""
+        if self.problem.factors is not None:
+            self.queue.run(
+                "binning", "spread_cells", *self._pixel_range, sinogram, self.projected, *self._cells
+            )
+            sinogram = self.projected
+        self.projection.adjoint(sinogram, self.scratch)
+
+    @property
+    def _pixel_range(self) -> WorkRange:
+        """Size and work group of kernels with a work item for every single pixel."""
+        _, tilts, detectors, _ = self.sinogram_shape
+        block = self.layout.block
+        return (block, detectors, self.layout.blocks * tilts), (block, max(1, self.layout.group // block), 1)
+
+    @property
+    def _cells(self) -> tuple[Any, ...]:
+        factors = self.problem.factors or ()
+        return self.constants(tuple(float(one) for one in factors)), *self.ray_size, self.size[1]
+
     def require_positivity_dual(self) -> None:
         """Give ``s`` its memory, and compile the kernels that update it."""
         if self.queue.defines["POSITIVITY_DUAL"]:

@@ -36,9 +36,13 @@ class Slab:
         """Number of slices to reconstruct."""
         return self.last - self.first
 
+    def times(self, factor: int) -> Slab:
+        """Return the slab with all numbers multiplied."""
+        return Slab(self.first * factor, self.start * factor, self.stop * factor, self.last * factor)
+
 
 def plan_slabs(
-    slices: int, overlap: int, fits: Callable[[int], bool], least: int | None = None
+    slices: int, overlap: int, fits: Callable[[int], bool], least: int | None = None, cell: int = 1
 ) -> tuple[Slab, ...]:
     """Split slices into as few slabs as fit, of about equal height.
 
@@ -54,12 +58,17 @@ def plan_slabs(
         Whether a slab of so many slices fits the device.
     least : int, optional
         The number of slabs that is asked for. They have the whole overlap, if that fits.
+    cell : int
+        Edges of slabs are multiples of it.
 
     Raises
     ------
     DeviceMemoryError
         When not even one slice fits, with its overlap.
     """
+    if cell > 1:
+        of_cells = plan_slabs(slices // cell, -(-overlap // cell), lambda count: fits(count * cell), least)
+        return tuple(slab.times(cell) for slab in of_cells)
     least = min(least or 1, slices)
     asked = even_slabs(slices, least, overlap)
     if fits(max(slab.slices for slab in asked)):
@@ -93,7 +102,7 @@ def _fewest(slices: int, overlap: int, fits: Callable[[int], bool], least: int) 
     return ()
 
 
-def halves(slab: Slab, overlap: int, slices: int) -> tuple[Slab, ...]:
+def halves(slab: Slab, overlap: int, slices: int, cell: int = 1) -> tuple[Slab, ...]:
     """Split a slab that did not fit after all, with at most its own overlap, which shrinks as in a plan.
 
     Raises
@@ -101,7 +110,10 @@ def halves(slab: Slab, overlap: int, slices: int) -> tuple[Slab, ...]:
     DeviceMemoryError
         When it keeps one slice only.
     """
-    if slab.stop - slab.start < 2:
+    if cell > 1 and slab.stop - slab.start >= 2 * cell:
+        in_cells = Slab(slab.first // cell, slab.start // cell, slab.stop // cell, slab.last // cell)
+        return tuple(one.times(cell) for one in halves(in_cells, -(-overlap // cell), slices // cell))
+    if slab.stop - slab.start < 2 * cell:
         raise DeviceMemoryError(
             f"the device has not enough memory for slice {slab.start} with {slab.slices} slices in all; "
             "expected room for one. Crop the detector, choose fewer channels, or 2 dimensions"
