@@ -115,7 +115,7 @@ def test_the_gap_closes(run: Run, mixed: Dataset, opencl: str) -> None:
     ((_, outcome),) = result.slabs
     assert outcome.history[-1].gap <= 1e-3
     assert "converged" in outcome.reason
-    assert "Al has pixels of 2 x 2" in result.notes[0]
+    assert result.notes[0] == "in the pixels of HAADF (2 nm); Al: 2 x 2 of these in a pixel"
 
 
 def psnr(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:

@@ -63,11 +63,11 @@ class Resolutions:
             for one, k, lift in zip(dataset, factors, lifts, strict=True)
         )
         coarse = [
-            f"{one.name} has pixels of {k} x {k}" for one, k in zip(dataset, factors, strict=True) if k > 1
+            f"{', '.join(one.name for one, k in zip(dataset, factors, strict=True) if k == size)}: "
+            f"{size} x {size} of these in a pixel"
+            for size in sorted(set(factors) - {1})
         ]
-        note = (
-            f"in the resolution of {finest.name} ({finest.pixel_size_nm:g} nm): {', '.join(coarse)} of these"
-        )
+        note = f"in the pixels of {finest.name} ({finest.pixel_size_nm:g} nm); {'; '.join(coarse)}"
         return cls(Dataset(fine), factors, lifts, note)
 
     @property
