@@ -125,7 +125,7 @@ def _summary(results: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _element_maps(seeds: int) -> dict[str, Any]:
-    """A map of 0.5 counts a pixel: through HAADF, and by itself."""
+    """A map of 0.5 counts per pixel: through HAADF, and by itself."""
     through, alone = [], []
     for seed in range(1, seeds + 1):
         made = particles(seed=seed, misalignment=AXIS, dose=30, read_noise=0.02, counts=0.5)

@@ -110,7 +110,7 @@ class Loop:
 
 
 def drag(loop: Loop, viewer: Any, moves: int) -> None:
-    """Move the slider to and fro, 40 times a second."""
+    """Move the slider to and fro, 40 times per second."""
     count = int(viewer.dims.nsteps[0])
     for move in range(moves):
         place = move % (2 * count - 2)

@@ -1,4 +1,4 @@
-"""The calls at the top of the package: each makes one step of a run, and records it."""
+"""The functions at the top of the package: each does one step and records it."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def maps(spectra: SpectrumSeries, *, on_progress: _OnProgress = None, **paramete
     Raises
     ------
     ParameterError
-        When a parameter is unknown or out of bounds, an element or line is not recorded, or nothing was named
-        and nothing stands out.
+        When a parameter is unknown or out of bounds, an element or line is not recorded, or none was named
+        and none is significant.
     """
     from chemtomo.pipeline.step import State
 
@@ -62,19 +62,19 @@ def align(
     dataset : Dataset
         As recorded. It is not modified.
     on_progress, should_stop : callable, optional
-        Called with the progress; asked between iterations whether to stop with the alignment as it is.
+        Called with the progress; asked between iterations whether to stop with the present alignment.
     **parameters
         The fields of `chemtomo.align.parameters.AlignParameters`: ``method="projection-matching"``.
 
     Returns
     -------
     AlignmentResult
-        Its ``dataset`` is to be reconstructed; ``alignment`` and ``report`` tell what was found.
+        ``dataset`` is ready to be reconstructed; ``alignment`` and ``report`` describe the result.
 
     Raises
     ------
     ChemTomoError
-        When a parameter is wrong, there is no such channel, or the data does not allow the method.
+        When a parameter is wrong, there is no such channel, or the method cannot be used with these data.
     """
     from chemtomo.pipeline.jobs.align import AlignmentResult
     from chemtomo.pipeline.step import State
@@ -90,14 +90,14 @@ def link(dataset: Dataset, alignment: Alignment) -> Dataset:
     Parameters
     ----------
     dataset : Dataset
-        As recorded. Alignments that it has are replaced.
+        As recorded. Existing alignments are replaced.
     alignment : Alignment
         Found on one channel, or loaded from a file.
 
     Raises
     ------
     DataError
-        When a tilt lies outside of those of the alignment.
+        When a tilt lies outside the range of the alignment.
     """
     from chemtomo.pipeline.jobs.align import alignment_table
     from chemtomo.pipeline.step import State
@@ -126,9 +126,9 @@ def reconstruct(
     on_progress : callable, optional
         Called with a `chemtomo.solvers.Progress` after every iteration.
     should_stop : callable, optional
-        Asked before every iteration; ``True`` ends the run with the iterate as it is.
+        Asked before every iteration; ``True`` ends the run with the present iterate.
     checkpoint : Checkpoint, optional
-        A file to which the state is written every few minutes, and from which a run that was ended goes on:
+        A file to which the state is written every few minutes, and from which an ended run can continue:
         see `chemtomo.Checkpoint`.
     **parameters
         The fields of `chemtomo.recon.parameters.ReconstructParameters`: ``method="tgv", iterations=200``.

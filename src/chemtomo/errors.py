@@ -1,6 +1,6 @@
 """The exceptions that ChemTomo raises on purpose.
 
-Each message gives both sides: what was found and what was expected, and where.
+Each message says where, what was found and what was expected.
 They are classes of our own because a builtin ``RuntimeError`` that is raised inside a
 napari worker disappears.
 """
@@ -35,16 +35,16 @@ class ReadError(ChemTomoError, OSError):
 
 
 class NoTiltSeriesError(ReadError):
-    """A file that is fine, but holds nothing of a tilt series. In a folder such files are left out."""
+    """A valid file without tilt series. In a folder such files are left out."""
 
 
 class NoTiltsError(ReadError):
-    """Projections whose tilts no file says: they have to be given by hand.
+    """Projections without tilts in any file: the user has to give them.
 
     Attributes
     ----------
     projections : int
-        How many there are.
+        Number of projections.
     from_names : bool
         Whether the names of the files look like tilts.
     """
@@ -56,7 +56,7 @@ class NoTiltsError(ReadError):
 
 
 class WriteError(ChemTomoError, OSError):
-    """A result that cannot be written where it was asked for."""
+    """A result that cannot be written to the given path."""
 
 
 class DeviceError(ChemTomoError):
@@ -68,4 +68,4 @@ class DeviceMemoryError(DeviceError):
 
 
 class SolverError(ChemTomoError):
-    """An iteration that cannot go on."""
+    """An iteration that cannot continue."""

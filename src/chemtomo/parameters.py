@@ -1,4 +1,4 @@
-"""The base of all parameter models. A model stands beside the function that it drives.
+"""The base of all parameter models. A model is defined beside the function that uses it.
 
 Command line options, forms in napari, entries of recipes and the tables of the documentation are made from
 the models: default, bounds, title and help of a parameter are written once.
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 Range = tuple[int, int]
-"""From the first number to before the last one, ``START:STOP`` as text."""
+"""From START up to but not including STOP; ``START:STOP`` as text."""
 
 _RANGE = re.compile(r"\s*(\d+):(\d+)\s*")
 _LIST_OF_INTEGERS = tuple[int, ...]
@@ -43,7 +43,7 @@ _LIST_OF_NAMES = tuple[str, ...]
 
 @dataclasses.dataclass(frozen=True)
 class OnlyFor:
-    """Says of a field that it has an effect only with some choices of other fields.
+    """Marks a field that has an effect only with some choices of other fields.
 
     Attributes
     ----------
@@ -134,7 +134,7 @@ class Parameters(BaseModel):
 
     @classmethod
     def offered(cls) -> dict[str, FieldInfo]:
-        """Return the fields that people choose, in order."""
+        """Return the fields that users set, in order."""
         return {
             name: field
             for name, field in cls.model_fields.items()
@@ -179,12 +179,12 @@ _Model = TypeVar("_Model", bound=Parameters)
 
 
 def listed_numbers(text: str) -> tuple[int, ...]:
-    """Return the numbers that a text like ``3, 7, 40:45`` lists; a range is without its end.
+    """Return the numbers that a text like ``3, 7, 40:45`` lists; a range does not include its end.
 
     Raises
     ------
     ParameterError
-        When it is no such list.
+        When the text is not such a list.
     """
     numbers: list[int] = []
     for word in text.replace(",", " ").split():
@@ -211,10 +211,10 @@ def validated(model: type[_Model], values: Mapping[str, Any], where: str = "") -
 
 
 def explained(error: ValidationError) -> str:
-    """Return what pydantic found first, in one sentence."""
+    """Return the first error of pydantic as one sentence."""
     first = error.errors()[0]
     message = str(first["msg"]).removeprefix("Value error, ")
-    if not first["loc"]:  # the model itself says what it found
+    if not first["loc"]:  # the message of a validator of the whole model is complete
         return message
     name = ".".join(str(part) for part in first["loc"])
     return f"{name}: {message}; found {first['input']!r}"

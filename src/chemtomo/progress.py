@@ -1,8 +1,8 @@
-"""How long jobs tell how far they are, and how they are asked to stop.
+"""Long jobs: how they report their progress and are stopped.
 
-A long job is a generator function whose name ends in ``_job``: it yields a `TaskProgress` now and then,
-and returns its result. The caller shows the progress, and cancels the job by closing the generator, or by
-the function ``should_stop``, where the job takes one, which lets it return what it has reached.
+A long job is a generator function whose name ends in ``_job``: it yields `TaskProgress` and returns its
+result. The caller shows the progress, and cancels the job by closing the generator, or, if the job takes
+it, by the function ``should_stop``, with which the job returns an intermediate result.
 ``name = blocking(name_job)`` is the same without the progress.
 """
 
@@ -23,14 +23,14 @@ _Result = TypeVar("_Result")
 
 @dataclasses.dataclass(frozen=True)
 class TaskProgress:
-    """How far a job is.
+    """The progress of a job.
 
     Attributes
     ----------
     done, total : int
-        Steps done, of how many.
+        Number of parts done, and of all parts.
     message : str
-        What is being done, for people.
+        What is being done, for the user.
     """
 
     done: int

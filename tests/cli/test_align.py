@@ -141,7 +141,7 @@ def test_the_tilt_axis_that_the_file_says_is_where_the_search_begins(
     assert (report["axis_near_deg"], report["axis_near_from"]) == (90, "file")
     assert report["axis_angle_deg"] == pytest.approx(90, abs=2)
     assert main([*command[:-1], "--save", str(axis_along_x.with_suffix(".json"))]) == 0
-    assert "Tilt axis looked for near 90 degrees from y, as the file says" in capsys.readouterr().out
+    assert "Tilt axis searched near 90 degrees from y, as the file says" in capsys.readouterr().out
 
 
 def test_an_axis_that_is_given_wins(axis_along_x: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -325,7 +325,7 @@ def test_ctrl_c_keeps_the_last_iterate(run, files, tmp_path, monkeypatch):
         "--iterations", 1000,
     )  # fmt: skip
     assert status == 0
-    assert "keeping what there is" in err
+    assert "its result is kept" in err
     found = json.loads(report.read_text())
     assert found["cancelled"] is True
     assert 2 <= found["iterations"] <= 3

@@ -1,6 +1,6 @@
 """A process of its own that opens damaged files, so that nothing it does can hurt the tests.
 
-It reads jobs (JSON, one a line) from standard input and answers each with a line. Its address space is
+It reads jobs (JSON, one per line) from standard input and answers each with a line. Its address space is
 limited: what would ask for much more memory than a small file needs gets a MemoryError.
 """
 

@@ -56,7 +56,7 @@ def test_the_result_is_marked_and_what_was_measured_stays(full, step):
     assert any("registration only" in note for note in done.notes)
     assert step(done).notes == done.notes
     assert done.background is None
-    # The known background, which drifts here by one a tilt, is not among what is registered.
+    # The known background, which drifts here by one per tilt, is not among what is registered.
     flat = full.replace(data=full.background + 1)
     assert np.ptp(gaussian_filter(flat).data) < 1e-5
 

@@ -73,5 +73,5 @@ def test_a_projection_without_signal_has_no_gain():
 
 @pytest.mark.parametrize("doses", [[1, 2], [1, 2, 0, 4, 5], [1, 2, np.nan, 4, 5], []])
 def test_doses_have_to_be_positive_and_one_each(full, doses):
-    with pytest.raises(ParameterError, match="expected 5 positive numbers, one a projection"):
+    with pytest.raises(ParameterError, match="expected 5 positive numbers, one per projection"):
         with_dose(full, doses)

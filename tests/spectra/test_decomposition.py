@@ -63,7 +63,7 @@ def test_a_range_leaves_the_other_energies_out(mixture):
 def test_names_can_be_given(mixture):
     found = decompose(mixture.series, 2).renamed(("iron", "titanium"))
     assert found.dataset.names == ("iron", "titanium")
-    with pytest.raises(ParameterError, match="2, one a component"):
+    with pytest.raises(ParameterError, match="2, one per component"):
         found.renamed(("one",))
 
 

@@ -169,7 +169,7 @@ def test_whole_numbers_in_floats_become_counts_and_negative_values_do_not(specim
     dark = specimen.series.replace(data=specimen.series.data.astype(np.float32) - 3.0)
     found = element_maps(dark, windows)["Fe"]
     assert found.kind == "intensity"
-    assert any("no counts" in note for note in found.notes)
+    assert any("not counts" in note for note in found.notes)
 
 
 def test_values_that_are_not_finite_are_refused(specimen):

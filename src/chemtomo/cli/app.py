@@ -1,4 +1,4 @@
-"""The commands together, and what happens to errors."""
+"""The command line application, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ app.command("run")(recipe.run)
 app.command("recipe")(recipe.recipe)
 app.command("script")(recipe.script)
 
-# All errors in what the user typed. Which module this class is in depends on the version of typer.
+# The base of all errors in what the user typed. Which module this class is in depends on the version of
+# typer.
 _UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTED = 130
 
@@ -54,7 +55,7 @@ def _common(
         typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show where in the program an error happened. In any place.")
+        bool, typer.Option("--debug", help="Show the traceback of an error. May stand anywhere.")
     ] = False,
 ) -> None:
     pass

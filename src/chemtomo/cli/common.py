@@ -1,4 +1,4 @@
-"""Options that several commands have, where they may write, and how they tell what they did."""
+"""Common options, checks of output paths, and messages of the commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TiltsOption = Annotated[
     typer.Option(
         "--tilts",
         metavar="FILE|START:STEP:COUNT|names",
-        help="Tilts in degrees in place of those of the files: a text file with one a line (.rawtlt, .tlt, "
+        help="Tilts in degrees instead of those in the files: a text file with one per line (.rawtlt, .tlt, "
         ".csv), an .mdoc file, for example -60:2:61, or names: the number in the name of every file.",
     ),
 ]
@@ -35,7 +35,7 @@ TiltsUnitOption = Annotated[
     Literal["deg", "rad"] | None,
     typer.Option(
         "--tilts-unit",
-        help="Unit of the tilts, wherever they are from. By default what the file says, else degrees.",
+        help="Unit of the tilts, from whatever source. By default the unit in the file, else degrees.",
         show_default=False,
     ),
 ]
@@ -47,7 +47,7 @@ def print_json(value: Any) -> None:
 
 
 def tell_written(written: Written, *, on_stderr: bool = False, notes: Sequence[str] = ()) -> None:
-    """Name the files that were written, and on standard error what they had no place for.
+    """Print the files that were written, and on standard error what could not be stored in them.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def tell_written(written: Written, *, on_stderr: bool = False, notes: Sequence[s
     on_stderr : bool
         Keep standard output free, for JSON.
     notes : sequence of str
-        What else there is to say, before that.
+        Further notes, which are printed first.
     """
     for path in written:
         typer.echo(f"Wrote {path}", err=on_stderr)
@@ -65,12 +65,12 @@ def tell_written(written: Written, *, on_stderr: bool = False, notes: Sequence[s
 
 
 class Results:
-    """The places where a command writes, and the inputs that it must not write onto.
+    """The output paths of a command, and the inputs that it must not overwrite.
 
     Parameters
     ----------
     inputs : iterable of path, str or None
-        All that the command was given to read: files, folders, and those of its options.
+        All files and folders that the command reads, also those given by options.
     """
 
     def __init__(self, inputs: Iterable[Path | str | None]) -> None:
@@ -86,7 +86,7 @@ class Results:
         names: Sequence[str] = (),
         volume: bool = False,
     ) -> None:
-        """Check before any work that all can be written, and that none of it is an input.
+        """Check, before any work, that all outputs can be written and that none is an input.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Results:
         *others : pathlib.Path or None
             Further files: a report, a recipe.
         names : sequence of str
-            The channels of `output`, once they are known: formats may have one file a channel.
+            The channels of `output`, once they are known: some formats have one file per channel.
         volume : bool
             Whether `output` is a volume.
 
@@ -119,7 +119,7 @@ class Results:
         check_targets(targets, self.inputs)
 
     def write(self, write: Callable[[Path], _Written], path: Path) -> _Written:
-        """Write a result; where that fails, to the current folder, or else among the temporary files.
+        """Write a result; if that fails, to the current folder, or else to that for temporary files.
 
         Nothing is replaced there. `finish` then ends the command with the exit code of an error.
 
@@ -160,6 +160,6 @@ class Results:
         check_targets([other], self.inputs)
 
     def finish(self) -> None:
-        """End the command with exit code 1 if something was written to another place than asked."""
+        """End the command with exit code 1 if a result was written to another place than asked."""
         if self.displaced:
             raise typer.Exit(1)

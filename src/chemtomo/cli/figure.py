@@ -38,7 +38,7 @@ def draw(volume: Volume, path: str | PathLike[str], *, title: str = "", caption:
     path : path
         File to write; it is replaced if it exists.
     title : str
-        A line of text above.
+        Title above the panels.
     caption : str
         Lines of text below the legend.
 
@@ -58,7 +58,7 @@ def draw(volume: Volume, path: str | PathLike[str], *, title: str = "", caption:
     path = Path(path)
     scaled = _normalise(volume.data)
     colours = _rgb(volume.names) * _slice_weights(volume.names)
-    # Width of the panels by their number of voxels, so that all have one scale.
+    # The panels have widths in proportion to their voxels, so that all have the same scale.
     depth, height, width = volume.shape
     panels = 2 * (width + depth)
     figure = Figure(figsize=(11.6, 1.2 + 11.0 * (depth + height) / (1.06 * panels)), dpi=110)
@@ -77,7 +77,7 @@ def draw(volume: Volume, path: str | PathLike[str], *, title: str = "", caption:
         hspace=0.05,
     )
     z, y, x = (size // 2 for size in volume.shape)
-    # Three views along the axes of the volume: (row, column, axis, lines at the slices, axes of the picture).
+    # The views along the axes of the volume: (row, column, axis, position of the crosshair, axis labels).
     views: tuple[tuple[int, int, int, tuple[float, float], str, str], ...] = (
         (0, 0, 1, (x, z), "x", "z"),
         (1, 0, 0, (x, y), "x", "y"),
@@ -145,14 +145,14 @@ def _rgb(names: tuple[str, ...]) -> _Image:
 
 
 def _slice_weights(names: tuple[str, ...]) -> _Image:
-    """Dim the grey signals where there are elements: added in full they would whiten all colours."""
+    """Return weights that dim grey signals where there are elements, so that colours stay visible."""
     grey = np.array([is_structural(name) for name in names])
     weights = np.where(grey & ~grey.all(), 0.3, 1.0)
     return weights[:, np.newaxis].astype(np.float32)
 
 
 def _rarity(scaled: _Image) -> _Image:
-    """Dim channels that fill the sample: in a projection they would hide the others."""
+    """Return weights that dim channels which fill the sample: in a projection they would hide the others."""
     occupied = np.maximum((scaled > 0.2).mean(axis=(1, 2, 3)), 1e-6)
     weights: _Image = np.clip(0.3 * occupied.max() / occupied, 0, 1)[:, np.newaxis].astype(np.float32)
     return weights

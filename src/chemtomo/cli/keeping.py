@@ -1,4 +1,4 @@
-"""The options for what a run keeps: checkpoints, and results of steps."""
+"""The options for checkpoints and for the cache of results of steps."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ CacheOption = Annotated[
         "--cache",
         metavar="FOLDER",
         envvar="CHEMTOMO_CACHE",
-        help="Keep the results of steps in this folder, or in that of the system for 'auto', and take from "
-        "there what was made before from the same values by the same steps.",
+        help="Keep the results of steps in this folder ('auto': the cache folder of the system), and reuse "
+        "results of the same steps on the same values.",
     ),
 ]
 CacheSizeOption = Annotated[
@@ -42,7 +42,7 @@ CacheSizeOption = Annotated[
         min=0,
         metavar="GIB",
         envvar="CHEMTOMO_CACHE_SIZE",
-        help="Size of that folder; what was not used for the longest time goes first.",
+        help="Size limit of that folder; the least recently used results are removed first.",
     ),
 ]
 
@@ -57,15 +57,15 @@ CheckpointOption = Annotated[
 ]
 ResumeOption = Annotated[
     bool,
-    typer.Option("--resume", help="Go on from the file of --checkpoint, where there is one."),
+    typer.Option("--resume", help="Continue from the file of --checkpoint, if there is one."),
 ]
 CheckpointMinutesOption = Annotated[
-    float, typer.Option("--checkpoint-minutes", min=0, help="Time between two states.")
+    float, typer.Option("--checkpoint-minutes", min=0, help="Minutes between two checkpoints.")
 ]
 CheckpointIterationsOption = Annotated[
     int | None,
     typer.Option(
-        "--checkpoint-iterations", min=1, metavar="N", help="Write the state after every N iterations too."
+        "--checkpoint-iterations", min=1, metavar="N", help="Also write a checkpoint every N iterations."
     ),
 ]
 
@@ -73,7 +73,7 @@ CheckpointIterationsOption = Annotated[
 def checkpoint_of(
     path: Path | None, resume: bool, minutes: float, iterations: int | None
 ) -> Checkpoint | None:
-    """Return what the options ask for, or raise the error of a file that would be lost."""
+    """Return the checkpoint of the options; raise if an existing file would be lost."""
     from chemtomo.pipeline.keeping.checkpoint import Checkpoint
 
     if path is None:
@@ -86,17 +86,17 @@ def checkpoint_of(
 
 
 def end_checkpoint(checkpoint: Checkpoint | None, state: State) -> None:
-    """Remove the file of a run that came to its end; say how to go on with one that was stopped."""
+    """Remove the file of a completed run; after a stop, print how to continue."""
     if checkpoint is None:
         return
     if not any(report.get("cancelled") for _, report in state.reports):
         checkpoint.remove()
     elif checkpoint.file.exists():
-        typer.echo(f"Stopped before the end: --checkpoint {checkpoint.path} --resume goes on from there")
+        typer.echo(f"Stopped before the end: --checkpoint {checkpoint.path} --resume continues from there")
 
 
 def cache_of(folder: str | None, gib: float) -> Cache | None:
-    """Return what the options ask for."""
+    """Return the cache of the options."""
     from chemtomo.pipeline.keeping.cache import Cache, default_cache_folder
 
     if not folder:
@@ -105,6 +105,6 @@ def cache_of(folder: str | None, gib: float) -> Cache | None:
 
 
 def tell_cache_problem(cache: Cache | None) -> None:
-    """Say why results of steps could not be kept, if so."""
+    """Print why results of steps could not be kept, if they could not."""
     for note in () if cache is None else cache.notes:
         typer.echo(f"Note: {note}", err=True)

@@ -30,7 +30,7 @@ def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
 
     The name, default and help of an option are those of the field: ``report_every`` becomes
     ``--report-every``. A range is given as ``START:STOP``, and a dictionary by repeating
-    ``NAME=VALUE``. The command gets the models, validated; what they refuse is a usage error.
+    ``NAME=VALUE``. The command gets the validated models; a value that they refuse is a usage error.
     """
     hints = typing.get_type_hints(command, include_extras=True)
     # Lists of operations come from `chemtomo.cli.operation_options`.
@@ -70,9 +70,9 @@ def with_model_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class OperationOptions:
-    """Marks a parameter of a command: it gets the operations that were asked for, in the order of `names`.
+    """Marks a parameter of a command that gets the chosen operations, in the order of `names`.
 
-    Each operation has an option of its own name, which takes its main parameter if it has one, and
+    Each operation has an option with its name, which takes its main parameter if there is one, and
     one option for every other parameter: ``--background otsu --background-clear``.
 
     Parameters
@@ -80,7 +80,7 @@ class OperationOptions:
     names : iterable of str
         The operations.
     older : mapping of str to (str, str), optional
-        Options of earlier versions that go on working, with a warning: the operation and its parameter.
+        Former options, which work with a warning: for each the operation and its parameter.
     """
 
     def __init__(self, names: Iterable[str], older: Mapping[str, tuple[str, str]] | None = None) -> None:
@@ -102,7 +102,7 @@ class OperationOptions:
         return found
 
     def taken(self, values: dict[str, Any]) -> tuple[Operation, ...]:
-        """Take the values of the options out of all, and return the operations."""
+        """Remove the values of these options from `values`, and return the operations."""
         given: dict[str, dict[str, Any]] = {}
         for old, (name, field) in self._older.items():
             value = values.pop(old)
@@ -203,7 +203,7 @@ def _word_parser(choices: tuple[str, ...], former: Mapping[str, str]) -> Callabl
 
 
 def command_line_type(name: str, annotation: Any) -> tuple[Any, str | None]:
-    """Return the type that typer shall parse, and how the help names it."""
+    """Return the type that typer parses, and its name in the help."""
     origin = typing.get_origin(annotation)
     if origin is Literal:
         choices = {str(value): str(value) for value in typing.get_args(annotation)}
@@ -235,7 +235,7 @@ def _word(kind: Any) -> str:
 
 
 def validated_model(model: type[Parameters], given: dict[str, Any], operation: str = "") -> Parameters:
-    """Return the model with what was given; what it refuses is a usage error."""
+    """Return the model with the given values; a value that it refuses is a usage error."""
 
     def option(field: str) -> str:
         return _flag(_parameter_name(OPERATIONS[operation], field) if operation else field)
@@ -254,7 +254,7 @@ def validated_model(model: type[Parameters], given: dict[str, Any], operation: s
 
 
 def _convert(flag: str, annotation: Any, value: Any) -> Any:
-    """Turn what typer parsed into what the model takes."""
+    """Convert a parsed value to that of the model."""
     if isinstance(value, enum.Enum):
         return next(one for one in typing.get_args(annotation) if str(one) == value.value)
     if typing.get_origin(annotation) is dict:

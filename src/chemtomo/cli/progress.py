@@ -1,4 +1,4 @@
-"""What is seen and can be done while an iteration runs: a progress bar, and Ctrl-C."""
+"""Progress bars, and Ctrl-C while an iteration or a job runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Result = TypeVar("_Result")
 
 @dataclasses.dataclass
 class Watch:
-    """What an observer of an iteration knows.
+    """The observer of an iteration: shows its progress, and stops it on request.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Watch:
         return self.stop_asked
 
     def on_progress(self, progress: Progress | TaskProgress) -> None:
-        """Take note of an iteration, or of what is done before the first, and show it."""
+        """Record and show an iteration, or a task before the first one."""
         if not isinstance(progress, TaskProgress):
             self.iterations = progress.iteration
         self.show(progress)
@@ -80,7 +80,7 @@ def watch(iterations: int) -> Iterator[Watch]:
 
 @dataclasses.dataclass
 class TaskWatch:
-    """What an observer of a long job knows; see `task_bar`."""
+    """The observer of a long job; see `task_bar`."""
 
     show: Callable[[TaskProgress], None]
     stop_asked: bool = False
@@ -95,15 +95,15 @@ class TaskWatch:
 
 
 @contextlib.contextmanager
-def task_bar(kept: str = "what has been reached") -> Iterator[TaskWatch]:
-    """Show how far a job is where stderr is a terminal, and let Ctrl-C stop it.
+def task_bar(kept: str = "what has been done") -> Iterator[TaskWatch]:
+    """Show the progress of a job where stderr is a terminal, and let Ctrl-C stop it.
 
     The first Ctrl-C asks the job to stop and to return what it has; a second one aborts.
 
     Parameters
     ----------
     kept : str
-        What there is after a stop, for the message.
+        What is kept after a stop, for the message.
     """
     with show_tasks() as show:
         watching = TaskWatch(show)
@@ -120,7 +120,7 @@ def task_bar(kept: str = "what has been reached") -> Iterator[TaskWatch]:
 
 @contextlib.contextmanager
 def _bar(total: int | None, *more: TextColumn, transient: bool = False) -> Iterator[Callable[..., None]]:
-    """Show a bar on stderr, where that is a terminal; gives what `rich.progress.Progress.update` takes."""
+    """Show a bar on stderr if it is a terminal; yields a function with the arguments of `Progress.update`."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
@@ -129,13 +129,13 @@ def _bar(total: int | None, *more: TextColumn, transient: bool = False) -> Itera
         *more,
     )
     console = Console(stderr=True)
-    # In a log a bar is noise, and an error shall be one line.
+    # No bar in a log, where an error is to be a single line.
     with Bar(*columns, console=console, disable=not console.is_interactive, transient=transient) as bar:
         task = bar.add_task("Preparing", total=total, scalars="")
         try:
             yield functools.partial(bar.update, task)
         except BaseException:
-            bar.remove_task(task)  # the message is what matters then
+            bar.remove_task(task)  # only the message is shown
             raise
 
 
@@ -163,7 +163,7 @@ def _interruptible(watching: Watch) -> Iterator[None]:
         if watching.stop_asked or watching.iterations == 0:
             raise KeyboardInterrupt
         watching.stop_asked = True
-        typer.echo("Stopping after this iteration and keeping what there is. Ctrl-C again aborts.", err=True)
+        typer.echo("Stopping after this iteration; its result is kept. Ctrl-C again aborts.", err=True)
 
     with _handling_interrupts(handle):
         yield

@@ -1,4 +1,4 @@
-"""Alignment of a tilt series: where the aligned projections are in the recorded ones."""
+"""Alignment of a tilt series: the maps from aligned to recorded projections."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Alignment:
         Tilts of the projections in degrees, as the reconstruction uses them.
     matrices : numpy.ndarray, shape (tilt, 2, 3)
         Pull-back matrices: ``matrix @ (y, x, 1)`` is the place ``(y, x)`` in the recorded projection
-        of the aligned pixel ``(y, x)``, in pixels of the reference. They hold everything: shifts, the
-        angle of the tilt axis, and its offset.
+        of the aligned pixel ``(y, x)``, in pixels of the reference. They contain shifts,
+        angle and offset of the tilt axis.
     axis_angle_deg : float
         Angle of the tilt axis with ``y`` in the recorded projections, towards ``x``: the axis has the
         direction ``(y, x) = (cos a, sin a)`` there. For information: it is in the matrices already.
@@ -154,7 +154,7 @@ class Alignment:
         return card(f"Alignment of {self.reference}", rows, [("shifts", shifts)])
 
     def to_json(self) -> dict[str, Any]:
-        """Return it ready for JSON. A residual that is not known, NaN, becomes ``null``."""
+        """Return the alignment as JSON values. A residual that is not known, NaN, becomes ``null``."""
         residual = self.residual_px
         return {
             "version": _VERSION,
@@ -213,7 +213,7 @@ class Alignment:
         Raises
         ------
         ReadError
-            When it cannot be read, or is no alignment.
+            When the file cannot be read, or holds no alignment.
         """
         try:
             found = json.loads(path.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ def as_stack(data: Any) -> Any:
 
 
 def check_stack(data: Any, axes: tuple[str, ...], where: str) -> None:
-    """Refuse data with other axes, an empty axis, or values that are not real numbers.
+    """Raise unless data has these axes, none of them empty, and real numbers.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def checked_tilts(tilts_deg: Any, count: int, what: str, where: str) -> npt.NDAr
 
 
 def check_pixel_size(pixel_size_nm: float, where: str) -> None:
-    """Refuse a pixel size that is not a positive length.
+    """Raise unless a pixel size is a positive length.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Digests of tilt series: whether values, and what goes with them, are still the same."""
+"""Digests of tilt series, which tell whether values and other numbers are still the same."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def series_digest(series: TiltSeries) -> str:
 
 
 def frame_digest(series: TiltSeries) -> str:
-    """Return the SHA-256 of all numbers of a series but its values, background and alignment."""
+    """Return the SHA-256 of all numbers of a series except its values, background and alignment."""
     frame = {
         "shape": list(series.shape),
         "tilts": _texts(series.tilts_deg),
@@ -59,7 +59,7 @@ def alignment_digest(alignment: Alignment | None) -> str | None:
 
 
 def _texts(numbers: Any) -> list[str]:
-    """Return numbers to nine digits: a way through other units may change the last ones."""
+    """Return numbers to nine digits: a conversion to other units and back may change the last ones."""
     return [f"{number + 0.0:.9g}" for number in np.asarray(numbers, dtype=np.float64)]
 
 

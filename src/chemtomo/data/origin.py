@@ -1,4 +1,4 @@
-"""Where data began: which files were read, and how, or what was simulated."""
+"""Where data came from: which files were read, and how, or what was simulated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Origin"]
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """What has to be called to have the data again, as it was before the first step.
+    """What is needed to read or simulate the data again, as it was before the first step.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Origin:
     options : dict
         The arguments with which it was simulated.
     steps_before : int
-        Steps that the provenance had already when a file was read: those before it was written.
+        Number of steps in the provenance when the file was read: those before it was written.
     frame : str
         `chemtomo.data.fingerprint.frame_digest` of what was read, to see whether it was edited by hand.
     spectra : bool
@@ -72,7 +72,7 @@ class Origin:
         return cls(name, listed, given, tilts_unit, steps_before=steps_before, frame=frame, spectra=spectra)
 
     def call(self) -> tuple[Any, ...]:
-        """Return what two signals have in common that were read, or simulated, by one call."""
+        """Return what is equal for all signals that were read, or simulated, by one call."""
         return (
             self.spectra,
             self.paths,
@@ -83,12 +83,12 @@ class Origin:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return it ready for JSON."""
+        """Return the origin as JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any] | None) -> Origin | None:
-        """Return what `to_json` described; None for nothing."""
+        """Return the origin that `to_json` described; None for None."""
         if found is None:
             return None
         tilts = found.get("tilts")

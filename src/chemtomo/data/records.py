@@ -25,7 +25,7 @@ def recorded(
     parameters : mapping
         Its parameters, as far as they differ from the defaults.
     **more
-        What else there is to tell, ready for JSON.
+        Further entries, as JSON values.
     """
     record = {"step": step, "parameters": dict(parameters), **more, "after": _state(after)}
     return after.replace(provenance=(*(() if before is None else before.provenance), record))

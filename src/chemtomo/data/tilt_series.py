@@ -55,11 +55,10 @@ class TiltSeries:
         Signal that does not come from what is to be reconstructed: the expected value of a pixel is
         that of the sample plus this. Counts stay counts while it is kept apart.
     valid : numpy.ndarray or dask array of bool, shape (tilt, y, x), optional
-        Which pixels were measured, and rightly so: not those that an alignment brought in from outside of
-        the recorded image, not saturated, shadowed or dead ones. All by default. Reconstructions leave
-        the values of the others out.
+        Which pixels hold a measured value: not those that an alignment took from outside the recorded
+        image, nor saturated, shadowed or dead ones. All by default. Reconstructions leave the others out.
     alignment : Alignment, optional
-        Where the aligned projections are in these, which are then as recorded. It is applied once,
+        The maps from aligned projections to these, which are then as recorded. It is applied once,
         before a reconstruction (`chemtomo.align.apply`).
     source : str, optional
         Where the data came from, usually a file.
@@ -217,7 +216,7 @@ class TiltSeries:
     def replace(self, **changes: Any) -> TiltSeries:
         """Return a copy with some attributes changed and everything checked anew.
 
-        Other values with no record of how they were made have no origin.
+        Where `data` changes and the provenance does not, the origin is removed.
         """
         if "data" in changes and not {"provenance", "origin"} & set(changes):
             changes["origin"] = None

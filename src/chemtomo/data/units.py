@@ -1,4 +1,4 @@
-"""Lengths: nanometres inside, anything at the door.
+"""Units of length: all lengths are converted to nanometres on input.
 
 Only the lengths of microscopy are known, in the spellings that occur in files. General libraries of units
 take ``px`` for a pixel of a printed page and ``au`` for the distance to the sun.
@@ -66,7 +66,7 @@ def to_nanometre(value: float, unit: str) -> float:
     Raises
     ------
     DataError
-        When `unit` is no length of microscopy, such as ``"px"``.
+        When `unit` is not a unit of length in this table, such as ``"px"``.
     """
     text = unicodedata.normalize("NFKC", unit).strip("\0 \t\r\n")
     word = text.lower().replace("metre", "meter")

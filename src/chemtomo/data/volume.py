@@ -25,7 +25,7 @@ class Volume:
     data : numpy.ndarray, shape (channel, z, y, x)
         ``y`` and ``x`` are those of the projection at 0 degrees, ``z`` is the direction of the beam there.
     names : tuple of str
-        One name a channel.
+        One name per channel.
     voxel_size_nm : float
         Edge of a voxel in nanometres.
     origin_px : tuple of float

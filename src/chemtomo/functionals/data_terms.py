@@ -1,4 +1,4 @@
-"""How far projections are from the data: Kullback-Leibler and squares."""
+"""Data terms: the Kullback-Leibler divergence and half the sum of squares."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class DataTerm(abc.ABC):
         The weight ``w_c`` of every channel, positive.
     tilt_weight : array_like, shape (channel, tilt), optional
         The weight ``k_ct`` of every projection in its channel, 1 by default. 0 for a projection that
-        the channel has not got: its data do not matter, and its dual variable is 0.
+        the channel does not have: its data are ignored, and its dual variable is 0.
     background : numpy.ndarray, shape (channel, tilt, y, detector), optional
         The expected value ``b`` without a sample, 0 by default.
     valid : numpy.ndarray of bool, shape (channel, tilt, y, detector), optional
-        Which pixels were measured; all by default. The sum leaves the others out: their data do not
-        matter, whatever they are, and their dual variables are 0.
+        Which pixels were measured; all by default. The sum leaves the others out: their data are
+        ignored, whatever they are, and their dual variables are 0.
 
     Raises
     ------
@@ -142,7 +142,7 @@ class DataTerm(abc.ABC):
         return np.where(self.measured, found, r.dtype.type(0))
 
     def project_domain(self, r: FloatArray) -> FloatArray:
-        """Change ``r`` as little as needed to make the conjugate finite there, and well so."""
+        """Move ``r`` to the nearest point at which the conjugate is finite, with a small margin."""
         require_shape(f"{type(self).__name__}.project_domain", r, self.data.shape)
         inside = self._project_domain(r, self._product.astype(r.dtype))
         return np.where(self.measured, inside, r.dtype.type(0))

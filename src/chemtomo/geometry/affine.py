@@ -1,8 +1,8 @@
 """Affine maps of projections: arrays of 2 x 3 matrices, which act on ``(y, x, 1)``.
 
-Every function takes and returns arrays of shape (n, 2, 3), one matrix a projection; a single matrix
-(1, 2, 3) goes with any number. In an alignment a matrix is a *pull-back*: it takes a pixel of the aligned
-image to the place in the recorded image from which its value comes.
+Every function takes and returns arrays of shape (n, 2, 3), one matrix per projection; a single matrix (1, 2,
+3) is combined with any number of others. In an alignment a matrix is a *pull-back*: it takes a pixel of the
+aligned image to the place in the recorded image from which its value comes.
 """
 
 from __future__ import annotations

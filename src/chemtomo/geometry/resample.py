@@ -13,7 +13,7 @@ Fill = Literal["zero", "nearest"]
 
 # Maps that differ from a whole-pixel shift by less than this, in pixels, anywhere, copy the values.
 _EXACT = 1e-6
-# A pixel of which so much comes from valid pixels is valid; the rest is rounding.
+# A pixel is valid when at least this share of its value comes from valid pixels; the rest is rounding.
 _ALL_VALID = 1 - 1e-3
 
 
@@ -29,15 +29,15 @@ def warp(
     """Pull an image back through an affine map: ``out(y, x) = image(matrix @ (y, x, 1))``.
 
     Shifts by whole pixels copy the values. Otherwise they are interpolated, linearly by default: values
-    that are not negative stay so, and under shifts and turns the sum stays that of what does not leave
-    the image (exactly under shifts, to about the noise of the pixel grid under turns).
+    that are not negative stay so, and shifts and rotations conserve the sum of what stays within
+    the image (shifts exactly, rotations approximately).
 
     Parameters
     ----------
     image : numpy.ndarray, shape (y, x)
         It is not modified.
     matrix : numpy.ndarray, shape (2, 3)
-        From a pixel of the result to the place in `image`.
+        Maps a pixel of the result to its position in `image`.
     shape : (int, int), optional
         Rows and columns of the result, those of `image` by default.
     order : {1, 3}

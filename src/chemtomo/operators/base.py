@@ -1,4 +1,4 @@
-"""What every linear operator promises."""
+"""The interface of all linear operators."""
 
 from __future__ import annotations
 

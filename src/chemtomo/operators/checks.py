@@ -1,4 +1,4 @@
-"""Checks that any linear operator can be put to."""
+"""Checks for any linear operator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def dot_test(operator: LinearOperator, *, seed: int = 0, dtype: npt.DTypeLike = 
     Returns
     -------
     float
-        ``|<Ax, y> - <x, A'y>| / max(|Ax| |y|, |x| |A'y|)``: about the rounding error of `dtype`
+        ``|<A x, y> - <x, A^T y>| / max(|A x| |y|, |x| |A^T y|)``: about the rounding error of `dtype`
         times a small number if the adjoint is exact; 0 if both products vanish.
     """
     generator = np.random.default_rng(seed)

@@ -22,9 +22,9 @@ __all__ = ["Projector", "inverse_of_sums"]
 class Projector(LinearOperator):
     """Projection of a volume (channel, z, y, x) to tilt series (channel, tilt, y, detector).
 
-    Every volume pixel is shared between the two detector pixels next to its detector coordinate
+    Every voxel contributes to the two detector pixels next to its detector coordinate
     ``s``: the weight on detector pixel ``i`` is ``max(0, 1 - |s - i|)`` (Huber et al. 2019,
-    equation 8, with the detector pixel as the unit of length). What falls beside the detector is
+    equation 8, with the detector pixel as the unit of length). What falls outside the detector is
     lost. All channels and slices have the same weights.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Look at prepared projections one at a time, without preparing the others."""
+"""Prepare single projections for viewing, without preparing the others."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from chemtomo.preprocess.stacks import each_projection, lazy_series
 __all__ = ["PreparedProjection", "PreparedView", "ViewStopped"]
 
 
-class ViewStopped(Exception):  # noqa: N818 - no error: somebody has asked for something else
-    """What was to be looked at is no longer wanted."""
+class ViewStopped(Exception):  # noqa: N818 - no error: other projections were asked for
+    """The projections are no longer needed."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PreparedProjection:
-    """A projection as it is after the operations.
+    """A projection after the operations.
 
     Attributes
     ----------
     image : numpy.ndarray, shape (y, x)
-        What the reconstruction takes to be of the sample: background and gain are accounted for. Float32.
+        Signal of the sample: without background and divided by the gain. Float32.
     tilt_deg : float
         Its tilt.
     pixel_size_nm : float
         Edge of a pixel.
     origin_nm : (float, float)
-        Place ``(y, x)`` of the centre of its first pixel, from that of the series before it was prepared.
+        Position ``(y, x)`` of the centre of its first pixel, relative to that of the series before.
     """
 
     image: npt.NDArray[np.float32]
@@ -44,17 +44,17 @@ class PreparedProjection:
 
 
 class PreparedView:
-    """Prepared projections of one signal, computed when they are looked at.
+    """Prepared projections of one signal, computed on demand.
 
-    What an operation has to know of the whole stack, such as the mean brightness, is computed once, when
-    the operation is new, and kept while the operations before it stay the same.
+    What an operation needs from the whole stack, such as the mean brightness, is computed once and kept
+    as long as the operation and those before it stay the same.
 
     Parameters
     ----------
     dataset : Dataset
         The signals. They are not modified.
     name : str
-        The signal to look at.
+        Name of the signal to view.
     """
 
     def __init__(self, dataset: Dataset, name: str) -> None:
@@ -66,32 +66,32 @@ class PreparedView:
         self._whole: bool | None = None
 
     def fork(self) -> PreparedView:
-        """Return a view that knows what this one knows, to go on with other operations elsewhere.
+        """Return a copy with all that was computed so far, for other operations in another thread.
 
-        This one must not be given other operations at the same time.
+        `prepare` of this view must not be called meanwhile.
         """
         other = PreparedView(self._all, self.name)
         other._stages, other._steps, other._whole = list(self._stages), self._steps, self._whole
         return other
 
     def prepare(self, steps: Sequence[Operation], should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Take over the operations, and compute what they have to know of the whole stack.
+        """Set the operations, and compute what they need from the whole stack.
 
         Raises
         ------
         ViewStopped
-            When `should_stop` said so; what was computed so far is kept.
+            When `should_stop` returned ``True``; what was computed so far is kept.
         ChemTomoError
             When an operation cannot be done.
         """
         steps = tuple(steps)
         self._should_stop = should_stop
-        # Only the drift of scans looks at more than one signal.
+        # Only the correction of scan drift needs more than one signal.
         whole = any(isinstance(one, ScanDriftStep) for one in steps)
         if whole != self._whole:
             chosen = self._all if whole else self._all.select([self.name])
             self._whole, self._steps = whole, ()
-            # Here and not before: it is to happen in the thread that computes.
+            # Not earlier: this is to happen in the thread that computes.
             self._stages = [chosen.map(lazy_series)]
         same = 0
         while same < min(len(steps), len(self._steps)) and steps[same] == self._steps[same]:
@@ -101,11 +101,11 @@ class PreparedView:
         for step in steps[same:]:
             self._stages.append(self._apply(step))
             self._steps = (*self._steps, step)
-        # From here on the projections are wanted, whoever looks at them.
+        # From here on projections can be read.
         self._should_stop = lambda: False
 
     def projection(self, number: int) -> PreparedProjection | None:
-        """Return what became of a projection of the series, or None when it was left out."""
+        """Return a projection of the series after the operations, or None when it was left out."""
         before, after = self._stages[0][self.name], self._stages[-1][self.name]
         wanted = before.number_recorded(number)
         kept = [after.number_recorded(tilt) for tilt in range(after.shape[0])]
@@ -130,7 +130,7 @@ class PreparedView:
         return step.model_copy(update={"channels": None}).apply(watched)
 
     def _watched(self, series: TiltSeries) -> TiltSeries:
-        """Return the series whose projections refuse to be read once nobody wants them."""
+        """Return the series; reading its projections raises `ViewStopped` once they are not needed."""
 
         def read(projection: npt.NDArray[Any], tilt: int) -> npt.NDArray[Any]:
             if self._should_stop():
@@ -141,6 +141,6 @@ class PreparedView:
 
 
 def _computed(projection: Any) -> npt.NDArray[np.float32]:
-    """Return a projection as float32, computed in this thread: others would hold up the viewer's."""
+    """Return a projection as float32, computed in this thread: other threads would slow down the viewer."""
     found = projection.compute(scheduler="synchronous") if hasattr(projection, "dask") else projection
     return np.array(found, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A quick look: the same reconstruction at half the resolution."""
+"""Preview: the same reconstruction at half the resolution."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ FACTOR = 2
 
 
 def preview_of(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dataset, ReconstructParameters]:
-    """Bin the projections, and translate the ranges and the weights to the binned pixels.
+    """Bin the projections, and convert ranges and weights to the binned pixels.
 
-    Counts add up in a bin, so that their statistics stay right; intensities are averaged. The weights
-    are such that the binned objective is about the same function of the sample, in the continuum:
-    edges have a quarter of the voxels, the normalised image is larger by the root of 2, and, in the
-    paper's normalisation, there are a quarter of the data. A second derivative counts half.
+    Counts are summed in a bin, which keeps their statistics; intensities are averaged. The weights are
+    chosen so that the binned objective is about the same function of the continuous sample: edges have a
+    quarter of the voxels, the normalised image is larger by the square root of 2, and, in the paper's
+    normalisation, there is a quarter of the data. The weight of second derivatives is halved.
 
     Parameters
     ----------
     dataset : Dataset
         The prepared data.
     parameters : ReconstructParameters
-        For the whole resolution.
+        At full resolution.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def preview_of(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dat
 def binned_range(pixels: tuple[int, int], size: int) -> tuple[int, int]:
     """Return the bins that hold the pixels ``start <= i < stop`` of `size`.
 
-    A last bin that is not whole does not exist; a single pixel is a bin.
+    An incomplete last bin is left out; a single pixel is one bin.
     """
     start, stop = pixels
     most = max(1, size // FACTOR)
@@ -63,7 +63,7 @@ def binned_range(pixels: tuple[int, int], size: int) -> tuple[int, int]:
 
 
 def in_full_resolution_units(volume: Volume, dataset: Dataset) -> Volume:
-    """Scale a preview of `dataset` to the values of the voxels of the whole resolution.
+    """Scale a preview of `dataset` to the values of voxels at full resolution.
 
     A binned intensity is a mean over a ray that crosses half as many voxels; binned counts are the
     sum over eight times the volume (four times, of a single row).

@@ -1,4 +1,4 @@
-"""Run steps, and record what was done. Everything that runs a step, of whatever front end, runs it here."""
+"""Run steps and record them: the one runner of command line, Python and napari."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _POLL_SECONDS = 0.2
 
 
 class Store(Protocol):
-    """Keeps what steps made by the content that it was made from: see `run_steps_job`."""
+    """A store of results of steps, by the content they were made from: see `run_steps_job`."""
 
     def find(self, key: str, before: State) -> Made | None:
-        """Return what was kept under a key, in place of doing a step with the state before it."""
+        """Return the result that is kept under a key, or None."""
 
     def keep(self, key: str, before: State, made: Made) -> None:
         """Keep what a step made of a state."""
@@ -56,22 +56,23 @@ def run_steps_job(
 ) -> _Job:
     """Do steps one after the other.
 
-    Steps that treat projections one after the other are done in one pass, so that there are never two stacks
-    in memory for each. The result of such a pass, and of every other step, may be kept in a `store`, under a
-    key that depends on the inputs and on all steps so far, and is not made again.
+    Consecutive steps that work projection by projection are done in one pass, so that no stack in between is
+    in memory. The result of such a pass, and of every other step, may be kept in a `store` under a key that
+    depends on the inputs and all steps so far, and is then not computed again.
 
     Parameters
     ----------
     state : State
-        What there is. It is not modified.
+        The inputs. It is not modified.
     steps : sequence of Entry
         What to do.
     should_stop : callable, optional
-        Asked now and then; ``True`` ends a step with what it has reached, where it has something.
+        Asked regularly; ``True`` ends a step with its intermediate result, if it has one.
     store : Store, optional
         Where results are kept.
     checkpoint : Checkpoint, optional
-        Where the state of the reconstruction is written now and then, and from where an earlier run goes on.
+        Where the state of the reconstruction is written regularly, and from which an earlier run is
+        continued.
 
     Yields
     ------
@@ -81,7 +82,7 @@ def run_steps_job(
     Returns
     -------
     State
-        What there is in the end. Each tilt series has its steps in its provenance, and a volume its recipe.
+        The state after the steps. Each tilt series has its steps in its provenance, and a volume its recipe.
 
     Raises
     ------
@@ -188,7 +189,7 @@ def run(
     inputs : path, optional
         A folder in which to look for the files of the recipe.
     accept_changed : bool
-        Go on where the values of an input are not those with which the recipe was made.
+        Continue although the values of an input differ from those of the recipe.
     on_progress, should_stop : callable, optional
         As in `chemtomo.reconstruct`.
     checkpoint : Checkpoint, optional
@@ -227,7 +228,7 @@ def _prepared_job(
 
 
 def _selected(volume: Volume, operations: Sequence[Operation]) -> Volume:
-    """Return the chosen channels of a volume, the one thing that operations can do to it."""
+    """Return the chosen channels of a volume: the only operation on volumes."""
     for one in operations:
         if not isinstance(one, Select) or one.channels is None or one.names:
             raise ParameterError(f"{one.operation}: found a volume; expected tilt series. Do it before")
@@ -241,7 +242,7 @@ def _recorded(before: State, entry: Entry, made: Made) -> State:
     done = made.instead if made.instead is not None else ((entry.step, entry.parameters),)
     if after.volume is not None and after.volume is not before.volume:
         return dataclasses.replace(after, volume=_with_recipe(before, after, done))
-    # Maps record themselves, for those who make them without the runner.
+    # Maps hold their own record, also when they are made without the runner.
     if after.series is None or after.series is before.series or entry.step == "maps":
         return after
     old = {} if before.series is None else {one.name: one for one in before.series}
@@ -270,18 +271,18 @@ def _with_recipe(before: State, after: State, done: Sequence[tuple[str, Paramete
 
 
 def with_key(state: State) -> State:
-    """Return a state that knows what it was made from, and so does all that is made from it."""
+    """Return a state with the key of its content, which is passed on to all that is made from it."""
     return dataclasses.replace(state, made_from=content_key(state))
 
 
 def content_key(state: State, steps: Sequence[Entry] = ()) -> str:
-    """Return a SHA-256 of what is there before the first step, and of steps: equal for equal results."""
+    """Return a SHA-256 of the state before the first step and of the steps: equal for equal results."""
     key = state.made_from or _state_key(state)
     return _next_key(key, [(one.step, one.parameters) for one in steps])
 
 
 def _state_key(state: State) -> str:
-    """Return a key of the values that are there."""
+    """Return a key of the values of a state."""
     from chemtomo.data.fingerprint import alignment_digest, series_digest
 
     parts: list[Any] = [_spectra_key(one) for one in state.spectra]

@@ -1,4 +1,4 @@
-"""What a step is: a parameter model, what it takes and gives, and the job that does it."""
+"""The step: a parameter model, its input and output, and the job that does it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from chemtomo.parameters import Parameters
 __all__ = ["Kind", "Made", "ShouldStop", "State", "Step"]
 
 Kind = Literal["spectra", "series", "alignment", "volume", "table"]
-"""What steps take and give."""
+"""Kinds of inputs and outputs of steps."""
 
 ShouldStop = Callable[[], bool] | None
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What there is after some steps.
+    """The data after some steps.
 
     Attributes
     ----------
@@ -29,15 +29,15 @@ class State:
     series : Dataset, optional
         The tilt series, as the last step left them.
     alignment : Alignment, optional
-        That of the reference, as it was found; the series have theirs.
+        Alignment of the reference, as it was found; each series has its own.
     volume : Volume, optional
         The reconstruction.
     table : dict of str to list, optional
         Columns of numbers or text by their names.
     reports : tuple of (str, dict)
-        What steps have to tell, with their names, ready for JSON.
+        Names and reports of the steps, as JSON values.
     made_from : str
-        SHA-256 of the inputs and of the steps so far, see `Recipe.made_from`; empty where it is not known,
+        SHA-256 of the inputs and of the steps so far, see `Recipe.made_from`; empty if it is not known,
         and after a step that was stopped.
     """
 
@@ -58,12 +58,12 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """What a step made.
+    """The result of a step.
 
     Attributes
     ----------
     state : State
-        What there is now.
+        The data after the step.
     instead : tuple of (str, Parameters), optional
         The steps that repeat it, where those are not the step itself.
     complete : bool
@@ -85,18 +85,18 @@ class Step:
     name : str
         In recipes and on the command line.
     title : str
-        For people.
+        Title for users.
     model : type of Parameters
-        Its parameters; the class stands beside the function that it drives.
+        Its parameters; the class is defined beside the function that uses it.
     takes, gives : Kind
-        What it works on, and what it makes.
+        Its input and output.
     job : callable
         A pure generator: gets the state, the parameters and ``should_stop``, yields its progress and returns
         `Made`. It has no other effect.
     by_projection : bool
-        It treats projections one after the other: with its neighbours of this kind it is done in one pass.
+        Whether it works projection by projection: consecutive steps of this kind are done in one pass.
     resumable : bool
-        Its job takes a `chemtomo.pipeline.keeping.checkpoint.Checkpoint` too, as ``checkpoint``.
+        Whether its job also takes a `chemtomo.pipeline.keeping.checkpoint.Checkpoint`, as ``checkpoint``.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""All steps: one row each."""
+"""The registry of steps: one row each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _maps(state: State, parameters: MapParameters, should_stop: ShouldStop, **kn
     for spectra in state.spectra:
         found = yield from make_maps_job(spectra, parameters, should_stop=should_stop, **known)
         if found is None:
-            raise ParameterError("maps: stopped before the end; expected to have all maps")
+            raise ParameterError("maps: stopped before the end; expected all maps")
         made += found
     return Made(_with(state, series=Dataset(tuple(made))))
 
@@ -54,7 +54,7 @@ def _align(state: State, parameters: AlignParameters, should_stop: ShouldStop) -
 
     found = yield from run_alignment(state.require_series("align"), parameters, should_stop=watched)
     made = _with(state, series=found.dataset, alignment=found.alignment, report=("align", found.report))
-    # What was stopped is repeated by its numbers.
+    # A search that was stopped is recorded by the alignment that it found.
     numbers = (("use_alignment", exact_alignments(found.dataset)),) if stopped else None
     return Made(made, numbers, complete=not stopped)
 

@@ -1,4 +1,4 @@
-"""Write results with their recipes, and find the recipe of a result."""
+"""Write results with their recipes, and read the recipe of a result."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def write(
     result : Volume or Dataset
         What to write.
     path : path
-        Its ending says how, see `chemtomo.io.write` and `chemtomo.io.write_dataset`.
+        Its ending gives the format, see `chemtomo.io.write` and `chemtomo.io.write_dataset`.
     overwrite : bool
         Whether an existing file may be replaced.
     made_from : str
-        What its recipe says it was made from, see `Recipe.made_from`.
+        Key of the inputs and steps, for the recipe; see `Recipe.made_from`.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def write(
     Raises
     ------
     WriteError
-        When it cannot be written there, or is there already and must not be replaced.
+        When the file cannot be written, or exists and must not be replaced.
     """
     from chemtomo import io
 

@@ -1,7 +1,7 @@
-"""Which projections are bad: blurred, jumped, or of another brightness than those around them.
+"""Find bad projections: blurred, displaced, or of another brightness than their neighbours.
 
 A projection is compared with its neighbours in tilt, which show nearly the same. The result is a
-proposal, and people decide.
+proposal: the user decides.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ Numbers = npt.NDArray[np.float64]
 _NORMAL_MEDIAN = 0.6745
 _BLUR_PIXELS = 512
 _JUMP_PIXELS = 128
-# Neighbours to either side that a projection is compared with.
+# How many neighbours on either side a projection is compared with.
 _REACH = 3
-# Deviations that no one would call bad, however steady the rest of the series is: of the logarithm of the
-# fine detail, of the logarithm of the brightness, of the width of the projection, of the correlation.
-_STEADY_BLUR = 0.08
-_STEADY_CONTRAST = 0.015
-_STEADY_SHIFT = 0.01
-_STEADY_CORRELATION = 0.02
+# Deviations that are acceptable, however small the scatter of the series is: of the logarithm of the fine
+# detail, of the logarithm of the brightness, of the shift as a fraction of the width, of the correlation.
+_TOLERATED_BLUR = 0.08
+_TOLERATED_CONTRAST = 0.015
+_TOLERATED_SHIFT = 0.01
+_TOLERATED_CORRELATION = 0.02
 _LARGEST_PART = 0.25
-# Below these nothing can be said: energy of fine detail over that of noise, correlation of neighbours.
+# Below these no score is given: energy of fine detail over that of noise, correlation of neighbours.
 _LEAST_DETAIL = 0.3
 _LEAST_CORRELATION = 0.4
 
@@ -86,8 +86,8 @@ class ProjectionScores:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Looks:
-    """What is measured on each projection by itself, in the order of the tilts."""
+class _Measurements:
+    """Measurements on each projection alone, in the order of the tilts."""
 
     detail: Numbers
     clear: Numbers
@@ -137,18 +137,18 @@ def score_projections_job(
     rows = []
     for done, number in enumerate(order):
         rows.append(_measure(series, int(number)))
-        yield TaskProgress(done + 1, count, "looking at the projections")
+        yield TaskProgress(done + 1, count, "scoring the projections")
     numbers = np.array([row[:-1] for row in rows], dtype=np.float64).T
     detail, clear, brightness, spread, noise = numbers
-    looks = _Looks(detail, clear, brightness, spread, noise, [row[-1] for row in rows])
+    measured = _Measurements(detail, clear, brightness, spread, noise, [row[-1] for row in rows])
     shifts: dict[tuple[int, int], tuple[Numbers, float]] = {}
     good = list(range(count))
     scores = np.zeros((3, count))
-    # The scores of a projection that is set aside are those it had then.
+    # A projection that is set aside keeps the scores that it had then.
     reasons: dict[int, tuple[Measure, ...]] = {}
     names: tuple[Measure, ...] = ("blur", "jump", "contrast")
     while len(good) >= 5:
-        scores[:, good] = _scores(looks, good, shifts)
+        scores[:, good] = _scores(measured, good, shifts)
         worst = good[int(scores[:, good].max(axis=0).argmax())]
         if scores[:, worst].max() <= limit or len(reasons) >= max(1, int(_LARGEST_PART * count)):
             break
@@ -176,7 +176,7 @@ score_projections = blocking(score_projections_job)
 
 
 def _measure(series: TiltSeries, number: int) -> tuple[float, float, float, float, float, Numbers]:
-    """Return detail, how clear it is, brightness, spread, noise of the brightness, and a small image."""
+    """Return fine detail, detail over noise, brightness, spread, noise of the brightness, a small image."""
     from scipy import ndimage  # slow to import
 
     image = np.asarray(series.data[number], dtype=np.float64)
@@ -191,7 +191,7 @@ def _measure(series: TiltSeries, number: int) -> tuple[float, float, float, floa
     if series.gains is not None:
         image = image / series.gains[number]
     mean = float(image.mean())
-    # Counts are uncertain by their square root; what is no count is taken to be exact.
+    # Counts have Poisson noise; other values are taken as exact.
     noise = float(np.sqrt(max(counts, 1.0)) / max(abs(image.sum()), 1e-30)) if counts else 0.0
     sharp = _shrunk(image, _BLUR_PIXELS)
     small = _shrunk(image, _JUMP_PIXELS)
@@ -222,29 +222,35 @@ def _shrunk(image: Numbers, largest: int) -> Numbers:
     return shrunk
 
 
-def _scores(looks: _Looks, good: list[int], shifts: dict[tuple[int, int], tuple[Numbers, float]]) -> Numbers:
+def _scores(
+    measured: _Measurements, good: list[int], shifts: dict[tuple[int, int], tuple[Numbers, float]]
+) -> Numbers:
     """Return the scores of the projections `good`, shape (3, good)."""
-    blur = -_away(looks.detail[good])
-    if np.median(looks.clear[good]) < _LEAST_DETAIL:
+    blur = -_deviation(measured.detail[good])
+    if np.median(measured.clear[good]) < _LEAST_DETAIL:
         blur[:] = 0
     contrast = np.maximum(
-        np.abs(_away(looks.brightness[good])) / _floor(_away(looks.brightness[good]), _STEADY_CONTRAST),
-        np.abs(_away(looks.spread[good])) / _floor(_away(looks.spread[good]), 2 * _STEADY_CONTRAST),
+        np.abs(_deviation(measured.brightness[good]))
+        / _robust_deviation(_deviation(measured.brightness[good]), _TOLERATED_CONTRAST),
+        np.abs(_deviation(measured.spread[good]))
+        / _robust_deviation(_deviation(measured.spread[good]), 2 * _TOLERATED_CONTRAST),
     )
-    # A number of counts may differ by its noise.
-    noisy = np.abs(_away(looks.brightness[good])) / np.maximum(1.5 * looks.noise[good], 1e-12)
-    contrast = np.minimum(contrast, np.where(looks.noise[good] > 0, noisy, np.inf))
-    displaced, unlike = _displacements(looks, good, shifts)
-    width = min(looks.small[0].shape)
+    # Counts may differ by their noise.
+    noisy = np.abs(_deviation(measured.brightness[good])) / np.maximum(1.5 * measured.noise[good], 1e-12)
+    contrast = np.minimum(contrast, np.where(measured.noise[good] > 0, noisy, np.inf))
+    displaced, unlike = _displacements(measured, good, shifts)
+    width = min(measured.small[0].shape)
     jump = np.maximum(
-        displaced / _floor(displaced, max(_STEADY_SHIFT * width, 1.0)),
-        unlike / _floor(unlike, _STEADY_CORRELATION),
+        displaced / _robust_deviation(displaced, max(_TOLERATED_SHIFT * width, 1.0)),
+        unlike / _robust_deviation(unlike, _TOLERATED_CORRELATION),
     )
-    found: Numbers = np.stack([np.clip(blur / _floor(blur, _STEADY_BLUR), 0, None), jump, contrast])
+    found: Numbers = np.stack(
+        [np.clip(blur / _robust_deviation(blur, _TOLERATED_BLUR), 0, None), jump, contrast]
+    )
     return found
 
 
-def _away(values: Numbers) -> Numbers:
+def _deviation(values: Numbers) -> Numbers:
     """Return by how much each value differs from the line through the medians of its neighbours."""
     away = np.empty_like(values)
     for index in range(values.size):
@@ -260,25 +266,25 @@ def _away(values: Numbers) -> Numbers:
     return away
 
 
-def _floor(deviations: Numbers, steady: float) -> float:
-    """Return the robust standard deviation of a series, or the one that is steady enough."""
+def _robust_deviation(deviations: Numbers, least: float) -> float:
+    """Return the robust standard deviation of some values, but at least `least`."""
     middle = float(np.median(np.abs(deviations - np.median(deviations)))) / _NORMAL_MEDIAN
-    return max(middle, steady)
+    return max(middle, least)
 
 
 def _displacements(
-    looks: _Looks, good: list[int], shifts: dict[tuple[int, int], tuple[Numbers, float]]
+    measured: _Measurements, good: list[int], shifts: dict[tuple[int, int], tuple[Numbers, float]]
 ) -> tuple[Numbers, Numbers]:
-    """Return how far each is shifted off the middle of its two neighbours, and how unlike it is."""
+    """Return how far each is displaced from the mean of its two neighbours, and how badly it correlates."""
     pairs = list(itertools.pairwise(good))
     for pair in pairs:
         if pair not in shifts:
-            shifts[pair] = _shift(looks.small[pair[0]], looks.small[pair[1]])
+            shifts[pair] = _shift(measured.small[pair[0]], measured.small[pair[1]])
     steps = np.array([shifts[pair][0] for pair in pairs])
     unlike = np.array([1 - shifts[pair][1] for pair in pairs])
     displaced = np.zeros(len(good))
     displaced[1:-1] = np.hypot(*((steps[:-1] - steps[1:]) / 2).T)
-    # At an end there is one neighbour only, and a step there shows against the usual steps.
+    # At an end there is only one neighbour: the step to it is compared with the usual steps.
     usual = np.median(steps, axis=0)
     # It has less weight than that of a neighbour which is shifted against both of its own.
     for end in (0, -1):
@@ -288,7 +294,7 @@ def _displacements(
     against = np.zeros(len(good))
     against[1:-1] = np.minimum(unlike[:-1], unlike[1:])  # a bad one is unlike both of its neighbours
     against[0], against[-1] = unlike[0], unlike[-1]
-    return displaced, np.clip(_away(against), 0, None)
+    return displaced, np.clip(_deviation(against), 0, None)
 
 
 def _shift(one: Numbers, other: Numbers) -> tuple[Numbers, float]:

@@ -1,9 +1,9 @@
-"""Drift of the sample while a spectrum image was scanned, undone by a fast image of the same place.
+"""Correct the drift of the sample during the scan of a spectrum image, by a fast image of the same area.
 
 A spectrum image takes minutes, line by line, and the sample drifts meanwhile. A drift at a constant
 speed shears and stretches the image: row ``y`` is shifted by ``speed * (y - middle)``. The fast image,
-recorded within seconds, shows the sample as it is. Blocks of rows are registered against it, a line through
-their shifts gives the speed, and one interpolation undoes it in every channel of the scan.
+recorded within seconds, shows the sample as it is. Blocks of rows are registered against it, a line fit to
+their shifts gives the speed, and one interpolation corrects every signal of the scan.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ScanDrift:
     blocks: npt.NDArray[np.int64]
 
     def matrices(self, height: int) -> Numbers:
-        """Return the pull-back matrices (tilt, 2, 3): a pixel as it is -> its place in the scan.
+        """Return the pull-back matrices (tilt, 2, 3): from a corrected pixel to its position in the scan.
 
         A pixel ``(y, x)`` of the sample is scanned in the row ``Y`` with
         ``y = Y - speed_y (Y - middle) - offset_y``, at ``X = x + speed_x (Y - middle) + offset_x``.
@@ -131,8 +131,8 @@ def estimate_scan_drift(
 def correct_scan_drift(series: TiltSeries, drift: ScanDrift, *, keep_offset: bool = False) -> TiltSeries:
     """Undo the drift during the scans, by one linear interpolation.
 
-    Counts stay non-negative and their sum stays what it was, but for what leaves the image. A scan that
-    followed the sample recorded each of its places for longer: the stretch goes into the gains.
+    Counts stay non-negative and their sum stays what it was, but for what leaves the image. Where the
+    scan moved with the sample, each area was recorded for longer: that factor goes into the gains.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def _drift_of(slow: Numbers, fast: Numbers, blocks: int, reach: float) -> tuple[
 
 
 def _margin(height: int, reach: float) -> int:
-    """Return the rows at each end that are left out: they may have drifted out of the fast image."""
+    """Return how many rows at each end are left out: they may have drifted out of the fast image."""
     return min(int(np.ceil(reach)), height // 10)
 
 
@@ -226,7 +226,7 @@ def _line(places: Numbers, shifts: Numbers) -> tuple[Numbers, float]:
         root = np.sqrt(weights)[:, np.newaxis]
         fit = np.linalg.lstsq(matrix * root, shifts * root, rcond=None)[0]
         away = np.hypot(*(shifts - matrix @ fit).T)
-        # Tukey's biweight; a block that was found in a wrong place gets no weight.
+        # Tukey's biweight: a block that was matched at a wrong position gets no weight.
         scale = max(4.685 * float(np.median(away)) / 0.6745, 0.2)
         weights = np.clip(1 - (away / scale) ** 2, 1e-6, None) ** 2
     inside = weights > 0.05
@@ -270,7 +270,7 @@ def _peak(scores: Numbers, at: tuple[Any, ...], axis: int) -> float:
 
 
 class ScanDriftStep(Operation):
-    """Undo the drift of the sample during slow scans, by a fast image of the same place."""
+    """Correct the drift of the sample during slow scans, by a fast image of the same area."""
 
     title: ClassVar[str] = "Drift within scans"
     whole_stack: ClassVar[bool] = True
@@ -296,7 +296,7 @@ class ScanDriftStep(Operation):
     )
 
     def apply(self, dataset: Dataset) -> Dataset:
-        """Undo the drift in the chosen signals, but for the fast one. See `PrepareStep.apply`."""
+        """Correct the drift in the chosen signals, except the fast one. See `Operation.apply`."""
         if not self.fast.strip():
             raise ParameterError("scan_drift: found no fast image; expected the name of its signal")
         fast = dataset.resolve(self.fast.strip())

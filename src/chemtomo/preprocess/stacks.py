@@ -1,4 +1,4 @@
-"""One function on every projection of a stack, now or when the values are needed."""
+"""Apply a function to every projection of a stack, at once or lazily."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Projection = npt.NDArray[Any]
 
 
 def lazy(stack: Any) -> Any:
-    """Return a stack (tilt, y, x) as a dask array with one projection a chunk, without reading it."""
+    """Return a stack (tilt, y, x) as a dask array with one projection per chunk, without reading it."""
     import dask.array
 
     if not hasattr(stack, "dask"):
-        # A name of its own: to hash a large array takes seconds.
+        # A unique name, because hashing a large array takes seconds.
         wrap: Any = dask.array.from_array
         return wrap(stack, chunks=(1, -1, -1), name=_name("stack"))
     if all(size == 1 for size in stack.chunks[0]) and len(stack.chunks[1]) == len(stack.chunks[2]) == 1:

@@ -1,4 +1,4 @@
-"""Simulated samples and acquisitions, for trying things out and for tests with a known truth."""
+"""Simulated samples and acquisitions, for demonstrations and for tests against a known truth."""
 
 from chemtomo.samples.acquisition import phantom
 from chemtomo.samples.alignment_error import AlignmentError, alignment_error

@@ -23,7 +23,7 @@ def phantom(shape: tuple[int, int] = (32, 96), tilts: int = 36, seed: int = 0) -
 
     The specimen of `chemtomo.samples.phantom_volume` is projected at equal steps over 180 degrees.
     Element maps are Poisson counts, whole numbers of at most a few tens; the HAADF signal is that of
-    some ten thousand electrons a pixel, times the gain of the detector.
+    some ten thousand electrons per pixel, times the gain of the detector.
 
     Parameters
     ----------

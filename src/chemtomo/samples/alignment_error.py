@@ -16,7 +16,7 @@ __all__ = ["AlignmentError", "alignment_error"]
 
 @dataclasses.dataclass(frozen=True)
 class AlignmentError:
-    """What is left of misalignment.
+    """Residual misalignment after an estimated alignment.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ def alignment_error(
 
     The true places of the particles in the recorded projections are taken into the estimate's aligned
     frame. There the sample may be anywhere: the rigid motion in three dimensions that fits best, about
-    the tilt axis and otherwise, is no error. Whatever is left is: shifts, angle and offset of the axis.
+    the tilt axis and otherwise, is no error. The error is what remains: shifts, angle and offset of the axis.
 
     Parameters
     ----------

@@ -28,10 +28,10 @@ class Body(Protocol):
         """Half the extent ``(y, s)`` of its shadow at a tilt."""
 
     def chord(self, y: _Array, s: _Array, cosine: float, sine: float) -> _Array:
-        """Thickness along the beam, at places relative to the shadow's centre."""
+        """Thickness along the beam at points relative to the centre of the shadow."""
 
     def inside(self, z: _Array, y: _Array, x: _Array) -> npt.NDArray[np.bool_]:
-        """Whether places relative to the centre are in the body."""
+        """Tell which points, relative to the centre, are inside the body."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Ellipsoid:
         return thickness
 
     def inside(self, z: _Array, y: _Array, x: _Array) -> npt.NDArray[np.bool_]:
-        """Whether places relative to the centre are in the body."""
+        """Tell which points, relative to the centre, are inside the body."""
         along_z, along_y, along_x = self.half_axes
         within: npt.NDArray[np.bool_] = (z / along_z) ** 2 + (y / along_y) ** 2 + (x / along_x) ** 2 <= 1
         return within
@@ -76,17 +76,17 @@ class Box:
         return along_y, abs(along_x * cosine) + abs(along_z * sine)
 
     def chord(self, y: _Array, s: _Array, cosine: float, sine: float) -> _Array:
-        """Thickness along the beam: the trapezium that a rectangle throws."""
+        """Thickness along the beam: a trapezium across the shadow of the rectangle."""
         along_z, along_y, along_x = self.half_edges
         wide, narrow = sorted((abs(along_x * cosine), abs(along_z * sine)), reverse=True)
-        # At most the way through one pair of faces, less towards the corners.
+        # The path between two opposite faces at most; shorter where the ray enters or leaves near a corner.
         most = 2 * min(along_x / max(abs(sine), 1e-12), along_z / max(abs(cosine), 1e-12))
         ramp = (wide + narrow - np.abs(s)) / max(2 * narrow, 1e-12)
         thickness: _Array = most * np.clip(ramp, 0, 1) * (np.abs(y) <= along_y)
         return thickness
 
     def inside(self, z: _Array, y: _Array, x: _Array) -> npt.NDArray[np.bool_]:
-        """Whether places relative to the centre are in the body."""
+        """Tell which points, relative to the centre, are inside the body."""
         along_z, along_y, along_x = self.half_edges
         within: npt.NDArray[np.bool_] = (
             (np.abs(z) <= along_z) & (np.abs(y) <= along_y) & (np.abs(x) <= along_x)
@@ -149,7 +149,7 @@ def project(
 def voxels(bodies: tuple[Body, ...], edge: int, rows: int, samples: int = 3) -> npt.NDArray[np.float64]:
     """Return the mean density of every voxel, shape (edge, rows, edge), about the middle.
 
-    Every voxel is the mean of ``samples`` places along each edge.
+    Every voxel is the mean over ``samples`` points along each edge.
     """
     volume = np.zeros((edge, rows, edge))
     middle = (np.array(volume.shape) - 1) / 2
@@ -185,7 +185,7 @@ def _window(
 
 
 def _fine(part: slice, samples: int) -> npt.NDArray[np.float64]:
-    """Places that divide each pixel evenly."""
+    """Return coordinates that divide each pixel evenly."""
     within = (np.arange(samples) + 0.5) / samples - 0.5
     places: npt.NDArray[np.float64] = (np.arange(part.start, part.stop)[:, np.newaxis] + within).ravel()
     return places

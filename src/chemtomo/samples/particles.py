@@ -1,4 +1,4 @@
-"""Tilt series that are not aligned, of samples with particles, whose true alignment is known."""
+"""Misaligned tilt series of samples with particles, with their true alignment."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ class Misalignment:
     Attributes
     ----------
     shifts_px : float
-        Shifts are drawn evenly from minus to plus this, in ``y`` and ``x``, each tilt anew.
+        Largest shift: shifts along ``y`` and ``x`` are drawn uniformly up to this, in both directions, per
+        tilt.
     drift_px : float
-        Besides, a slow drift with this amplitude.
+        Amplitude of a slow drift that is added to them.
     axis_angle_deg : float
         Angle of the tilt axis with ``y``, towards ``x``.
     axis_offset_px : float
@@ -45,7 +46,7 @@ class Misalignment:
 
 @dataclasses.dataclass(frozen=True)
 class Simulated:
-    """A simulated recording with its truth.
+    """A simulated tilt series with its true alignment.
 
     Attributes
     ----------
@@ -85,7 +86,7 @@ def particles(
 ) -> Simulated:
     """Simulate a tilt series of a sample with small particles, recorded out of alignment.
 
-    Each pixel is the mean of exact projections at the places that it covers of the misaligned detector:
+    Each pixel is the mean of exact projections at points within the pixel of the misaligned detector:
     no image is interpolated.
 
     Parameters
@@ -108,7 +109,7 @@ def particles(
     intruder : bool
         Whether a body outside of the field at 0 degrees enters it at high tilt.
     counts : float, optional
-        Expected counts a pixel, on average over where the sample is, in the sum of two element maps, of
+        Expected counts per pixel, on average over where the sample is, in the sum of two element maps, of
         the particles and of what carries them.
     seed : int
         Seed of sample, shifts and noise.
@@ -175,7 +176,7 @@ def _element_maps(
 def misaligned(
     tilts: npt.NDArray[np.float64], shape: tuple[int, int], wrong: Misalignment, rng: np.random.Generator
 ) -> Alignment:
-    """Draw the shifts of a recording; the true alignment is turn and offset of the axis, then the shift."""
+    """Draw the shifts of a recording. The true alignment rotates and offsets the axis, then shifts."""
     count = tilts.size
     shifts = rng.uniform(-wrong.shifts_px, wrong.shifts_px, (2, count))
     phase = rng.uniform(0, 2 * np.pi, 2)[:, np.newaxis]

@@ -1,4 +1,4 @@
-"""Tilt series of films, lamellae, pillars, and grains that leave the field: what is mostly recorded."""
+"""Tilt series of common specimens: films, lamellae, pillars, and grains that extend beyond the field."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def specimen(
     Parameters
     ----------
     name : {"film", "lamella", "pillar", "grains"}
-        A thin textured film with particles on both sides, and a lamella with precipitates all through it:
-        both are wider than the field at every tilt. A needle that widens to one end, with precipitates. A
-        layer of grains, many of which cross the edges of the field.
+        A thin textured film with particles on both sides; a lamella with precipitates throughout; a pillar
+        that widens towards one end, with precipitates; a layer of grains, many of which cross the edges of
+        the field. Film and lamella are wider than the field at every tilt.
     shape : (int, int)
         Rows and columns of a projection.
     seed : int
@@ -105,7 +105,7 @@ def specimen_series(
 ) -> Simulated:
     """Simulate a tilt series of a specimen, recorded out of alignment.
 
-    Line integrals are evaluated in closed form at places of the misaligned detector: no image is
+    Line integrals are evaluated in closed form at points of the misaligned detector: no image is
     interpolated.
 
     Parameters
@@ -121,7 +121,7 @@ def specimen_series(
     read_noise : float
         Standard deviation of the detector's noise, as a fraction of the brightest pixel.
     counts : float, optional
-        Expected counts a pixel in the sum of the element maps, one map a part of the specimen, on average
+        Expected counts per pixel in the sum of the element maps, one map per part of the specimen, on average
         over the series. Without it there are no maps.
     seed : int
         Seed of specimen, shifts and noise.
@@ -170,7 +170,7 @@ def specimen_volume(
 ) -> Volume:
     """Return the specimen within the field in voxels: the truth behind `specimen_series`.
 
-    One channel a part, shape ``(channel, x, y, x)``. Multiplied by one factor, the sum of the channels is
+    One channel per part, shape ``(channel, x, y, x)``. Multiplied by one factor, the sum of the channels is
     what the simulated HAADF series was projected from.
     """
     made = specimen(name, shape=shape, seed=seed, thickness_px=thickness_px, ends_inside=ends_inside)
@@ -226,7 +226,7 @@ def _lamella(rng: np.random.Generator, size: float, half: tuple[float, float], t
 def _pillar(rng: np.random.Generator, size: float) -> Specimen:
     middle = np.array([0.012, 0.0, -0.018]) * size
     cone = Cone((middle[0], 0.0, middle[2]), 4 * size, 0.15 * size, 0.10, 1.0)
-    # Far outside of the field it would become thinner than nothing, or wider than anything.
+    # Limited, because far outside the field the taper would give a negative or a huge radius.
     cone = dataclasses.replace(cone, half_length=0.85 * size)
     count = 90
     y = 0.75 * size * rng.uniform(-1, 1, count)
@@ -273,7 +273,7 @@ def _texture(
     widths_px: tuple[float, float],
     strength: float,
 ) -> Cloud:
-    """Make soft points all through a slab; the strength is that of the highest ones in a projection."""
+    """Make diffuse spots throughout a slab; `strength` is the peak of the strongest ones in a projection."""
     centres = np.column_stack([_even(rng, one, number) for one in half])
     widths = rng.uniform(*widths_px, number)
     return Cloud(centres, widths, strength * rng.uniform(0.2, 1.0, number) * 2 * np.pi * widths**2)

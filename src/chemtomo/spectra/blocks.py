@@ -1,4 +1,4 @@
-"""Go through spectra that do not fit into memory, piece by piece."""
+"""Process spectra that do not fit into memory, block by block."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Block:
 
 
 def block_list(series: SpectrumSeries, block_bytes: int = _BLOCK_BYTES) -> list[Block]:
-    """Divide spectra into blocks of at most about so many bytes, tilt by tilt.
+    """Divide spectra into blocks of about `block_bytes` at most, tilt by tilt.
 
     The blocks of lazy data follow the pieces in which a file holds them, so that each piece is read once.
     One such piece is the smallest block, however large it is.

@@ -1,4 +1,4 @@
-"""Components of spectra: what varies together, without naming lines."""
+"""Components of spectra by NMF or PCA, without a choice of lines."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Decomposition:
     def renamed(self, names: tuple[str, ...]) -> Decomposition:
         """Return the same components with other names."""
         if len(names) != len(self.dataset):
-            raise ParameterError(f"found {len(names)} names; expected {len(self.dataset)}, one a component")
+            raise ParameterError(f"found {len(names)} names; expected {len(self.dataset)}, one per component")
         series = (one.replace(name=name) for one, name in zip(self.dataset, names, strict=True))
         return dataclasses.replace(self, dataset=Dataset(tuple(series)))
 
@@ -79,7 +79,7 @@ def decompose(
         ``"nmf"``: loadings and spectra are not negative, as those of elements are. ``"pca"``: components by
         falling variance, with values of both signs; they tell how many components there are.
     range_keV : (float, float), optional
-        Energies that take part. X-rays: from 0.15 keV on by default.
+        Energies that are used. For X-rays 0.15 keV and above by default.
     seed : int
         Of the random choice of pixels and the start of NMF.
     on_progress : callable, optional
@@ -183,7 +183,7 @@ def decompose_job(
 
 
 class _Binning:
-    """The energies that take part, in bins of several channels."""
+    """The energies that are used, in bins of several channels."""
 
     def __init__(self, series: SpectrumSeries, range_keV: tuple[float, float] | None) -> None:
         energies = series.energies_keV

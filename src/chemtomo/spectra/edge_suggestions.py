@@ -1,4 +1,4 @@
-"""Which elements an energy-loss spectrum shows."""
+"""Suggest the elements in an energy-loss spectrum."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def suggest_edges(
             background = float(extractor.background(measured.measures)[0, 0])
             counts = float(measured.counts[0, 0])
             net = counts - background
-            # The extrapolation doubles the variance and more. Cameras have noise of their own, too, which
-            # the scatter from channel to channel shows.
+            # The extrapolation at least doubles the variance. Cameras add noise of their own, which is
+            # estimated from the scatter between channels.
             inside_channels = spectrum[extractor.channels]
             scatter = float(np.diff(inside_channels).var()) / 2 * (_WIDTH_KEV / step)
             variance = max(counts + 3 * background, 4 * scatter, 1.0)

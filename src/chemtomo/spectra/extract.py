@@ -1,4 +1,4 @@
-"""Count in windows, and estimate the background in them from the windows beside."""
+"""Counts in energy windows, and the background in them estimated from neighbouring ranges."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _EXPONENTS = np.linspace(-6.0, 14.0, 801)
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What is taken from spectra.
+    """What `Extractor.measure` takes from spectra.
 
     Attributes
     ----------
     counts : numpy.ndarray, shape (window, ...)
         Counts in the windows.
     measures : numpy.ndarray, shape (window, measure, ...)
-        What the background follows from.
+        The numbers from which the background is computed.
     variance : numpy.ndarray, shape (window, ...), optional
         Estimated variance of counts minus background where the background is not smoothed, for counts with
         Poisson noise.
@@ -39,16 +39,16 @@ class Measured:
 
 
 class Extractor(Protocol):
-    """How maps are made from spectra, in two steps: what is summed, and what follows from it."""
+    """A method that makes maps from spectra: it sums channels, then computes the background from the sums."""
 
     windows: tuple[EnergyWindow, ...]
     channels: slice
-    """The channels that are looked at; the others need not be read."""
+    """The channels that are used; the others need not be read."""
     measures: int
-    """Numbers for the background that are taken from a spectrum, for each window."""
+    """Number of values for the background that are taken from a spectrum per window."""
 
     def measure(self, spectra: npt.NDArray[Any]) -> Measured:
-        """Count in the windows, and measure what the background follows from.
+        """Count in the windows, and measure what the background is computed from.
 
         Parameters
         ----------
@@ -57,14 +57,14 @@ class Extractor(Protocol):
         """
 
     def background(self, measures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the expected background counts ``(window, ...)`` for measures, as such or smoothed.
+        """Return the expected background counts ``(window, ...)`` for measures, which may be smoothed.
 
         The last two axes of the measures are those of a projection.
         """
 
 
 def window_channels(energies_keV: npt.NDArray[np.float64], window: EnergyWindow) -> list[tuple[int, int]]:
-    """Return the channels of a window and of its ranges of background, each from first to after the last.
+    """Return the channels of a window and of its ranges of background, each as (first, last + 1).
 
     Raises
     ------
@@ -92,7 +92,7 @@ def count(spectra: npt.NDArray[Any], start: int, stop: int) -> npt.NDArray[Any]:
 
 
 class _Windows:
-    """The channels of windows and of the ranges beside them."""
+    """The channels of windows and of their ranges of background."""
 
     def __init__(self, energies_keV: npt.NDArray[np.float64], windows: Sequence[EnergyWindow]) -> None:
         if not windows:
@@ -154,7 +154,7 @@ class WindowExtractor(_Windows):
 
 
 class EdgeExtractor(_Windows):
-    r"""Counts behind absorption edges, with a power law :math:`A E^{-r}` fitted before each edge.
+    r"""Counts above absorption edges, with a power law :math:`A E^{-r}` fitted before each edge.
 
     The range before the edge is halved. The ratio of the counts in its halves gives :math:`r`, their
     sum :math:`A` (the two-window method: R. F. Egerton, Electron Energy-Loss Spectroscopy in the
@@ -220,7 +220,7 @@ class EdgeExtractor(_Windows):
             ratios = np.log(powers[0] / powers[1])
             carried = np.log(powers[2] / (powers[0] + powers[1]))
             total = first.astype(np.float64) + second
-            # Without counts in a half there is no exponent: that of the mean stands in for it.
+            # Where a half has no counts the exponent of the mean spectrum is used.
             usable = (first > 0) & (second > 0)
             mean = first[usable].sum(dtype=np.float64), second[usable].sum(dtype=np.float64)
             typical = np.log(mean[0] / mean[1]) if usable.any() else ratios[0]

@@ -29,36 +29,36 @@ __all__ = ["LineSearch"]
 
 _ELEMENTS = ("B", "U")
 _SIGNIFICANT, _SEEN = 5.0, 3.0
-# Lines of other elements may be off by this share of their counts at some place.
+# The fitted lines of other elements may be wrong by this fraction of their counts.
 _LINE_ERROR = 0.03
-# The inner shell of an element gives at least this share of the photons of the next one, if its lines have
-# less energy than this. It is a few times more in thin samples.
+# The inner shell of an element emits at least this fraction of the photons of the next one, if its lines
+# are below this energy. In thin samples it emits a few times more.
 _INNER_SHARE = 0.03
 _INNER_KEV = 18.0
-# With electrons of at least so many keV an inner shell gives not many fewer photons than the next one.
+# At this beam energy and above an inner shell emits at least this fraction of the photons of the next one.
 _TRANSMISSION_KEV, _OUTER_SHARE = 60.0, 0.15
 # A spectrum with few counts does not show that its axis is off: it is calibrated with all its elements.
 _MISFIT_TO_CALIBRATE = 30.0
-# So many elements make a calibration of the energy axis possible, and one of the resolution; after so many it
-# is known.
+# Numbers of accepted elements from which on the energy axis is calibrated, and the resolution too, and up to
+# which the calibration is repeated.
 _CALIBRATE_FROM, _CALIBRATE_WHOLLY_FROM, _CALIBRATE_UP_TO = 3, 6, 10
 # Up to zinc the L lines are soft, and the K lines give more photons.
 _SOFT_KEV, _SOFT_INNER_SHARE = 1.1, 0.3
-# A line with less of the photons of its shell is too weak to tell an element by it.
+# A line with a smaller share of the photons of its shell is too weak to identify an element.
 _MAIN_SHARE = 0.15
 _MEMBER_SHARE = 0.1
-# K lines are simple enough to show without a peak of their own, by so many standard deviations.
+# K lines count without a peak of their own when they are this significant, in standard deviations.
 _OBVIOUS = 15.0
-# So many elements are compared with all proportions free.
+# Number of candidates that are compared with all proportions free.
 _REFINED = 5
-# Another element explains a peak as well when it gains this share of what the best one gains.
+# Another element explains a peak as well when it improves the fit by this fraction of the best improvement.
 _AS_WELL = 0.8
 _LOST = 0.3
 _OVERLAPPED = 0.2
 
 
 class LineSearch:
-    """Elements that were accepted so far, and what the fit of their lines leaves.
+    """The elements accepted so far, and the residual of the fit of their lines.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class LineSearch:
     energies_keV : numpy.ndarray, shape (energy,)
         Energies of its channels.
     listed : sequence of str
-        Elements that are accepted from the beginning, as far as their lines are recorded.
+        Elements that are accepted from the beginning, if their lines are within the spectrum.
     at_manganese_eV, beam_energy_keV : float
         Resolution of the detector and energy of the electrons.
     """
@@ -85,12 +85,12 @@ class LineSearch:
         self.background = background_shapes(energies_keV, beam_energy_keV)
         self.listed = tuple(one for one in dict.fromkeys(listed) if self._is_known(one))
         self.accepted: dict[str, tuple[str, ...]] = dict.fromkeys(self.listed, ())
-        """Elements, and those that would explain their peaks as well."""
+        """The accepted elements, each with those that would explain its peaks as well."""
         self._gained: dict[str, float] = {}
         self._latest: str | None = None
         self._left_out: set[str] = set()
-        # Without a list the detector is taken as it should be until there are elements to calibrate it with:
-        # one wrong element can be made to fit by a wrong calibration.
+        # Without a list the nominal calibration is kept until there are elements to calibrate with: a wrong
+        # calibration can make a wrong element fit.
         self.calibrated = bool(self.listed)
         self._few = not self.listed
         self.model = self._fit(self.listed)
@@ -99,7 +99,7 @@ class LineSearch:
         """Accept the element that improves the fit most, if there is one."""
         gains = self._gains()
         if self._latest is not None:
-            # What another element would have gained and does not gain any more, it explains just as well.
+            # An element whose improvement vanished with this one accepted would explain the same peaks.
             best, before = self._latest, self._gained
             self.accepted[best] = tuple(
                 sorted(
@@ -128,14 +128,14 @@ class LineSearch:
         return True
 
     def calibrate(self) -> None:
-        """Find calibration and effects of the detector with all elements that were accepted."""
+        """Fit calibration and effects of the detector with all accepted elements."""
         self.calibrated, self._few = True, False
         self.model = self._fit(tuple(self.accepted))
         if not self.listed:
             self._exchange()
 
     def _exchange(self) -> None:
-        """Take light elements for heavy ones that they explain as well, now that it is calibrated."""
+        """Replace heavy elements by light ones that explain their peaks as well after the calibration."""
         for heavy in [one for one in self.accepted if not self._is_light(one)]:
             mains = [line for line in self._lines(heavy) if line.weight >= _MAIN_SHARE]
             for light in elements_between(*_ELEMENTS):
@@ -150,7 +150,7 @@ class LineSearch:
                     self.model = swapped
 
     def remove_needless(self) -> None:
-        """Give up the elements that the others can do without, but for those that are listed."""
+        """Remove elements without which the fit is as good, except those that are listed."""
         while True:
             needs = {
                 element: self.need_of(element) for element in self.accepted if element not in self.listed
@@ -164,7 +164,7 @@ class LineSearch:
     def need_of(self, element: str) -> float:
         """Return by how many standard deviations the fit is worse without an element.
 
-        For one that is not listed it is not more than those of the peak of its own which is left then.
+        For an element that is not listed it is at most the significance of its own peak in that residual.
         """
         others = tuple(one for one in self.accepted if one != element)
         assert self.model is not None
@@ -177,7 +177,7 @@ class LineSearch:
         return min(need, self._own_peak(element, without))
 
     def describe(self, element: str) -> Suggestion:
-        """Say what speaks for an element that was accepted, and what for caution."""
+        """Describe an accepted element: evidence and cautions."""
         model = self.model
         assert model is not None
         own = model.part(element)
@@ -209,7 +209,7 @@ class LineSearch:
         if crowd:
             cautions.append(f"overlaps with {', '.join(crowd)}: use the fit")
         elif other_counts > 3 * mine_counts:
-            cautions.append("little over a high background")
+            cautions.append("weak compared with a high background")
         reasons = ["the file lists it"] if listed else []
         if seen:
             reasons.append("explains " + ", ".join(seen))
@@ -227,7 +227,7 @@ class LineSearch:
     def _simplest(self, best: str, gains: dict[str, float]) -> str:
         """Return an element whose K lines explain the peaks of the best one as well, or the best one.
 
-        Light elements are more frequent than the heavy ones whose outer lines have the same energy.
+        Light elements are more common than the heavy ones whose outer lines have the same energy.
         """
         mains = [line for line in self._lines(best) if line.weight >= _MAIN_SHARE]
         for element in sorted(gains, key=lambda one: -gains[one]):
@@ -236,7 +236,7 @@ class LineSearch:
         return best
 
     def _near(self, light: str, mains: Sequence[XrayLine]) -> bool:
-        """Whether K alpha of an element is within a resolution of some lines."""
+        """Tell whether K alpha of an element is within one resolution of some lines."""
         alphas = [line for line in self._lines(light) if line.label == "Ka"]
         return any(
             abs(alpha.energy_keV - line.energy_keV) < resolution_keV(line.energy_keV)
@@ -291,9 +291,9 @@ class LineSearch:
         return found
 
     def _gains(self) -> dict[str, float]:
-        """Return by how much every further element lowers chi squared, if it is a reasonable one.
+        """Return by how much each plausible further element lowers chi squared.
 
-        It is divided by chi squared a channel, so that shapes that are not quite right do not call for
+        It is divided by chi squared per channel, so that slightly wrong line shapes do not bring in
         elements.
         """
         used, weights = self._used, self._weights()
@@ -320,7 +320,7 @@ class LineSearch:
                 ]
             )[:, used]
             if not peaks and not ((own * weights) @ (counts - amplitudes @ base) > 0).any():
-                continue  # what is not missing anywhere gains nothing
+                continue  # nothing is missing at its lines
             both = np.vstack([base, own])
             cross = (own * weights) @ both.T
             whole = np.block([[normal, cross[:, : len(base)].T], [cross]])
@@ -338,7 +338,7 @@ class LineSearch:
         return self._refined(found)
 
     def _refined(self, gains: dict[str, float]) -> dict[str, float]:
-        """Fit those that gain most again, together with the proportions of all other lines."""
+        """Fit the best candidates again, with the proportions of all other lines free."""
         if self.model is None:
             return gains
         before = self._chi_squared(self.model)
@@ -348,7 +348,7 @@ class LineSearch:
         return gains
 
     def _own_peak(self, element: str, model: SpectrumModel | None) -> float:
-        """Return the standard deviations of the clearest peak of an element in what a fit leaves."""
+        """Return the significance of the clearest peak of an element in the residual."""
         recorded = {line.name.partition("_")[2] for line in self._lines(element)}
         members = [one for shell in "KLM" for one in shell_members(element, shell)]
         return max(
@@ -361,12 +361,12 @@ class LineSearch:
         )
 
     def _is_light(self, element: str) -> bool:
-        """Whether the K lines of an element are recorded: no others are as simple."""
+        """Tell whether the K lines of an element are within the spectrum: they are the simplest."""
         lines = self._lines(element)
         return bool(lines) and lines[0].shell == "K"
 
     def _peak(self, energy_keV: float, model: SpectrumModel | None) -> float:
-        """Return the standard deviations of the peak of a line above its flanks, in what a fit leaves."""
+        """Return the standard deviations of the peak of a line above its flanks in the residual."""
         if model is None:
             total = lines = self._background_alone()
             lines = np.zeros_like(total)
@@ -410,9 +410,9 @@ class LineSearch:
         return [one for one in others if self.model.part(one)[start:stop].sum() > _OVERLAPPED * mine]
 
     def _shows_inner_peaks(self, element: str, photons: dict[str, float]) -> bool:
-        """Whether the alpha line of an inner shell has a peak of its own, where it should be seen.
+        """Tell whether the alpha line of an inner shell has a peak of its own where one is expected.
 
-        Beside another line the fit finds photons of it that are errors of that line.
+        Next to another line the fitted photons may be errors of that line.
         """
         alphas = {line.shell: line for line in self._lines(element) if line.label.endswith("a")}
         for inner, outer in itertools.pairwise("KLM"):

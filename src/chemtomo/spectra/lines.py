@@ -28,7 +28,7 @@ _SUBSHELL_ELECTRONS = {
     "L": {"L1": 2, "L2": 2, "L3": 4},
     "M": {"M1": 2, "M2": 2, "M3": 4, "M4": 4, "M5": 6},
 }
-# Lines that are a few electronvolts apart share a label: no detector of X-rays tells them apart.
+# Lines a few electronvolts apart share a label: no energy-dispersive detector resolves them.
 _LABEL = re.compile(r"([KLM][a-z])")
 _MAIN_LABELS = ("Ka", "Kb", "La", "Lb", "Ma", "Mb")
 _HEAVIEST = 94
@@ -40,7 +40,7 @@ _UNLIKELY = frozenset((2, 10, 36, 43, 54, 61, 84, 85, 86, 87, 88, 89, 91))
 
 @dataclasses.dataclass(frozen=True)
 class XrayLine:
-    """A line of an element as an X-ray detector sees it.
+    """A line of an element at the resolution of an X-ray detector.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class XrayLine:
 
 @dataclasses.dataclass(frozen=True)
 class LineGroup:
-    """Lines of a shell whose proportions are well known.
+    """Lines of a shell with well-known relative intensities.
 
     Those of one subshell come from the same vacancies. Between subshells the tables are rough: they leave out
     Coster-Kronig transitions, and absorption in the sample.
@@ -96,11 +96,11 @@ class LineGroup:
 
 @functools.cache
 def line_groups(element: str, shell: str) -> tuple[LineGroup, ...]:
-    """Return the lines of a shell, in groups of well-known proportions.
+    """Return the lines of a shell, in groups with well-known relative intensities.
 
     Within a subshell the shares are tabulated. Between the subshells they are those of the electrons
-    times the fluorescence yields, which leaves out Coster-Kronig transitions. The tables know next to nothing
-    of the weak M lines: M zeta gets 3 % and M2-N4 1.5 % of the photons, as in spectra of platinum and gold.
+    times the fluorescence yields, which leaves out Coster-Kronig transitions. The tables hardly contain
+    the weak M lines: M zeta gets 3 % and M2-N4 1.5 % of the photons, as in spectra of platinum and gold.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def lines_of(element: str) -> tuple[XrayLine, ...]:
 
 
 def choose_line(name: str, low_keV: float, high_keV: float) -> XrayLine:
-    """Return the line that ``"Fe"`` or ``"Fe_Ka"`` means in spectra of some range.
+    """Return the line that ``"Fe"`` or ``"Fe_Ka"`` means in spectra of a given range.
 
     For an element alone it is the alpha line of the innermost shell that is recorded: K lines are
     further apart than L and M lines, and are less absorbed.

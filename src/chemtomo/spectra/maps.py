@@ -1,4 +1,4 @@
-"""From spectra in every pixel to one tilt series an element."""
+"""Make element maps: one tilt series per element from spectrum images."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def element_maps_job(
     Returns
     -------
     Dataset or None
-        ``None`` when `should_stop` said so before the end: maps of some tilts only are no tilt series.
+        ``None`` when it was stopped: maps of only some tilts are no tilt series.
     """
     extractor, entry = yield from extractor_job(
         series,
@@ -110,10 +110,10 @@ def element_maps(
       spectrum (see `chemtomo.spectra.FitExtractor`),
     - ``"eels"``: the power law fitted before the edge.
 
-    The provenance of a map tells its net counts, counts minus background, of every tilt, and their standard
+    The provenance of a map holds its net counts, counts minus background, per tilt, and their standard
     deviation from the statistics of the counts (not for ``"eels"``).
 
-    Counts that the element has outside of its window are lost for the map, the same share in every pixel.
+    Counts of the element outside its window are not in the map: the same fraction in every pixel.
 
     Parameters
     ----------
@@ -124,25 +124,25 @@ def element_maps(
     method : {"window", "fit", "eels"}
         How the background is estimated.
     others : sequence of str
-        Elements of which no map is wanted, and whose lines are fitted with the others (``"fit"``): grid,
+        Elements that are not mapped but whose lines are fitted with the others (``"fit"``): grid,
         support, contamination.
     smoothing_px : float
-        Standard deviation in pixels by which what the background is estimated from is smoothed within
-        every projection. The expectation of a background varies slowly, and a handful of counts
-        tells it badly. 0 for none.
+        Standard deviation in pixels of the smoothing within every projection of the counts from which the
+        background is estimated. The expected background varies slowly, and a handful of counts is a poor
+        estimate of it. 0 for none.
     at_manganese_eV : float
         Resolution of the X-ray detector, see `chemtomo.spectra.resolution_keV` (``"fit"``).
     beam_energy_keV : float, optional
         Energy of the electrons (``"fit"``); that of the series by default, or else 200 keV.
     spectrum : numpy.ndarray, shape (energy,), optional
-        The sum spectrum, where it is known already (``"fit"``).
+        The sum spectrum, where it is known (``"fit"``).
     on_progress : callable, optional
         Called with a `TaskProgress` after every block.
 
     Returns
     -------
     Dataset
-        One series a window, named by it, of the kind ``"counts"``; ``"intensity"`` where the spectra hold
+        One series per window, with its name, of the kind ``"counts"``; ``"intensity"`` where the spectra hold
         negative values.
 
     Raises
@@ -254,7 +254,7 @@ def _dataset(
         notes = (*series.notes, *getattr(extractor, "notes", ()))
         negative = bool(data.min() < 0)
         if negative:
-            notes += ("there are negative values in the window: these are no counts with Poisson noise",)
+            notes += ("there are negative values in the window: these are not counts with Poisson noise",)
         elif (data.dtype.kind == "f" and np.array_equal(data, np.rint(data))) or data.dtype.kind == "i":
             data = data.astype(np.uint32)
         if not data.any():

@@ -32,16 +32,15 @@ class MapParameters(Parameters):
         "auto",
         title="Method",
         description="window: counts of X-rays in a window, with a straight background between its sides. "
-        "fit: overlapping lines are told apart by a fit of the whole spectrum. eels: counts behind an edge, "
-        "with a power law before it. nmf, pca: components without lines. auto: fit where windows "
+        "fit: overlapping lines are told apart by a fit of the whole spectrum. eels: counts above an edge, "
+        "with a power law fitted before it. nmf, pca: components of the spectra. auto: fit where windows "
         "of X-rays overlap or have background on one side only, else window; eels for "
         "energy losses.",
     )
     elements: Annotated[tuple[str, ...], only_for(method=_LINES)] = Field(
         (),
         title="Elements",
-        description="Elements to map: Fe, Co, O. What stands out clearly if neither elements "
-        "nor lines are given.",
+        description="Elements to map: Fe, Co, O. Without elements and lines: those that are clearly present.",
     )
     lines: Annotated[tuple[str, ...], only_for(method=_LINES)] = Field(
         (), title="Lines", description="Lines or edges to map: Fe_Ka, Yb_La, or Fe_L3, O_K."
@@ -49,9 +48,9 @@ class MapParameters(Parameters):
     others: Annotated[tuple[str, ...] | None, only_for(method=_X_RAYS)] = Field(
         None,
         title="Other elements",
-        description="Elements that are in the spectra too and need no map: the grid's copper. "
-        "The fit takes their lines into account, those that stand out clearly if not given, and the "
-        "background of a window keeps away from them.",
+        description="Further elements in the spectra that are not mapped, such as the grid's copper. Their "
+        "lines are part of the fit, and ranges of background avoid them. If not given: those clearly "
+        "present.",
     )
     width: Annotated[float, only_for(method=_X_RAYS)] = Field(
         1.5,
@@ -88,28 +87,28 @@ class MapParameters(Parameters):
         gt=1,
         le=1000,
         title="Edge window (eV)",
-        description="Width of the window behind an edge, and of the range before it (eels).",
+        description="Width of the window above an edge, and of the range before it (eels).",
     )
     components: Annotated[int, only_for(method=_COMPONENTS)] = Field(
         4, ge=1, le=64, title="Components", description="Number of components (nmf, pca)."
     )
     low_kev: Annotated[float | None, only_for(method=_COMPONENTS)] = Field(
-        None, title="From (keV)", description="Lowest energy that takes part (nmf, pca)."
+        None, title="From (keV)", description="Lowest energy that is used (nmf, pca)."
     )
     high_kev: Annotated[float | None, only_for(method=_COMPONENTS)] = Field(
-        None, title="To (keV)", description="Highest energy that takes part (nmf, pca)."
+        None, title="To (keV)", description="Highest energy that is used (nmf, pca)."
     )
     seed: Annotated[int, only_for(method=_COMPONENTS)] = Field(
-        0, ge=0, title="Seed", description="Of the random choices (nmf, pca)."
+        0, ge=0, title="Seed", description="Seed of the random choices (nmf, pca)."
     )
     subtract: Annotated[bool, only_for(method=_LINES)] = Field(
         False,
         title="Subtract background",
-        description="Give counts minus background. They can be negative and are no counts any more: for "
-        "looking at, not for a reconstruction with Poisson noise.",
+        description="Give counts minus background. It can be negative and is not Poisson distributed: "
+        "for viewing, not for a reconstruction with Poisson noise.",
     )
     windows: Annotated[tuple[WindowParameters, ...], RecipeOnly()] = Field(
         (),
         title="Windows",
-        description="Where to count, where that was set by hand; in place of elements and lines.",
+        description="Energy windows set by hand, in place of elements and lines.",
     )

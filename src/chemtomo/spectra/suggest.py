@@ -1,4 +1,4 @@
-"""Which elements a spectrum shows, and why."""
+"""Suggest the elements in a spectrum, with evidence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def suggest(series: SpectrumSeries, spectrum: npt.NDArray[np.float64], **setting
     Parameters
     ----------
     series : SpectrumSeries
-        The spectra; only their signal, energies and listed elements are looked at.
+        The spectra; only their signal, energies and listed elements are used.
     spectrum : numpy.ndarray, shape (energy,)
         Their sum, see `chemtomo.spectra.sum_spectrum`.
     **settings
@@ -54,14 +54,13 @@ def suggest_lines(
 ) -> list[Suggestion]:
     """Suggest the elements whose X-ray lines explain a spectrum.
 
-    The elements that the file lists are fitted first, with everything that they and the detector bring
-    along: all lines of every shell, escape and sum peaks, tails, a calibration. An element beyond them has
-    to have a peak of its own in what this fit leaves, a maximum and not a shoulder. Of those that have one,
-    the element whose lines, all together, improve the fit most is accepted, then the next beside it, until
-    none does so significantly. In the end every one is left out of the fit in turn, and goes when the others
-    can do without it. What counts as significant takes into account that lines are not known better than to
-    2 %, and how well the whole spectrum is fitted. An element whose outer lines would explain a peak, but
-    whose inner lines are missing, is not accepted.
+    The elements that the file lists are fitted first, with all lines of every shell, escape and sum peaks,
+    tails and a calibration of the detector. A further element needs a peak of its own in the residual of
+    this fit, a maximum and not a shoulder. Of the elements with such a peak the one whose lines improve the
+    fit most is accepted, then the next, until none improves it significantly. Finally each element is left
+    out of the fit in turn, and removed if the fit is as good without it. The significance takes into account
+    that line intensities are known to no better than 2 %, and how well the whole spectrum is fitted. An
+    element whose outer lines would explain a peak but whose inner lines are missing is not accepted.
 
     Parameters
     ----------

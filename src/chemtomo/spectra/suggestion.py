@@ -33,7 +33,7 @@ _CERTAIN = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Suggestion:
-    """An element that a spectrum shows.
+    """An element that a spectrum may show.
 
     Attributes
     ----------
@@ -48,9 +48,9 @@ class Suggestion:
     significance : float
         Those counts in standard deviations of all counts in the window.
     reasons : tuple of str
-        What speaks for it.
+        Evidence for it.
     cautions : tuple of str
-        What to think of before it is believed: overlaps, and other places that the element comes from.
+        Reasons for doubt: overlaps, and other sources of the element than the sample.
     listed : bool, optional
         Whether the file lists the element; None where it lists none at all.
     """
@@ -66,7 +66,7 @@ class Suggestion:
 
     @property
     def is_certain(self) -> bool:
-        """Whether it stands out by ten standard deviations at least; faint ones are to be looked at."""
+        """Whether it is significant by at least ten standard deviations; check fainter ones."""
         return self.significance >= _CERTAIN
 
     @property
@@ -88,7 +88,7 @@ class Suggestion:
 
 
 def cautions_of(element: str, beside: Sequence[str]) -> tuple[str, ...]:
-    """Return where else an element comes from than the sample, given what else is there."""
+    """Return other sources of an element than the sample, given the other elements."""
     if element == "Ga" and any(layer in beside for layer in _LAYERS):
         return ("probably implanted by the ion beam that made the sample",)
     if element in _LAYERS and "Ga" in beside:

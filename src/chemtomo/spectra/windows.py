@@ -1,4 +1,4 @@
-"""Where in a spectrum the counts of an element are taken from, and those of the background."""
+"""Energy windows: where the counts of an element and of its background are taken from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 MANGANESE_KEV = 5.895
-"""Energy of the line at which makers state the resolution of their detectors (Mn Ka)."""
+"""Energy of Mn Ka, at which manufacturers state the resolution of their detectors."""
 
 # Energy to make a pair of charges in silicon times its Fano factor, times 8 ln 2, in eV.
 _SPREAD_EV = 2.5
@@ -40,7 +40,7 @@ _REACHES_FWHM = (1.3, 0.8)
 
 @dataclasses.dataclass(frozen=True)
 class EnergyWindow:
-    """A range of energies whose counts make a map, and the ranges beside it.
+    """A range of energies whose counts make a map, and its ranges of background.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class EnergyWindow:
     low_keV, high_keV : float
         A channel belongs to the window when its energy is in ``[low, high)``.
     background : tuple of (float, float)
-        Ranges with nothing but background: one on each side, only one side, or none.
+        Ranges that hold only background: one on each side, on one side only, or none.
 
     Raises
     ------
@@ -96,14 +96,14 @@ def resolution_keV(energy_keV: float, at_manganese_eV: float = 130.0) -> float:
     """Return the full width at half maximum of a line in a silicon detector, in keV.
 
     ``width^2 = width(Mn Ka)^2 + 2.5 eV (E - E(Mn Ka))``, from the statistics of the charges that a photon
-    makes (Fiori and Newbury, Scanning Electron Microscopy 1 (1978) 401).
+    creates (Fiori and Newbury, Scanning Electron Microscopy 1 (1978) 401).
 
     Parameters
     ----------
     energy_keV : float
         Energy of the line.
     at_manganese_eV : float
-        The width at 5.895 keV in eV, which makers of detectors state.
+        The width at 5.895 keV in eV, as the manufacturer states it.
     """
     squared = at_manganese_eV**2 + _SPREAD_EV * 1000 * (energy_keV - MANGANESE_KEV)
     # A detector that is better than this formula allows at low energy still has electronic noise.
@@ -126,9 +126,9 @@ def line_window(
 ) -> EnergyWindow:
     """Return the window of a line, with a range of background on each side.
 
-    The ranges are as wide as the window together, and three quarters of a resolution away from it, where
-    the line has nothing left. They are moved outwards from other lines, for at most three widths; where
-    that does not help, or the spectrum ends, a side has none.
+    The ranges are as wide as the window together, and three quarters of a resolution away from it, beyond
+    the line. They are moved outwards to avoid other lines, by at most three widths; where this is not
+    enough, or the spectrum ends, a side has none.
 
     Parameters
     ----------
@@ -139,9 +139,9 @@ def line_window(
     at_manganese_eV : float
         See `resolution_keV`.
     others : iterable of XrayLine
-        Lines in the spectrum that the background shall avoid.
+        Lines in the spectrum that the ranges of background avoid.
     limits_keV : (float, float)
-        Range that is recorded.
+        Range of the spectrum.
     """
     resolution = resolution_keV(line.energy_keV, at_manganese_eV)
     half = width_fwhm * resolution / 2
@@ -191,7 +191,7 @@ def line_windows(
 ) -> tuple[EnergyWindow, ...]:
     """Return the windows of some lines of X-ray spectra.
 
-    Their ranges of background keep away from all main lines of all their elements.
+    Their ranges of background avoid all main lines of all these elements.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def line_windows(
     width_fwhm, at_manganese_eV
         See `line_window`.
     others : sequence of XrayLine
-        Further lines in the spectra that the background shall avoid.
+        Further lines in the spectra that the ranges of background avoid.
 
     Returns
     -------
@@ -238,7 +238,7 @@ def line_windows(
 def edge_window(
     series: SpectrumSeries, name: str, *, width_eV: float = 50.0, gap_eV: float = 5.0
 ) -> EnergyWindow:
-    """Return the window behind an absorption edge, and the range before it where the background is fitted.
+    """Return the window above an absorption edge, and the range before it where the background is fitted.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ def edge_window(
     Raises
     ------
     ParameterError
-        When there is no such edge, or too little of the spectrum before or behind it is recorded.
+        When there is no such edge, or too little of the spectrum before or above it is recorded.
     """
     element, _, wanted = name.strip().replace(" ", "_").partition("_")
     edges = edge_energies_keV(element)

@@ -43,7 +43,7 @@ def message(paths, **options):
     return str(caught.value)
 
 
-# Sets of images, one file a tilt
+# Sets of images, one file per tilt
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_twenty_data_sets_one_broken_and_a_worker_that_dies(client, recipe, data
     assert not (folders[11] / "dies").exists()
     assert [one.became for one in outcomes] == ["made"] * 5 + ["failed"] + ["made"] * 14
     assert str(folders[5]) in outcomes[5].message
-    died = [one.run.data for one in outcomes if any("its first worker died" in note for note in one.notes)]
+    died = [one.run.data for one in outcomes if any("the first worker died" in note for note in one.notes)]
     assert died == ["s11"]
     results = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert results == sorted(f"s{number}.zarr" for number in range(20) if number != 5)
@@ -53,7 +53,7 @@ def test_twenty_data_sets_one_broken_and_a_worker_that_dies(client, recipe, data
 def test_a_data_set_that_kills_every_worker_fails_alone(client, recipe, data_sets, tmp_path):
     outcomes = outcomes_of(client, plan_runs(recipe, tmp_path / "out", data_sets=data_sets(4)), do=die)
     assert [one.became for one in outcomes] == ["made", "failed", "made", "made"]
-    assert "found 2 workers that died of it" in outcomes[1].message
+    assert "found 2 workers that died during this run" in outcomes[1].message
 
 
 def test_workers_share_memory_and_threads(client, recipe, tmp_path):

@@ -1,1 +1,1 @@
-"""One module for every command, or for a few that belong together."""
+"""The commands: one module for each, or for a few that belong together."""

@@ -34,8 +34,8 @@ def align(
             "-o",
             metavar="OUT",
             help="Write the aligned projections of all channels: a folder of MRC files, or a name that "
-            "ends as in 'chemtomo convert'. They are interpolated, and 'reconstruct --alignment' needs less "
-            "of that.",
+            "ends as in 'chemtomo convert'. They are interpolated along both axes, by "
+            "'reconstruct --alignment' less.",
         ),
     ] = None,
     tilts: TiltsOption = None,
@@ -47,7 +47,7 @@ def align(
 ) -> None:
     """Find shifts and tilt axis on a reference channel, and link them to all channels.
 
-    Ctrl-C stops the search and keeps the alignment as it is, where the method has one by then.
+    Ctrl-C stops the search and keeps the alignment found so far, if there is one.
     """
     from chemtomo.io import check_output, read
     from chemtomo.pipeline import Entry, State
@@ -56,7 +56,7 @@ def align(
     from chemtomo.pipeline.writing import write_series
 
     if save is None and output is None and not as_json:
-        raise ParameterError("found neither --save nor --output; expected where to keep the alignment")
+        raise ParameterError("found neither --save nor --output; expected where to write the alignment")
     results = Results([*files, tilts])
     results.check(output, save)
     if output is not None:
@@ -93,7 +93,7 @@ def align(
 
 
 def _check_file(path: Path, overwrite: bool) -> None:
-    """Refuse before any work is done what could not be written after it."""
+    """Raise, before any work, when the alignment could not be written."""
     if not path.parent.is_dir():
         raise WriteError(f"{path}: there is no folder {path.parent}; expected one to write to")
     if path.is_dir() or (path.exists() and not overwrite):
@@ -105,12 +105,12 @@ def _print(report: dict[str, object]) -> None:
     typer.echo(f"Reference: {report['reference']}, method: {report['method']}")
     if report["axis_near_from"] == "file":
         typer.echo(
-            f"Tilt axis looked for near {report['axis_near_deg']:g} degrees from y, as the file says "
-            "(--axis-near gives another)"
+            f"Tilt axis searched near {report['axis_near_deg']:g} degrees from y, as the file says "
+            "(change it with --axis-near)"
         )
     typer.echo(
         f"Tilt axis: {report['axis_angle_deg']:.3f} degrees from y, {report['axis_offset_px']:+.3f} pixels "
-        "from the middle"
+        "from the centre"
     )
     residual = report["residual_px"]
     if isinstance(residual, dict):
@@ -124,7 +124,7 @@ def _print(report: dict[str, object]) -> None:
         told = ", ".join(f"{name} {value:.2f}" for name, value in halves.items() if value is not None)
         typer.echo(f"Disagreement of halves, pixels: {told}")
     if report["specimen"]:
-        typer.echo(f"Specimen taken for: {report['specimen']} (--specimen tells another)")
+        typer.echo(f"Specimen: {report['specimen']} (change it with --specimen)")
     warnings = report["warnings"]
     if isinstance(warnings, list):
         for warning in warnings:

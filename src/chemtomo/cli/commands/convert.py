@@ -23,7 +23,7 @@ def convert(
             "-o",
             metavar="OUT",
             help="NAME.zarr: OME-Zarr. NAME.ome.tif: OME-TIFF. NAME.emd: EMD for tomviz. "
-            "NAME.hspy: HyperSpy. NAME.mrc: MRC, one file a channel. A folder: MRC files of tilt series.",
+            "NAME.hspy: HyperSpy. NAME.mrc: MRC, one file per channel. A folder: MRC files of tilt series.",
         ),
     ],
     tilts: TiltsOption = None,
@@ -36,7 +36,7 @@ def convert(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
-    """Write tilt series or a volume in another format, with everything that it has a place for."""
+    """Write tilt series or a volume in another format, with all metadata that it can store."""
     from chemtomo.io import check_output, contents, is_volume, read_volume, write
     from chemtomo.pipeline.writing import write_series
     from chemtomo.preprocess.selection.select import Select

@@ -1,4 +1,4 @@
-"""Commands that list things: tilt series and compute devices."""
+"""The commands that list the content of files, and compute devices."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def info(
 
 
 def _described(one: TiltSeries) -> dict[str, Any]:
-    """Return what there is to say of a tilt series, as JSON knows it."""
+    """Describe a tilt series, as JSON values."""
     return {
         "name": one.name,
         "shape": list(one.shape),
@@ -139,7 +139,7 @@ def _print_volume(console: Console, volume: Volume) -> None:
 
 
 def _table(*headings: str) -> Table:
-    """Return a table that shows long names whole, also in a narrow terminal."""
+    """Return a table that wraps long names instead of cutting them, also in a narrow terminal."""
     table = Table(box=None)
     for number, heading in enumerate(headings):
         table.add_column(heading, overflow="fold", no_wrap=number == 0)
@@ -152,7 +152,7 @@ def _range(one: TiltSeries) -> str:
 
 
 def _extras(one: TiltSeries) -> list[str]:
-    """Name what a series has beside its values and tilts."""
+    """List what a series has besides its values and tilts."""
     axis = "" if one.axis_angle_deg is None else f"tilt axis {one.axis_angle_deg:g}°"
     has = {
         axis: bool(axis),

@@ -1,4 +1,4 @@
-"""A recipe over many data sets and settings: the table and the report of what became of each."""
+"""Run a recipe over many data sets and settings, with a table and a report of the outcomes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["expanded", "grid_of", "run_many"]
 
 _INTERRUPTED = 130
-# Where no terminal cuts lines, a row of the table is one line.
+# Width of the table where the output is no terminal: a row is one line.
 _WIDE = 10_000
 
 
@@ -38,7 +38,7 @@ def run_many(
     inputs: Sequence[Path],
     slabs: int | None = None,
 ) -> None:
-    """Do runs, print what became of each, and end the command with 1 if one failed, 130 if it was stopped.
+    """Do runs, print their outcomes, and exit with 1 if one failed and with 130 if it was stopped.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ def run_many(
     report : pathlib.Path, optional
         A JSON file, which is written whenever a run has ended.
     inputs : sequence of pathlib.Path
-        What must not be written.
+        Files and folders that must not be overwritten.
     slabs : int, optional
-        In how many slabs the only run is done.
+        Number of slabs in which the only run is done.
     """
     from chemtomo.io.atomic import write_json
     from chemtomo.pipeline.many import run_in_slabs_job, run_many_job
@@ -128,7 +128,7 @@ def _report(recipe: Recipe, runs: Sequence[PlannedRun], ended: Sequence[Outcome]
 
 def _print_table(outcomes: Sequence[Outcome]) -> None:
     settings = list(outcomes[0].run.settings) if outcomes else []
-    table = Table("Data set", *settings, "What became of it", "Seconds", "Result or error", box=None)
+    table = Table("Data set", *settings, "Outcome", "Seconds", "Result or error", box=None)
     for one in outcomes:
         table.add_row(
             escape(one.run.data),

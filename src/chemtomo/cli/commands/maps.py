@@ -27,7 +27,7 @@ __all__ = ["maps"]
 def maps(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Spectrum images: one file with all tilts, or one a tilt.", metavar="FILES"),
+        typer.Argument(help="Spectrum images: one file with all tilts, or one per tilt.", metavar="FILES"),
     ],
     parameters: MapParameters,
     output: Annotated[
@@ -43,7 +43,7 @@ def maps(
         typer.Option("--signal", help="Name of the signal, where files have several: EELS."),
     ] = None,
     suggest: Annotated[
-        bool, typer.Option("--suggest", help="Only list the elements that the sum spectrum shows.")
+        bool, typer.Option("--suggest", help="Only list the elements that the sum spectrum suggests.")
     ] = False,
     spectrum: Annotated[
         Path | None,
@@ -129,9 +129,9 @@ def maps(
 
 def _print_suggestions(found: list[Suggestion]) -> None:
     if not found:
-        typer.echo("No line stands out of the background of the sum spectrum.")
+        typer.echo("No line is significant above the background of the sum spectrum.")
         return
-    table = Table("Line", "keV", "Counts", "Deviations", "Why, and what to think of", box=None)
+    table = Table("Line", "keV", "Counts", "Deviations", "Evidence and cautions", box=None)
     for one in found:
         table.add_row(
             escape(one.line),

@@ -69,8 +69,8 @@ def prepare(
         bool,
         typer.Option(
             "--find-bad",
-            help="Print how every prepared projection compares with its neighbours, as JSON, and which are "
-            "proposed to be left out. Drops none.",
+            help="Compare every prepared projection with its neighbours, and print the scores and the "
+            "projections to leave out as JSON. None is dropped.",
         ),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
@@ -79,8 +79,8 @@ def prepare(
 ) -> None:
     """Clean tilt series of one sample: hot pixels, bad tilts, background, size and brightness.
 
-    What is kept is never changed in place: the prepared series are new files. The operations are done in
-    the order in which they are listed here.
+    The prepared series are new files; inputs are never changed. The operations are done in the order in
+    which they are listed here.
     """
     from chemtomo.io import check_output, read, read_mask
     from chemtomo.pipeline import Entry, Recipe, State

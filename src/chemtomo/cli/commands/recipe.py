@@ -39,7 +39,7 @@ def recipe(
 ) -> None:
     """Print the recipe of a result as TOML: its inputs, and the steps that made it.
 
-    The paths in it are relative to the folder of FILE.toml, or else to the present one.
+    The paths in it are relative to the folder of FILE.toml, or else to the current one.
     """
     from chemtomo.pipeline.writing import recipe_in
 
@@ -93,7 +93,8 @@ def run(
     accept_changed_inputs: Annotated[
         bool,
         typer.Option(
-            "--accept-changed-inputs", help="Go on where inputs are not those with which it was made."
+            "--accept-changed-inputs",
+            help="Continue although inputs differ from those of the recipe.",
         ),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
@@ -118,7 +119,7 @@ def run(
     workers: Annotated[
         int,
         typer.Option(
-            "--workers", min=0, metavar="N", help="Run as many at a time, in processes of this computer."
+            "--workers", min=0, metavar="N", help="Run this many at a time, in processes on this computer."
         ),
     ] = 0,
     scheduler: Annotated[
@@ -139,7 +140,7 @@ def run(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE", help="Write what became of each result as JSON."),
+        typer.Option("--report", metavar="FILE", help="Write the outcome of each run as JSON."),
     ] = None,
     cache: CacheOption = None,
     cache_size: CacheSizeOption = 10.0,
@@ -152,8 +153,8 @@ def run(
 
     On the same device it is equal to the last bit. Ctrl-C stops the iteration and writes the last iterate.
 
-    With --each or --grid it is run many times. Results that are there already, made from the same values by
-    the same steps, are not made again; one that fails does not end the others.
+    With --each or --grid it is run many times. Existing results of the same steps on the same values
+    are not made again; a failed run does not end the others.
     """
     from chemtomo.io import check_output
     from chemtomo.pipeline.many import plan_runs

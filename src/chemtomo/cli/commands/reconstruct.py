@@ -31,7 +31,7 @@ from chemtomo.recon.parameters import ReconstructParameters
 __all__ = ["reconstruct"]
 
 
-# Iterations after which the time of all is told.
+# Number of iterations after which the total time is estimated.
 _MEASURED_ITERATIONS = 3
 # Until version 0.1 the scaling of Huber et al. 2019 was --preprocess paper.
 _OLDER = {
@@ -54,7 +54,7 @@ def reconstruct(
             "-o",
             metavar="OUT",
             help="NAME.zarr: one OME-Zarr image. NAME.ome.tif, NAME.emd (tomviz) or NAME.hspy (HyperSpy): "
-            "one file. NAME.mrc: one file a channel.",
+            "one file. NAME.mrc: one file per channel.",
         ),
     ],
     operations: Annotated[tuple[Operation, ...], OperationOptions(["published_scaling"], _OLDER)],
@@ -151,9 +151,9 @@ def reconstruct(
 
 
 def _telling_the_plan(show: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return what shows the progress and says what the run takes: before it, or after its first iterations.
+    """Return a function that shows the progress, and the plan before the run or after its first iterations.
 
-    The first iteration does not count for the time: kernels are compiled in it.
+    The first iteration is not timed, because kernels are compiled in it.
     """
     from chemtomo.progress import TaskProgress
     from chemtomo.recon.reconstruction import Plan

@@ -26,7 +26,7 @@ __all__ = ["demo", "phantom"]
 _DEMO_SHAPE = (64, 96)
 _DEMO_ITERATIONS = 150
 _DEMO_SIRT_ITERATIONS = 20
-# On a slow machine the demo ends earlier than planned, but not before there is something to see.
+# On a slow machine the demo ends after this time, but not before the least number of iterations.
 _DEMO_SECONDS = 40.0
 _DEMO_LEAST_ITERATIONS = 20
 
@@ -39,10 +39,10 @@ def phantom(
             "--sample",
             help="phantom: a needle in four signals, aligned. huber2019: the phantom of Huber et al. 2019. "
             "film, lamella, pillar, grains: HAADF and "
-            "element maps, not aligned; all but the pillar go beyond the field.",
+            "element maps, not aligned; all but the pillar extend beyond the field.",
         ),
     ] = "phantom",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed makes another specimen.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of specimen and noise.")] = 0,
     dose: Annotated[
         float | None,
         typer.Option(
@@ -125,8 +125,8 @@ def _reconstruct(dataset: Dataset, parameters: ReconstructParameters) -> Volume:
 
 
 def _print_gain(truth: Volume, alone: Volume, joint: Volume) -> None:
-    """Print how far the reconstructions are from the specimen, which is known here."""
-    typer.echo("Distance from the specimen, relative to it:")
+    """Print the errors of the reconstructions against the known specimen."""
+    typer.echo("Relative error against the specimen:")
     table = Table("Signal", "alone (SIRT)", "jointly (TGV)", box=None)
     for name in truth.names:
         errors = [_relative_error(one[name], truth[name]) for one in (alone, joint)]
@@ -147,10 +147,10 @@ def _has_display() -> bool:
 
 
 def _show_in_napari(volume: Volume) -> bool:
-    """Open a viewer and wait until it is closed; tell whether there was one."""
+    """Open a viewer and wait until it is closed; return whether it could be opened."""
     from chemtomo.io import write
 
-    # A process of its own: the core knows the viewer only as a program that may be installed.
+    # In a separate process: for the core the viewer is only a program that may be installed.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "demo.zarr"
         write(volume, path)

@@ -1,1 +1,1 @@
-"""What notebooks need: pictures of the data, and signals of HyperSpy."""
+"""For notebooks: pictures of the data, and HyperSpy signals."""

@@ -1,7 +1,7 @@
 """A card with a small picture for every kind of data, as notebooks show it.
 
-Of lazy data one projection, or one spectrum image, is read. A picture that cannot be made is left out
-with the reason: a notebook must be able to show data that are damaged.
+Of lazy data one projection, or one spectrum image, is read. In place of a picture that cannot be made
+stands the reason: a notebook must be able to show damaged data.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from chemtomo.data.colours import channel_colours
 __all__ = ["MOST_PIXELS", "card", "channels_picture", "curves_picture", "image_picture", "range_text"]
 
 MOST_PIXELS = 192
-"""The longer edge of a picture at most."""
+"""Largest number of pixels of the longer edge of a picture."""
 _MOST_CHANNELS = 12
-# Fractions of the pixels that are shown black and white.
+# Fractions of the pixels that are shown fully black and fully white.
 _DARKEST, _BRIGHTEST = 0.002, 0.998
 
 _Rows = Sequence[tuple[str, str]]
@@ -34,11 +34,11 @@ def card(title: str, rows: _Rows, pictures: Sequence[tuple[str, Callable[[], byt
     Parameters
     ----------
     title : str
-        What it is, for example ``"Tilt series Al"``.
+        Title, for example ``"Tilt series Al"``.
     rows : sequence of (str, str)
         Names and values, plain text.
     pictures : sequence of (str, callable)
-        Captions, and functions that return a PNG file. One that raises leaves its reason.
+        Captions, and functions that return a PNG file. Where one raises, the error is shown instead.
     """
     cells = "".join(f"<tr><th>{_escaped(name)}</th><td>{_escaped(text)}</td></tr>" for name, text in rows)
     shown = "".join(_figure(caption, make) for caption, make in pictures[:_MOST_CHANNELS])
@@ -101,7 +101,7 @@ def range_text(values: npt.NDArray[Any], unit: str) -> str:
 
 
 def _brightness(image: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return a smaller image from 0 to 1, between the darkest and the brightest pixels but a few."""
+    """Return a smaller image scaled from 0 to 1, with a few pixels clipped at both ends."""
     small = _smaller(np.asarray(image, dtype=np.float64))
     finite = small[np.isfinite(small)]
     if not finite.size:
@@ -109,7 +109,7 @@ def _brightness(image: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     low, high = np.quantile(finite, (_DARKEST, _BRIGHTEST))
     if not high > low:
         low, high = finite.min(), finite.max()
-    # The halves cannot overflow.
+    # Halved, so that differences cannot overflow.
     span = high / 2 - low / 2
     scaled = (small / 2 - low / 2) / span if span > 0 else np.zeros(small.shape)
     return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0), 0, 1)

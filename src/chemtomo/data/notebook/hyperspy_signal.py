@@ -1,7 +1,7 @@
-"""Make signals of HyperSpy, which is imported when one is asked for.
+"""Make HyperSpy signals. HyperSpy is imported when one is asked for.
 
-The axes and the metadata are those that HyperSpy and eXSpy use. What they have no place for is under the
-key `KEY` of the metadata, where `chemtomo.from_hyperspy` finds it.
+Axes and metadata are those that HyperSpy and eXSpy use. Everything else is stored under the key `KEY` of
+the metadata, where `chemtomo.from_hyperspy` finds it.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def length_axis(
 
 
 def tilt_axis(tilts_deg: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """Describe the axis of the tilts, which number the projections unless they are in order."""
+    """Describe the axis of the tilts; where these neither rise nor fall, it numbers the projections."""
     steps = np.diff(tilts_deg)
     common = {"name": "tilt", "units": "deg", "navigate": True, "is_binned": False}
     if steps.size and steps[0] != 0 and np.allclose(steps, steps.mean(), rtol=0, atol=1e-6):

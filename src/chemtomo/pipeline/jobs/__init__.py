@@ -1,1 +1,1 @@
-"""What the steps do: the jobs behind the rows of the registry."""
+"""The jobs of the steps."""

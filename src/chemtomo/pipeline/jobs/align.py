@@ -81,11 +81,11 @@ def run_alignment(
     Parameters
     ----------
     dataset : Dataset
-        As recorded. Series that have an alignment are refined from it, where the method starts from one.
+        As recorded. The alignment of a series is the starting point, if the method has one.
     parameters : AlignParameters
         Reference and method.
     should_stop : callable, optional
-        Asked between iterations; ``True`` ends the search with the alignment as it is.
+        Asked between iterations; ``True`` ends the search with the present alignment.
 
     Yields
     ------
@@ -100,7 +100,7 @@ def run_alignment(
     Raises
     ------
     ChemTomoError
-        When there is no such channel, or the data does not allow the method.
+        When there is no such channel, or the method cannot be used with these data.
     """
     reference = reference_series(dataset, parameters.reference)
     alignment = reference.alignment
@@ -112,7 +112,7 @@ def run_alignment(
     begins_with_nothing = reference.alignment is None
     finds_axis = parameters.method in ("auto", "patch-tracks", "projection-matching")
     if parameters.method == "projection-matching" and begins_with_nothing:
-        # It refines: from nothing it may end anywhere.
+        # It refines, and may fail without a starting point.
         for coarse in ("phase-correlation", "com-path"):
             alignment = yield from _estimate(coarse, reference, alignment, parameters, should_stop)
     if parameters.method != "none":
@@ -120,7 +120,7 @@ def run_alignment(
     if not finds_axis and parameters.axis != "none":
         alignment = yield from _estimate(parameters.axis, reference, alignment, parameters, should_stop)
     if alignment is None:
-        raise ParameterError("method none and axis none leave nothing to do; expected one of them")
+        raise ParameterError("found method none and axis none; expected a method or an axis")
     aligned = []
     for number, series in enumerate(dataset):
         yield TaskProgress(number, len(dataset), f"Linking {series.name}")
@@ -131,7 +131,7 @@ def run_alignment(
 
 
 def _axis_source(reference: TiltSeries, parameters: AlignParameters) -> str:
-    """Tell who said where the tilt axis is looked for."""
+    """Return the source of the direction near which the tilt axis is searched."""
     if reference.alignment is not None:
         return "alignment"
     if parameters.axis_near is not None:
@@ -181,16 +181,16 @@ def link_channels(
     alignment : Alignment
         That of the reference.
     targets : sequence of TiltSeries
-        Recorded at the same time; their tilts and pixels may be others.
+        Recorded at the same time; their tilts and pixels may differ.
     parameters : LinkParameters
         Whether to look for a shift between detectors.
     reference : TiltSeries, optional
-        The aligned channel, which a shift between detectors is measured against.
+        The aligned channel, against which a shift between detectors is measured.
 
     Returns
     -------
     list of Linked
-        One each; ``None`` after a stop.
+        One per target; ``None`` after a stop.
     """
     linked = []
     for number, series in enumerate(targets):
@@ -276,10 +276,10 @@ def _estimate(
     parameters: AlignParameters | AxisParameters,
     should_stop: Callable[[], bool] | None,
 ) -> _Job:
-    """Run an estimator of the table as a job."""
+    """Run an estimator of `ESTIMATORS` as a job."""
     from chemtomo.align.estimators import ESTIMATORS
 
-    yield TaskProgress(0, 1, f"{method}: looking at {series.name}")
+    yield TaskProgress(0, 1, f"{method}: {series.name}")
     found = yield from ESTIMATORS[method](series, alignment, parameters, should_stop)
     return found
 
@@ -301,7 +301,7 @@ def _report(alignment: Alignment, aligned: Sequence[TiltSeries]) -> dict[str, An
 
     try:
         rows = list(covered_rows(alignment))
-    except DataError:  # the shifts leave nothing in common; the residuals will tell more
+    except DataError:  # no rows in common after the shifts; the residuals show more
         rows = None
     residual = alignment.residual_px
     known = None if residual is None else residual[np.isfinite(residual)]

@@ -1,4 +1,4 @@
-"""The step from spectra to element maps: what its parameters do."""
+"""The step from spectra to element maps."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ __all__ = [
 ResolvedMethod = Literal["window", "fit", "eels", "nmf", "pca"]
 
 
-# Fewer counts above the noise of the detector say nothing of lines and background.
+# With fewer counts above this energy (the noise of the detector) lines and background cannot be fitted.
 _COUNTS_TO_FIT, _NOISE_KEV = 100, 0.17
 
 
@@ -65,12 +65,12 @@ def map_method(
     series : SpectrumSeries
         The spectra.
     parameters : MapParameters
-        Their method; only ``"auto"`` leaves a choice.
+        Their method is returned unless it is ``"auto"``.
     windows : sequence of EnergyWindow
         The lines that are mapped: ``"fit"`` where one has no background on both sides, or lines of other
         elements in it, else ``"window"``.
     found : sequence of Suggestion
-        What the sum spectrum shows; its certain elements count as present, as do those that the file lists.
+        Suggestions from the sum spectrum; certain elements, and those that the file lists, count as present.
     spectrum : numpy.ndarray, shape (energy,), optional
         The sum spectrum; one of a handful of counts is not fitted.
     """
@@ -188,14 +188,14 @@ def make_maps_job(
             names = [one.line for one in found if one.is_wanted and one.element not in unwanted]
             if not names:
                 raise ParameterError(
-                    f"{series.source or series.name}: found no line that stands out of the background of the "
-                    "sum spectrum; expected one at least. Name the elements to map"
+                    f"{series.source or series.name}: found no line above the background of the "
+                    "sum spectrum; expected at least one. Name the elements to map"
                 )
         windows = windows_of(series, names, parameters)
     method = map_method(series, parameters, windows, found, spectrum)
     others = list(parameters.others or ())
     if method == "fit" and parameters.others is None:
-        # An element that is not fitted would end up in its neighbours.
+        # The counts of an element that is not fitted would be given to overlapping lines.
         mapped = {window.line.partition("_")[0] for window in windows}
         others = [one.element for one in found if _is_present(one) and one.element not in mapped]
     kind: MapMethod = "fit" if method == "fit" else "eels" if method == "eels" else "window"
@@ -220,7 +220,7 @@ make_maps = blocking(make_maps_job)
 
 
 def _asks_the_spectrum(parameters: MapParameters) -> bool:
-    """Whether what the sum spectrum shows decides on the method or on what is fitted."""
+    """Tell whether the method, or the fitted elements, depend on suggestions from the sum spectrum."""
     return parameters.method == "auto" or (parameters.method == "fit" and parameters.others is None)
 
 
@@ -234,7 +234,7 @@ def _needs_fit(
     parameters: MapParameters,
     found: Sequence[Suggestion],
 ) -> bool:
-    """Whether a window has no background on both sides, or lines of other elements in it."""
+    """Tell whether a window lacks background on a side, or contains lines of other elements."""
     if any(len(window.background) < 2 for window in windows):
         return True
     mapped = [window.line.partition("_")[0] for window in windows]
@@ -323,14 +323,14 @@ def preview_job(
     suggestions: Sequence[Suggestion] = (),
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[TaskProgress, None, npt.NDArray[np.float32] | None]:
-    """Make the net map of one line at one tilt, to look at while its window is chosen.
+    """Make the net map of one line at one tilt, for viewing while its window is chosen.
 
     Parameters
     ----------
     series : SpectrumSeries
         The spectra.
     parameters : MapParameters
-        Their method, and what else the method needs; lines and elements are not used.
+        The method and its settings; lines and elements are not used.
     window : EnergyWindow
         The line.
     tilt : int
@@ -340,7 +340,7 @@ def preview_job(
     spectrum : numpy.ndarray, shape (energy,), optional
         The sum spectrum, for a fit; that of the tilt if it is not known.
     suggestions : sequence of Suggestion
-        What the sum spectrum shows, for the choice of ``"auto"`` and the elements that are fitted.
+        Suggestions from the sum spectrum, for the choice of ``"auto"`` and the elements that are fitted.
     should_stop : callable, optional
         Asked before the work is done.
 

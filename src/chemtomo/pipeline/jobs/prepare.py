@@ -37,7 +37,7 @@ def prepare(
         What to do. An operation is a model of `chemtomo.preprocess.operations`, or is written as in a
         recipe: ``{"step": "bin", "factor": 2}``.
     on_progress : callable, optional
-        Called with a `TaskProgress` now and then.
+        Called with a `TaskProgress` regularly.
 
     Returns
     -------
@@ -60,8 +60,8 @@ def prepare_job(
 ) -> Generator[TaskProgress, None, Dataset]:
     """Do operations one after the other, and yield the progress. See `prepare`.
 
-    The operations are put together first; then every projection goes through all of them, so that
-    there are never two stacks in memory for each operation.
+    The operations are chained; then every projection goes through all of them, so that no stack in
+    between is in memory.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def prepare_job(
     lazy_names = {one.name for one in dataset if one.is_lazy}
     done = dataset.map(lazy_series)
     for number, operation in enumerate(listed):
-        # Some operations look at the whole stack here.
+        # Some operations read the whole stack here.
         yield TaskProgress(number, len(listed), operation.title)
         done = operation.apply(done)
     made: list[TiltSeries] = []
@@ -111,7 +111,7 @@ def operation_of(written: AnyOperation, where: str = "") -> Operation:
     start = f"{where}: " if where else ""
     if not isinstance(written, Mapping):
         raise ParameterError(f"{start}found {written!r}; expected an operation such as {{'step': 'bin'}}")
-    # Files of version 0.1 have the word "operation".
+    # Files of version 0.1 have the key "operation".
     values = dict(written)
     name = values.pop("step", values.pop("operation", None))
     if name not in OPERATIONS:

@@ -48,8 +48,8 @@ def reconstruct_job(
 ) -> Generator[Plan | Progress, None, Result]:
     """Reconstruct a dataset, one iteration at a time.
 
-    A series with an alignment is aligned first (`chemtomo.align.apply`), so that whatever comes later sees
-    the tilt axis where it is.
+    A series with an alignment is aligned first (`chemtomo.align.apply`), so that all later
+    steps have the tilt axis at its true position.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def reconstruct_job(
     parameters : ReconstructParameters
         Method and weights.
     should_stop : callable, optional
-        Asked before every iteration; ``True`` ends the run with the iterate as it is.
+        Asked before every iteration; ``True`` ends the run with the present iterate.
     checkpoint : Checkpoint, optional
-        Where the state is written now and then, and from where an earlier run goes on.
+        Where the state is written regularly, and from which an earlier run is continued.
 
     Yields
     ------
@@ -88,7 +88,7 @@ def reconstruct_job(
     if parameters.preview:
         binned, settings = preview_of(prepared, parameters)
     if settings.slices is None:
-        # All of it is needed in memory anyway, and by several passes: so it is read, or computed, once.
+        # All of it is needed in memory, by several passes: it is read, or computed, once.
         binned = binned.map(_read)
     limits = Limits(settings.iterations, settings.report_every, settings.tolerance or None)
     if parameters.preview and limits.tolerance is not None:
@@ -105,7 +105,7 @@ def reconstruct_job(
 def _placed(
     running: Generator[Plan | ReconstructionProgress, None, Reconstructed],
 ) -> Generator[Plan | ReconstructionProgress, None, Reconstructed]:
-    """Give the slices of a preview their place in the sample, as its volume has it."""
+    """Set the origin of the progress of a preview to that of its volume."""
     try:
         while True:
             progress = next(running)
@@ -121,14 +121,14 @@ def _placed(
 
 
 def _measured(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dataset, list[str]]:
-    """Align, leave out what is no measurement, begin intensities at vacuum; return notes on it too."""
+    """Align, mask invalid pixels, set the zero of intensities to vacuum; return notes on these too."""
     prepared, notes = [], []
     for series in dataset:
         one, note = without_saturated(series)
         notes.append(note)
         one = apply(one)
         if parameters.slices is None and not parameters.preview:
-            one = _read(one)  # all of it is needed in memory anyway, and by several passes
+            one = _read(one)  # needed in memory, by several passes
         if parameters.vacuum == "auto" and parameters.normalisation != "paper":
             one, note = from_vacuum(one)
             notes.append(note)

@@ -1,1 +1,1 @@
-"""What a run keeps for the next one: the state of an unfinished reconstruction, and results of steps."""
+"""Checkpoints of unfinished reconstructions, and the cache of results of steps."""

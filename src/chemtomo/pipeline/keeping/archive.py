@@ -1,4 +1,4 @@
-"""One file with a description and arrays, exact to the last bit, that is replaced at once or not at all."""
+"""A file with a description and arrays, stored exactly, and written atomically."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write_archive(
 
 
 class Archive(Mapping[str, npt.NDArray[Any]]):
-    """A file of `write_archive`: the arrays by their names, each read when it is asked for.
+    """A file of `write_archive`: the arrays by their names, each read on demand.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A folder with results of steps, by the content that they were made from, so that none is made twice."""
+"""The cache: a folder with results of steps, by the content from which they were made."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ __all__ = ["DEFAULT_GIB", "Cache", "default_cache_folder"]
 
 DEFAULT_GIB = 10.0
 _SUFFIX = ".kept"
-_OF_THE_DEAD = 24 * 3600.0  # seconds after which nobody writes a part any more
+# Age of unfinished files that are removed: their process has ended.
+_ABANDONED_SECONDS = 24 * 3600.0
 _CLASSES = {one.__name__: one for one in (Alignment, Origin)}
-# What tells where data came from: it is taken from the data at hand.
+# Where data came from is taken from the present data.
 _HISTORY = {"provenance", "origin", "source"}
 
 
 class Cache:
-    """A folder of results with a limit of its size: a `chemtomo.pipeline.runner.Store`.
+    """A folder of results with a size limit: a `chemtomo.pipeline.runner.Store`.
 
-    Several programs may use it at once. An entry is one file, which is there as a whole or not at all; one
-    that is damaged is not found, and is made again. The entries that were not used for the longest time go
-    first.
+    Several programs may use it at once. An entry is one file, written atomically; a damaged one is
+    ignored, and made again. The least recently used entries are removed first.
 
     Parameters
     ----------
     folder : path
-        Where. It is made when something is kept.
+        The folder. It is created when the first result is kept.
     gib : float
         Size of all entries together, in GiB.
     """
@@ -51,7 +51,7 @@ class Cache:
         self.folder = Path(folder).absolute()
         self.bytes = int(gib * 2**30)
         self.problem = ""
-        """Why something could not be kept; a run goes on without."""
+        """Why a result could not be kept; the run continues without."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -64,9 +64,9 @@ class Cache:
         Parameters
         ----------
         key : str
-            SHA-256 of all that the result depends on.
+            SHA-256 of everything that the result depends on.
         before : State
-            What there is before the step. What the step did not change is taken from it.
+            The state before the step, which supplies what the step did not change.
         """
         path = self._path(key)
         try:
@@ -78,12 +78,12 @@ class Cache:
         return made
 
     def keep(self, key: str, before: State, made: Made) -> None:
-        """Keep what a step made of a state, and remove what was not used for the longest time."""
+        """Keep what a step made of a state, and remove the least recently used entries."""
         arrays: dict[str, Any] = {}
         series = () if made.state.series is None else made.state.series
         old = _by_name(before)
         if any(one.is_lazy and one.data is not old.get(one.name, one).data for one in series):
-            return  # it costs nothing yet
+            return  # lazy results cost nothing to make again
         try:
             description = {"program": VERSION, "state": _difference(before, made.state, arrays)}
             if sum(int(one.nbytes) for one in arrays.values()) > self.bytes:
@@ -92,7 +92,7 @@ class Cache:
             write_archive(self._path(key), description, ((name, arrays[name]) for name in arrays))
             self._remove_oldest()
         except (WriteError, OSError, TypeError, ValueError) as error:
-            # A full disk, or a value that has no place in such a file: the result itself is not lost by it.
+            # A full disk, or a value that cannot be stored: the result itself is not lost.
             self.problem = str(error)
 
     def turn(self, key: str) -> Turn:
@@ -101,7 +101,7 @@ class Cache:
         return Turn(path.with_name(f".{path.name}.turn"))
 
     def _path(self, key: str) -> Path:
-        # Another version of the program may compute something else from the same.
+        # Another version of the program may give another result.
         return self.folder / f"{key}-{VERSION}{_SUFFIX}"
 
     def _remove_oldest(self) -> None:
@@ -111,9 +111,9 @@ class Cache:
             part = path.name.startswith(".") and f"{_SUFFIX}." in path.name
             if not part and path.suffix != _SUFFIX:
                 continue  # not ours
-            with contextlib.suppress(OSError):  # another process was faster
+            with contextlib.suppress(OSError):  # removed by another process
                 found = path.stat()
-                if part and now - found.st_mtime > _OF_THE_DEAD:
+                if part and now - found.st_mtime > _ABANDONED_SECONDS:
                     path.unlink()
                 elif not part:
                     entries.append((found.st_mtime_ns, found.st_size, path))
@@ -121,13 +121,15 @@ class Cache:
         for _, one, path in sorted(entries):
             if size <= self.bytes:
                 break
-            with contextlib.suppress(OSError):  # it is gone, or being read where that hinders
+            with contextlib.suppress(
+                OSError
+            ):  # it is gone, or is being read on a system where that prevents removal
                 path.unlink()
             size -= one
 
 
 def default_cache_folder() -> Path:
-    """Return the folder for caches of this program, as the operating system has it."""
+    """Return the folder for caches of this program, in the place that the operating system has for caches."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     elif sys.platform == "darwin":

@@ -1,4 +1,4 @@
-"""Checkpoints of a reconstruction: a file from which it goes on after the program was ended."""
+"""Checkpoints: files from which a reconstruction continues after the program was ended."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from chemtomo.solvers import IterationRecord, Limits, Outcome, Reached
 __all__ = ["Checkpoint"]
 
 _VERSION = 1
-# These do not change the iterates: where it is computed, and when it ends.
+# Parameters that do not change the iterates: the device, and the end.
 _FREE = {"device", "memory", "iterations"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """Where a reconstruction writes its state now and then, and how often.
+    """Where and how often a reconstruction writes its state.
 
     Attributes
     ----------
     path : path
-        The file. It is replaced at once, so that there is a whole one at any time.
+        The file. It is replaced atomically, so that there is a complete one at any time.
     resume : bool
-        Go on from the file, where there is one. Without it a file that is there is an error.
+        Continue from the file, if there is one. If false, an existing file is an error.
     seconds : float
-        Time between two states.
+        Seconds between two checkpoints.
     iterations : int, optional
-        Write a state after every so many iterations too.
+        Also write a checkpoint every so many iterations.
     """
 
     path: str | Path
@@ -54,7 +54,7 @@ class Checkpoint:
         return Path(self.path)
 
     def check(self) -> None:
-        """Check before any work that this can begin.
+        """Check, before any work, that no existing checkpoint would be lost.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Checkpoint:
         self.remove_parts()
 
     def remove_parts(self) -> None:
-        """Remove what was left of files during whose writing the program was ended."""
+        """Remove unfinished files of a program that was ended while it wrote them."""
         for part in self.file.parent.glob(f".{self.file.name}.????????.part"):
             part.unlink(missing_ok=True)
 
@@ -100,7 +100,7 @@ class _ProblemCheckpoints:
         self._kept = time.monotonic()
 
     def find(self, limits: Limits) -> Unfinished | None:
-        """Return the state from which to go on: see `CheckpointStore.find`."""
+        """Return the state from which to continue: see `CheckpointStore.find`."""
         path = self._checkpoint.file
         self._checkpoint.remove_parts()
         if not path.exists():
@@ -122,14 +122,14 @@ class _ProblemCheckpoints:
         return unfinished
 
     def due(self, iterations: int) -> bool:
-        """Tell whether to keep the state after so many iterations: see `CheckpointStore.due`."""
+        """Tell whether to write the state after so many iterations: see `CheckpointStore.due`."""
         every = self._checkpoint.iterations
         if every is not None and iterations % every == 0:
             return True
         return time.monotonic() - self._kept >= self._checkpoint.seconds
 
     def keep(self, unfinished: Unfinished, iteration: SlabIteration) -> None:
-        """Keep a state in place of the one before: see `CheckpointStore.keep`."""
+        """Write a state in place of the previous one: see `CheckpointStore.keep`."""
         description = {"version": _VERSION, "problem": self._problem, **_to_json(unfinished)}
 
         def arrays() -> Any:

@@ -1,4 +1,4 @@
-"""Where many planned runs are done: on the workers of a Dask cluster, one run and one device each."""
+"""Do planned runs on the workers of a Dask cluster, one run and one device per worker."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _Do = Callable[[PlannedRun, Callable[[], bool]], Outcome]
 
 @contextlib.contextmanager
 def connected(workers: int, scheduler: str | None = None) -> Iterator[Client]:
-    """Give a client of a running cluster, or of one that is started here and ended afterwards.
+    """Connect to a running cluster, or to one that is started here and closed afterwards.
 
     Parameters
     ----------
     workers : int
         How many processes to start; they share the threads of this computer evenly.
     scheduler : str, optional
-        The address of a scheduler, in place of these.
+        The address of a scheduler, instead of starting processes.
 
     Raises
     ------
@@ -64,16 +64,16 @@ def connected(workers: int, scheduler: str | None = None) -> Iterator[Client]:
         return
     threads = str(max(1, (os.cpu_count() or 1) // workers))
     before = {f"distributed.nanny.pre-spawn-environ.{name}": threads for name in _NUMPY_THREADS}
-    # Readers and drivers may start processes, which those that are daemons may not.
+    # Readers and drivers may start processes, which daemons must not.
     with (
         dask.config.set({**before, "distributed.worker.daemon": False}),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            memory_limit=None,  # a reconstruction budgets its own
+            memory_limit=None,  # a reconstruction has its own limit
             dashboard_address=None,
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # its server of web pages starts anyway
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # the dashboard is started in any case
             silence_logs=logging.CRITICAL,
             env={name: os.environ.get(name, threads) for name in _OPENCL_THREADS},
         ) as cluster,
@@ -84,15 +84,15 @@ def connected(workers: int, scheduler: str | None = None) -> Iterator[Client]:
 
 
 class _LeavesInterrupts(WorkerPlugin):
-    """Lets Ctrl-C reach the command alone, though the terminal sends it to its workers too."""
+    """Makes workers ignore Ctrl-C, which the terminal sends to them too: the command handles it."""
 
     def setup(self, worker: Any) -> None:
-        with contextlib.suppress(ValueError):  # not in the main thread: it is not interrupted then
+        with contextlib.suppress(ValueError):  # not in the main thread, which is never interrupted
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def do_planned(run: PlannedRun, should_stop: Callable[[], bool]) -> Outcome:
-    """Do a run without telling how far it is."""
+    """Do a run without reporting its progress."""
     return finish(planned_run_job(run, should_stop))
 
 
@@ -101,8 +101,8 @@ def distributed_runs(
 ) -> Generator[Outcome | TaskProgress, None, None]:
     """Do runs on the workers of a cluster, each of which has one at a time.
 
-    Which worker does a run is decided here and not by the scheduler: so a worker that dies is to blame on one
-    run only, which is tried once more on another worker, and not on those that waited with it.
+    Runs are assigned to workers here and not by the scheduler. So when a worker dies it is known which run it
+    did; only this one is tried once more, on another worker.
 
     Parameters
     ----------
@@ -111,14 +111,14 @@ def distributed_runs(
     runs : sequence of PlannedRun
         What to do.
     should_stop : callable
-        ``True`` lets the present runs end without results, and begins no others.
+        ``True`` ends the present runs without results, and starts no others.
     do : callable
         Does a run, on the worker.
 
     Yields
     ------
     Outcome or TaskProgress
-        What became of a run, or what is going on.
+        The outcome of a run, or the progress.
     """
     stop = Event(f"chemtomo-stop-{uuid.uuid4().hex}", client=client)
     waiting = deque(runs)
@@ -141,7 +141,7 @@ def distributed_runs(
             outcome = _outcome(future, one) if future.done() else None
             if outcome is not None:
                 if kills[one.run.output]:
-                    said = f"{one.run.title}: its first worker died; another one did it"
+                    said = f"{one.run.title}: the first worker died; done by another one"
                     outcome = dataclasses.replace(outcome, notes=(said, *outcome.notes))
                 yield outcome
                 continue
@@ -153,7 +153,7 @@ def distributed_runs(
                 waiting.append(one.run)
             else:
                 message = (
-                    f"found {_MOST_KILLS} workers that died of it, one after the other; expected a result. "
+                    f"found {_MOST_KILLS} workers that died during this run; expected a result. "
                     "The memory may be too small"
                 )
                 yield Outcome(one.run, "failed", message, seconds=time.monotonic() - one.start)
@@ -185,13 +185,13 @@ class _Running:
 
 
 class _Places:
-    """Numbers the workers of each computer, so that each takes another of its GPUs."""
+    """Numbers the workers of each computer, so that each uses a different GPU."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, tuple[str, int]] = {}
 
     def update(self, workers: Mapping[str, Any]) -> None:
-        """Forget the workers that are gone, and give free numbers to those that are new."""
+        """Remove workers that are gone, and give free numbers to new ones."""
         self._numbers = {address: place for address, place in self._numbers.items() if address in workers}
         for address, about in workers.items():
             if address not in self._numbers:
@@ -213,7 +213,7 @@ def _outcome(future: Future[Outcome], one: _Running) -> Outcome | None:
         found: Outcome = future.result(timeout=_RESULT_SECONDS)
     except (CancelledError, KilledWorker, TimeoutError):
         return None
-    except Exception as error:  # noqa: BLE001 - a worker without this program, for one
+    except Exception as error:  # noqa: BLE001 - for example a worker without this program
         message = f"{one.worker}: {type(error).__name__}: {error}"
         return Outcome(one.run, "failed", message, seconds=time.monotonic() - one.start)
     return found
@@ -228,7 +228,7 @@ def _wait(futures: list[Future[Outcome]]) -> None:
 
 
 def _on_worker(sent: tuple[PlannedRun, str, int, int, _Do]) -> Outcome:
-    """Do a run on a worker, with its device and its part of the memory."""
+    """Do a run on a worker, with its device and its share of the memory."""
     run, stop_name, number, count, do = sent
     event = Event(stop_name)
     asked_at, stopped = 0.0, False

@@ -1,4 +1,4 @@
-"""From a recipe, data sets and settings to planned runs: which results are made, and what they are called."""
+"""Plan runs from a recipe, data sets and settings: which results are made, and their names."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def plan_runs(
     grid : mapping of str to sequence, optional
         The values of each parameter: ``{"reconstruct.strength": [0.5, 1, 2]}``.
     name : str
-        What ``{data}`` stands for where there are no data sets.
+        Value of ``{data}`` where there are no data sets.
     overwrite : bool
-        Whether results that were made otherwise may be replaced.
+        Whether results of other inputs or steps may be replaced.
     accept_changed : bool
-        Go on where the values of an input are not those with which the recipe was made.
+        Continue although the values of an input differ from those of the recipe.
     cache : Cache, optional
-        Where results of steps are kept: what several runs have in common is made once.
+        Where results of steps are kept, so that steps common to several runs are done once.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def _filled(pattern: str, texts: Mapping[str, str]) -> str:
 
 
 def _names(paths: Sequence[str]) -> Iterator[str]:
-    """Name data sets by the last parts of their paths, as many as tell them apart."""
+    """Name data sets by the last parts of their paths, as many as distinguish them."""
     stems = [Path(path).with_name((output_format(Path(path)) or ("", Path(path).name))[1]) for path in paths]
     for stem in stems:
         for count in range(1, len(stem.parts) + 1):

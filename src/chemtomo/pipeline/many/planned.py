@@ -1,4 +1,4 @@
-"""One run of many: a recipe on a data set, unless its result is there; and what became of it."""
+"""One of many runs: a recipe on a data set, and its outcome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ShouldStop = Callable[[], bool]
 
 @dataclasses.dataclass(frozen=True)
 class PlannedRun:
-    """One result that is to be made. It is plain data, so that it can be sent to another computer.
+    """A result to be made. It is plain data, so that it can be sent to another computer.
 
     Attributes
     ----------
@@ -39,11 +39,11 @@ class PlannedRun:
     output : str
         Where the result goes, absolute.
     overwrite : bool
-        Whether a result that was made otherwise may be replaced.
+        Whether a result of other inputs or steps may be replaced.
     accept_changed : bool
-        Go on where the values of an input are not those with which the recipe was made.
+        Continue although the values of an input differ from those of the recipe.
     cache : Cache, optional
-        Where results of steps are kept, which several runs have in common.
+        Where results of steps are kept that are common to several runs.
     """
 
     data: str
@@ -63,7 +63,7 @@ class PlannedRun:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a run.
+    """The outcome of a run.
 
     Attributes
     ----------
@@ -76,11 +76,11 @@ class Outcome:
     files : tuple of str
         What was written.
     notes : tuple of str
-        What the format had no place for, and whether a worker died.
+        What the format could not store, and whether a worker died.
     seconds : float
         How long it took.
     reports : tuple of (str, dict)
-        What the steps have to tell.
+        Reports of the steps.
     worker : str
         Where it was done; empty for this process.
     """
@@ -95,7 +95,7 @@ class Outcome:
     worker: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return it ready for JSON."""
+        """Return the outcome as JSON values."""
         found = dataclasses.asdict(self)
         run = found.pop("run")
         about = {key: run[key] for key in ("data", "path", "settings", "output")}
@@ -103,14 +103,14 @@ class Outcome:
 
 
 def planned_run_job(run: PlannedRun, should_stop: ShouldStop) -> Generator[Any, None, Outcome]:
-    """Do one run. Whatever goes wrong with it is in the outcome, and ends no other run.
+    """Do one run. An error is stored in the outcome, and does not end other runs.
 
     Parameters
     ----------
     run : PlannedRun
         What to make.
     should_stop : callable
-        Asked now and then; ``True`` ends the run without a result.
+        Asked regularly; ``True`` ends the run without a result.
 
     Yields
     ------
@@ -120,7 +120,7 @@ def planned_run_job(run: PlannedRun, should_stop: ShouldStop) -> Generator[Any, 
     Returns
     -------
     Outcome
-        What became of it.
+        The outcome.
     """
     start = time.monotonic()
     try:
@@ -156,7 +156,7 @@ def _try(run: PlannedRun, should_stop: ShouldStop) -> Generator[Any, None, Outco
 
 
 def _on_data_set(recipe: Recipe, path: Path) -> Recipe:
-    """Return a recipe for the files of another data set; their values are what they are."""
+    """Return a recipe for the files of another data set, whose values are not checked."""
     paths = [one for entry in recipe.inputs for one in entry.paths]
     if not paths:
         raise ParameterError("found a recipe without files; expected files that other data sets have too")

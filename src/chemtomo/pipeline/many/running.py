@@ -1,4 +1,4 @@
-"""Do planned runs: one after the other in this process, or many at a time on the workers of a cluster."""
+"""Do planned runs: one after the other in this process, or several at a time on the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ def run_many_job(
     workers : int
         Number of processes of a cluster that is started here; 0 does the runs in this process.
     scheduler : str, optional
-        Address of a running Dask scheduler, in place of these. Its workers see the files by the same paths.
+        Address of a running Dask scheduler, instead of starting one. Its workers must see the files at the
+        same paths.
     on_outcome : callable, optional
         Called when a run has ended.
     should_stop : callable, optional
-        Asked now and then; ``True`` ends the present runs without results, and begins no others.
+        Asked regularly; ``True`` ends the present runs without results, and starts no others.
 
     Yields
     ------

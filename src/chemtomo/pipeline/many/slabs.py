@@ -1,4 +1,4 @@
-"""One large volume on many workers: each reconstructs a slab of slices, and the slabs are put together."""
+"""Reconstruct one large volume in slabs on several workers, and join the slabs."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def run_in_slabs_job(
 ) -> Generator[TaskProgress, None, tuple[Outcome, ...]]:
     """Do one run whose volume is reconstructed in slabs, each of them by a run of its own.
 
-    The steps before the reconstruction are done once, in this process. What they make, and the slabs, are
+    The steps before the reconstruction are done once, in this process. Their results and the slabs are
     kept in a hidden folder beside the output until the volume is complete: after a failure or a stop, the
-    same call goes on from there.
+    same call continues from there.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ def run_in_slabs_job(
     Yields
     ------
     TaskProgress
-        What is going on.
+        The progress.
 
     Returns
     -------
     tuple of Outcome
-        Those of the slabs, and last that of the volume; the volume alone if it was there already.
+        Those of the slabs, and last that of the volume; only that of the volume if it existed already.
 
     Raises
     ------
@@ -87,10 +87,10 @@ def run_in_slabs_job(
     became = {one.became for one in outcomes}
     whole = Outcome(run, "cancelled" if "cancelled" in became else "failed")
     if "cancelled" in became or "failed" in became:
-        message = f"found slabs that are missing; those that are there, in {folder}, are not made again"
+        message = f"some slabs are missing; those in {folder} are not made again"
         whole = dataclasses.replace(whole, message=message)
     else:
-        yield TaskProgress(count, count, "Putting the slabs together")
+        yield TaskProgress(count, count, "Joining the slabs")
         volume = _joined(slabs, runs, parameters)
         written = write(volume, run.output, overwrite=run.overwrite, made_from=key)
         shutil.rmtree(folder, ignore_errors=True)

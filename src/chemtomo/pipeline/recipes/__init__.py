@@ -1,1 +1,1 @@
-"""Recipes: what they are, how they are kept, and how they are told from a result."""
+"""Recipes: their model, their files, and the recipe of a result."""

@@ -1,4 +1,4 @@
-"""From the records of series to the recipe that repeats them."""
+"""Make the recipe of a result from the records in its provenance."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _ALIGNS = ("align", "use_alignment")
 
 
 class _UnknownHistoryError(Exception):
-    """Something was done to the data that no step does."""
+    """The data was changed by something other than a step."""
 
 
 def recipe_of(dataset: Dataset) -> Recipe:
     """Return the recipe that gives a dataset.
 
-    It begins at the files that were read, or earlier, where those hold the recipe by which they were made. Of
-    data that was changed by something else than steps it begins with the data itself, in memory.
+    It begins at the files that were read, or earlier if they hold a recipe themselves. For data that was
+    changed by something other than steps it begins with the data itself, in memory.
     """
     try:
         recipe = _common_recipe(dataset) or _from_records(dataset)
@@ -43,7 +43,7 @@ def recipe_of(dataset: Dataset) -> Recipe:
 
 
 def with_recipe(dataset: Dataset, *, made_from: str = "") -> Dataset:
-    """Return a dataset whose provenance ends with its recipe: whoever reads its file can begin there."""
+    """Return a dataset whose provenance ends with its recipe, so that its file holds it."""
     recipe = dataclasses.replace(recipe_of(dataset), made_from=made_from).to_json()
     if any(one["kind"] == "memory" for one in recipe["inputs"] if "kind" in one):
         return dataset
@@ -61,13 +61,13 @@ def with_recipe(dataset: Dataset, *, made_from: str = "") -> Dataset:
 
 
 def recipe_as_written(dataset: Dataset) -> Recipe | None:
-    """Return the recipe that the file of a dataset holds, whatever was done to it since; None for none."""
+    """Return the recipe that the file of a dataset holds, without later steps; None for none."""
     record = _written(dataset.series[0])
     return None if record is None else Recipe.from_json(record["recipe"])
 
 
 def with_recorded_alignments(dataset: Dataset) -> Dataset:
-    """Return a dataset in which alignments that no step has made are recorded as numbers."""
+    """Return a dataset in which alignments that were not made by a step are recorded as numbers."""
     missing = {one.name for one in dataset if one.alignment is not None and not _is_recorded(one)}
     if not missing:
         return dataset
@@ -102,7 +102,7 @@ def _common_recipe(dataset: Dataset) -> Recipe | None:
     for series, record in zip(dataset, before, strict=True):
         assert record is not None
         if record["sha256"] != _digest_as_read(series):
-            return None  # the format lost something, or somebody changed it
+            return None  # changed by hand, or not stored by the format
     try:
         base = Recipe.from_json(first["recipe"])
     except ReadError:
@@ -149,7 +149,7 @@ def _from_records(dataset: Dataset) -> Recipe:
         first = [_name_when_read(one) for one in dataset]
         if expected != first:
             steps.insert(0, Entry.of("select", {"channels": first}))
-    # Maps come first, and join the series that were read.
+    # Maps are made first, and joined with the series that were read.
     else:
         after = sum(entry.step == "maps" for entry in steps)
         if [entry.step for entry in steps[:after]] != ["maps"] * after:
@@ -161,7 +161,7 @@ def _from_records(dataset: Dataset) -> Recipe:
 
 
 def _signals(one: Input, members: Sequence[TiltSeries]) -> tuple[Signal, ...]:
-    """Return the signals of an input, with digests of what they were when they were read."""
+    """Return the signals of an input, with their digests when they were read."""
     again: Dataset | None = None
     signals = []
     for series in members:
@@ -189,7 +189,7 @@ def _again(one: Input) -> Dataset:
 
 
 def _digest_unchanged(series: TiltSeries) -> str:
-    """Return the digest of a series to which nothing was done, unless its numbers were edited by hand."""
+    """Return the digest of a series without steps; raise if its numbers were edited by hand."""
     assert series.origin is not None
     if series.origin.frame and series.origin.frame != frame_digest(series):
         raise _UnknownHistoryError
@@ -261,7 +261,7 @@ def _merged(dataset: Dataset) -> list[Entry]:
             raise _UnknownHistoryError from error
         of_all = len(holders[node]) == len(dataset)
         if step in _ALIGNS and not of_all:
-            # The numbers of single series come where they are used, or at the end.
+            # Alignments of single series come where they are used, or at the end.
             tables |= values.get("alignments", {})
             continue
         if step == "apply_alignment" and tables:
@@ -279,7 +279,7 @@ def _for_some(entry: Entry, names: list[str]) -> Entry:
 
 
 def _missing_alignments(dataset: Dataset, entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    """Return the step with the numbers of the alignments, unless the other steps make them."""
+    """Return the step with the matrices of alignments that no other step makes."""
     if all(one.alignment is None for one in dataset):
         return ()
     made = any(entry.step in _ALIGNS for entry in entries)

@@ -1,4 +1,4 @@
-"""The inputs of a recipe: read again, and compared with what they were."""
+"""Read the inputs of a recipe, and check that they have not changed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def read_inputs_job(recipe: Recipe, *, accept_changed: bool = False) -> Generato
     recipe : Recipe
         Its paths are absolute.
     accept_changed : bool
-        Go on where the values are not those with which the recipe was made.
+        Continue although values differ from those of the recipe.
 
     Raises
     ------
     ReadError
-        When an input cannot be read, or its values have changed: the message says what they were and are.
+        When an input cannot be read, or its values have changed.
     ParameterError
         When an input was in memory only.
     """
@@ -80,8 +80,8 @@ def read_again(one: Input) -> Dataset:
     if one.kind == "memory":
         names = ", ".join(signal.name for signal in one.signals)
         raise ParameterError(
-            f"the data of {names} was made in memory, by steps that no recipe has; expected files. "
-            "Write it with chemtomo.write and begin with the file"
+            f"the data of {names} was made in memory, without a recipe; expected files. "
+            "Write it with chemtomo.write and start from that file"
         )
     from chemtomo.io import read
 
@@ -107,7 +107,7 @@ def in_folder(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def input_of(origin: Origin) -> Input:
-    """Return the input that the origin of a signal is part of, without its signals."""
+    """Return the input to which the origin of a signal belongs, without its signals."""
     from chemtomo.io.formats.registry import format_name
 
     if origin.sample:
@@ -124,7 +124,7 @@ def input_of(origin: Origin) -> Input:
 
 
 def files_digest(paths: tuple[str, ...]) -> str:
-    """Return the SHA-256 of the bytes of files and of those in folders: spectra take long to decode."""
+    """Return the SHA-256 of the bytes of files, and of those in folders: decoding spectra would take long."""
     digest = hashlib.sha256()
     for path in map(Path, paths):
         files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]

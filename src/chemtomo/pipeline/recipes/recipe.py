@@ -1,4 +1,4 @@
-"""Recipes: from which inputs, and by which steps, a result was made. Kept as TOML, and run again."""
+"""Recipes: the inputs and steps of a result, stored as TOML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chemtomo.pipeline.steps import step_named
 __all__ = ["VERSION", "Entry", "Input", "Recipe", "Signal", "with_settings"]
 
 VERSION = 1
-"""Of the form of recipes."""
+"""Version of the format of recipes."""
 
 _KEYS = ("version", "program", "device", "made_from", "inputs", "steps")
 
@@ -28,8 +28,10 @@ class Signal(Parameters):
     """One tilt series of an input."""
 
     name: str
-    found: str | None = Field(None, description="Its name in the files, where that is another.")
-    sha256: str = Field("", description="Of its values, see `chemtomo.data.fingerprint.series_digest`.")
+    found: str | None = Field(None, description="Its name in the files, where that differs.")
+    sha256: str = Field(
+        "", description="SHA-256 of its values, see `chemtomo.data.fingerprint.series_digest`."
+    )
 
 
 class Input(Parameters):
@@ -43,17 +45,17 @@ class Input(Parameters):
     signal: str | None = Field(None, description="Name of the spectra, where files have several.")
     sample: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
-    sha256: str = Field("", description="Of the files of spectra.")
+    sha256: str = Field("", description="SHA-256 of the files of spectra.")
     signals: tuple[Signal, ...] = ()
 
     def where(self) -> str:
-        """Return what it is, for messages."""
+        """Describe the input, for messages."""
         return ", ".join(self.paths) or self.sample or "data in memory"
 
     def with_paths(self, change: Any) -> Input:
-        """Return it with `change` done to every path, that of a file of tilts too."""
+        """Return the input with `change` applied to every path, also that of a file of tilts."""
         changes: dict[str, Any] = {"paths": tuple(change(path) for path in self.paths)}
-        # Other texts say tilts themselves; a file of tilts is kept by its absolute path.
+        # Other texts are tilts themselves; a file of tilts has an absolute path.
         if isinstance(self.tilts, str) and ("/" in self.tilts or "\\" in self.tilts):
             moved = change(self.tilts)
             changes["tilts"] = moved if "/" in moved or "\\" in moved else f"./{moved}"
@@ -101,14 +103,14 @@ class Recipe:
     Attributes
     ----------
     inputs : tuple of Input
-        In the order in which they are read; their paths are absolute, but in files.
+        In the order in which they are read; their paths are absolute, except in files.
     steps : tuple of Entry
         In the order in which they are done.
     program, device : str
-        The version of the program, and the device, that made the result.
+        Version of the program and device with which the result was made.
     made_from : str
-        SHA-256 of the values of the inputs and of the steps as they were asked for. Runs over many data sets
-        recognise by it the results that are there already, see `chemtomo.pipeline.many`.
+        SHA-256 of the values of the inputs and of the requested steps. Runs over many data sets recognise
+        existing results by it, see `chemtomo.pipeline.many`.
     """
 
     inputs: tuple[Input, ...] = ()
@@ -118,7 +120,7 @@ class Recipe:
     made_from: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return it ready for JSON, for the description of a result."""
+        """Return the recipe as JSON values, for the description of a result."""
         described = [one.model_dump(mode="json", exclude_defaults=True) for one in self.inputs]
         return {
             "version": VERSION,
@@ -165,7 +167,7 @@ class Recipe:
         return cls(inputs, tuple(steps), *texts)
 
     def to_toml(self, folder: Path | None = None) -> str:
-        """Return it as TOML, with paths relative to the folder in which it is kept; by default this one."""
+        """Return the recipe as TOML, with paths relative to `folder`, by default the current one."""
         base = Path.cwd() if folder is None else folder.resolve()
         moved = dataclasses.replace(
             self, inputs=tuple(one.with_paths(lambda path: _relative(path, base)) for one in self.inputs)
@@ -232,8 +234,8 @@ def with_settings(recipe: Recipe, settings: Sequence[tuple[str, Any]]) -> Recipe
     recipe : Recipe
         It is not modified.
     settings : sequence of (str, value)
-        What to change, as ``reconstruct.strength`` or, inside of a table, ``reconstruct.mu.Al``; and the
-        value, which may be text.
+        Names such as ``reconstruct.strength`` or, inside a table, ``reconstruct.mu.Al``, and values, which
+        may be text.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Lists of operations that are kept without inputs, to be done to other series."""
+"""Read lists of operations from recipes, to apply them to other series."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["load_operations"]
 
 
 def load_operations(path: str | PathLike[str]) -> tuple[Operation, ...]:
-    """Return the operations of a recipe; its inputs and its other steps do not matter.
+    """Return the operations of a recipe; its inputs and other steps are ignored.
 
     Parameters
     ----------

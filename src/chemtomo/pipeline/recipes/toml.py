@@ -20,12 +20,12 @@ def to_toml(document: Mapping[str, Any]) -> str:
     Parameters
     ----------
     document : mapping
-        Text, numbers, truth values, lists and mappings of these. Lists of mappings become arrays of tables.
+        Text, numbers, booleans, lists and mappings of these. Lists of mappings become arrays of tables.
 
     Raises
     ------
     TypeError
-        When there is a value that TOML has no form for, such as None.
+        When there is a value that TOML cannot represent, such as None.
     """
     lines: list[str] = []
     _table(document, (), lines)

@@ -1,1 +1,1 @@
-"""Which pixels, tilts and signals of the recorded data are kept."""
+"""Operations that choose pixels, tilts and signals."""

@@ -20,16 +20,16 @@ __all__ = ["Bin", "bin_pixels"]
 def bin_pixels(series: TiltSeries, factor: int) -> TiltSeries:
     """Join ``factor x factor`` pixels of every projection: the sum of counts, the mean of an intensity.
 
-    Rows and columns at the end that do not fill a bin are left out; a single row stays one. The
-    tilt axis stays where it is in the sample; background, detector shifts and alignment go along. A bin is
-    valid where all of its pixels are: with one missing, a number of counts would be another number.
+    Rows and columns at the end that do not fill a bin are left out; a single row is kept. The
+    tilt axis stays where it is in the sample; background, detector shifts and alignment are binned too. A bin
+    is valid when all of its pixels are, because a sum of counts with one missing would be too small.
 
     Parameters
     ----------
     series : TiltSeries
         It is not modified; a lazy one stays lazy.
     factor : int
-        Pixels of an edge of a bin.
+        Edge of a bin in pixels.
 
     Raises
     ------

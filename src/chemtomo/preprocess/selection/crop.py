@@ -1,4 +1,4 @@
-"""Fewer detector columns and fewer slices, as empty ones cost as much as full ones; or more of them."""
+"""Crop and pad projections. Empty columns and slices take as much time and memory as full ones."""
 
 from __future__ import annotations
 
@@ -139,8 +139,8 @@ def select_slices(series: TiltSeries, start: int, stop: int) -> TiltSeries:
 def pad(series: TiltSeries, x: int = 0, y: int = 0, *, edges: bool = False) -> TiltSeries:
     """Add columns at both sides, and rows at top and bottom, of every projection.
 
-    The tilt axis stays where it is in the sample. Give a series in this way the size of another one. What is
-    added was not measured: it is not valid.
+    The tilt axis stays where it is in the sample. It brings a series to the size of another one.
+    Added pixels were not measured: they are not valid.
 
     Parameters
     ----------
@@ -149,21 +149,21 @@ def pad(series: TiltSeries, x: int = 0, y: int = 0, *, edges: bool = False) -> T
     x, y : int
         Columns at each side, rows at each end.
     edges : bool
-        Repeat the values at the edge instead of zeros. Not for counts, which nobody has counted.
+        Repeat the values at the edge instead of zeros. Not for counts: there were none recorded there.
 
     Raises
     ------
     ParameterError
-        When a number is negative, or counts shall be repeated.
+        When a number is negative, or counts are to be repeated.
     """
     if x < 0 or y < 0:
         raise ParameterError(
-            f"tilt series {series.name!r}: found a padding of {x} columns and {y} rows; expected none or more"
+            f"tilt series {series.name!r}: found a padding of {x} columns and {y} rows; expected 0 or more"
         )
     if edges and series.kind == "counts":
         raise ParameterError(
-            f"tilt series {series.name!r}: the edges of counts cannot be repeated, because nobody has "
-            "counted there; expected a padding with zeros"
+            f"tilt series {series.name!r}: the edges of counts cannot be repeated, because nothing was "
+            "recorded there; expected padding with zeros"
         )
     _, height, width = series.shape
     shape = (height + 2 * y, width + 2 * x)
@@ -200,7 +200,7 @@ def _padded_valid(series: TiltSeries, x: int, y: int) -> Any:
 
 
 def _axis_moved(series: TiltSeries, by: int, width: int) -> float | None:
-    """Return where the tilt axis is after its column has another number; None for the middle."""
+    """Return the position of the tilt axis after the columns are renumbered; None for the middle."""
     axis = series.axis_position + by
     return None if axis == (width - 1) / 2 else axis
 
@@ -213,7 +213,7 @@ def _alignment_moved(series: TiltSeries, shape: tuple[int, int], y: int, x: int)
 
 
 def _nonzero(series: TiltSeries) -> Iterator[npt.NDArray[np.bool_]]:
-    """Tell of every projection which columns hold anything but zeros."""
+    """Yield, for every projection, which columns hold anything but zeros."""
     for projection in series.projections():
         yield (projection != 0).any(axis=0)
 
@@ -230,7 +230,7 @@ def _occupied_by_counts(series: TiltSeries) -> Iterator[npt.NDArray[np.bool_]]:
     if stray == 0 or stray > _STRAY_FRACTION * rates.max():
         yield from _nonzero(series)
         return
-    # With one test a pixel, the odds of a false alarm in any of them add up to at most _FALSE_ALARM.
+    # With one test per pixel, the probabilities of a false alarm add up to at most _FALSE_ALARM.
     most_window, most_strip = (
         float(stats.poisson.isf(_FALSE_ALARM / (tilts * rows * columns), stray * _WINDOW * height))
         for height in (_WINDOW, rows)

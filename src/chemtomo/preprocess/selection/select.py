@@ -1,4 +1,4 @@
-"""Some of the signals, in another order or with other names."""
+"""Choose, reorder and rename signals."""
 
 from __future__ import annotations
 

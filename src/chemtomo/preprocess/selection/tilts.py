@@ -1,4 +1,4 @@
-"""Which projections, and in which order."""
+"""Drop, choose and sort projections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["DropTilts", "SortTilts", "drop_tilts", "select_tilts", "sort_by_tilt
 
 
 def select_tilts(series: TiltSeries, kept: Sequence[int], step: str = "select_tilts") -> TiltSeries:
-    """Keep the projections with these numbers, in this order, and with each all that belongs to it.
+    """Keep the projections with these numbers, in this order, with their background, gains and shifts.
 
     Parameters
     ----------

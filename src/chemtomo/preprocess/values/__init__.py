@@ -1,1 +1,1 @@
-"""The values of projections: background, brightness, hot pixels, filters."""
+"""Operations on the values of projections: background, brightness, hot pixels, filters."""

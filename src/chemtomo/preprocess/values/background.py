@@ -1,8 +1,7 @@
-"""What the detector shows without a sample: found in a projection, and kept apart or subtracted.
+"""The background of projections: the signal without a sample, which is stored or subtracted.
 
-The background of *counts* is not subtracted: the difference of two numbers of counts is no number of
-counts. It goes into `TiltSeries.background`, which reconstructions add to what they expect. From an
-*intensity* it is subtracted.
+The background of *counts* is not subtracted: a difference of counts has no Poisson statistics. It goes into
+`TiltSeries.background`, which reconstructions add to what they expect. From an *intensity* it is subtracted.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ __all__ = ["Background", "constant_background", "edge_background", "mask_backgro
 
 Image = npt.NDArray[Any]
 
-# Blur, as a standard deviation in pixels, under which a mask does not follow the noise.
+# Blur before thresholding, so that a mask does not follow the noise: standard deviation in pixels.
 _MASK_BLUR = 2.0
 _LEAST_PIXELS = 16
 _GROUP_COUNTS = 50
@@ -32,14 +31,14 @@ _LEAST_GROUPS = 9
 
 
 def constant_background(series: TiltSeries, level: float) -> TiltSeries:
-    """Take the same level for the background everywhere.
+    """Set the background to the same level everywhere.
 
     Parameters
     ----------
     series : TiltSeries
         It is not modified; a lazy one stays lazy.
     level : float
-        In the units of the data. For counts: expected counts a pixel.
+        In the units of the data. For counts: expected counts per pixel.
 
     Raises
     ------
@@ -48,7 +47,7 @@ def constant_background(series: TiltSeries, level: float) -> TiltSeries:
     """
     if series.kind == "counts" and level < 0:
         raise ParameterError(
-            f"tilt series {series.name!r}: found a background of {level:g} counts; expected none or more"
+            f"tilt series {series.name!r}: found a background of {level:g} counts; expected 0 or more"
         )
     return _without(series, lambda image: level, "constant_background", level=level)
 
@@ -59,11 +58,11 @@ def edge_background(series: TiltSeries, width: int = 10, *, slope: bool = False)
     Parameters
     ----------
     series : TiltSeries
-        Of which nothing reaches into the strips but background.
+        Only background may lie in the strips.
     width : int
         Columns of a strip.
     slope : bool
-        Let the background go linearly from the left strip to the right one. It is constant by default.
+        Interpolate the background linearly from the left strip to the right one. It is constant by default.
 
     Raises
     ------
@@ -91,7 +90,7 @@ def edge_background(series: TiltSeries, width: int = 10, *, slope: bool = False)
 def mask_background(series: TiltSeries, *, level: float | None = None, clear: bool = False) -> TiltSeries:
     """Find the background of every projection in the pixels outside of a mask.
 
-    A projection is blurred a little. What is above the level is the sample.
+    A projection is slightly blurred; pixels above the level belong to the sample.
 
     Parameters
     ----------
@@ -105,7 +104,7 @@ def mask_background(series: TiltSeries, *, level: float | None = None, clear: bo
     Raises
     ------
     ParameterError
-        When counts shall be cleared.
+        When counts are to be cleared.
     DataError
         When fewer than 16 pixels of a projection are outside (raised when it is read).
     """
@@ -122,7 +121,7 @@ def mask_background(series: TiltSeries, *, level: float | None = None, clear: bo
         blurred = ndimage.gaussian_filter(image.astype(np.float32), _MASK_BLUR, mode="nearest")
         limit = _otsu(blurred) if level is None else level
         mask: npt.NDArray[np.bool_] = blurred < limit
-        # The rim of the sample is neither.
+        # Pixels at the edge of the sample are neither sample nor background.
         away: npt.NDArray[np.bool_] = ndimage.binary_erosion(mask, iterations=2, border_value=1)
         if np.count_nonzero(away) >= _LEAST_PIXELS:
             return away
@@ -130,7 +129,7 @@ def mask_background(series: TiltSeries, *, level: float | None = None, clear: bo
             return mask
         raise DataError(
             f"tilt series {series.name!r}: only {np.count_nonzero(mask)} pixels of a projection are below "
-            f"{limit:g}; expected at least {_LEAST_PIXELS}, to find the background in. Choose another level"
+            f"{limit:g}; expected at least {_LEAST_PIXELS}, for the background. Choose another level"
         )
 
     def subtracted(image: Image) -> Image:
@@ -147,7 +146,7 @@ def mask_background(series: TiltSeries, *, level: float | None = None, clear: bo
 
 
 def offset_background(series: TiltSeries, percentile: float = 5.0) -> TiltSeries:
-    """Take a low percentile of every projection for its background: an offset that drifts.
+    """Use a low percentile of every projection as its background: for an offset that drifts.
 
     Parameters
     ----------
@@ -174,10 +173,10 @@ def offset_background(series: TiltSeries, percentile: float = 5.0) -> TiltSeries
 
 
 def _middle(series: TiltSeries) -> Callable[[Image], float]:
-    """Return what stands for many values, of which a few may be of the sample.
+    """Return a robust mean of pixels, a few of which may belong to the sample.
 
-    It is the median of an intensity. The median of rare counts would be a whole number far from what is
-    expected: of counts it is the median of the means of groups with about 50 counts each.
+    For an intensity it is the median. The median of rare counts would be a whole number far from their
+    expectation: for counts it is the median of the means of groups with about 50 counts each.
     """
     if series.kind == "intensity":
         return lambda values: float(np.median(values))
@@ -201,9 +200,9 @@ def _without(
     subtracted: Callable[[Image], Image] | None = None,
     **parameters: Any,
 ) -> TiltSeries:
-    """Keep the background of counts apart, and subtract that of an intensity.
+    """Store the background of counts, and subtract that of an intensity.
 
-    `level_of` gives it as something that goes with a projection (y, x).
+    `level_of` returns it for a projection (y, x), as a number or an array that broadcasts to it.
     """
     entry = recorded(series, step, **parameters)
     if series.kind == "counts":
@@ -212,7 +211,7 @@ def _without(
         def spread(projection: Image, tilt: int) -> Image:
             return np.broadcast_to(np.asarray(level_of(projection), dtype=np.float32), shape)
 
-        # What is known already is among what was found, and is replaced.
+        # The new estimate includes any background known before, which it replaces.
         return series.replace(
             background=each_projection(series.data, spread, dtype=np.float32), provenance=entry
         )
@@ -238,7 +237,7 @@ def _otsu(image: Image) -> float:
 
 
 class Background(SeriesOperation):
-    """Find the background: it is subtracted from intensities, and kept apart from counts."""
+    """Estimate the background: it is subtracted from intensities, and stored beside counts."""
 
     title: ClassVar[str] = "Background"
     operation: ClassVar[str] = "background"
@@ -246,19 +245,19 @@ class Background(SeriesOperation):
     method: Literal["edges", "otsu", "threshold", "offset", "constant"] = Field(
         "edges",
         title="Background",
-        description="Where it is found: edges (strips left and right), otsu or threshold (outside of a "
+        description="Where it is estimated: edges (strips at left and right), otsu or threshold (outside a "
         "mask), offset (a low percentile of every projection), constant (the level).",
     )
     width: Annotated[int, only_for(method="edges")] = Field(
         10, ge=1, title="Width (px)", description="Columns of a strip (edges)."
     )
     slope: Annotated[bool, only_for(method="edges")] = Field(
-        False, title="Slope", description="Let it go linearly from the left strip to the right one (edges)."
+        False, title="Slope", description="Interpolate linearly from the left strip to the right one (edges)."
     )
     level: Annotated[float | None, only_for(method=("threshold", "constant"))] = Field(
         None,
         title="Level",
-        description="The level (constant), or what is below it is background (threshold).",
+        description="The level (constant), or the value below which pixels are background (threshold).",
     )
     percentile: Annotated[float, only_for(method="offset")] = Field(
         5.0, ge=0, le=50, title="Percentile", description="Percentile that is the background (offset)."

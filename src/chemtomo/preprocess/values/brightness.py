@@ -16,7 +16,7 @@ __all__ = ["Brightness"]
 
 
 class Brightness(SeriesOperation):
-    """Account for projections that differ in brightness, as the mass of the sample is the same."""
+    """Equalise the brightness of the projections: the mass of the sample is the same at every tilt."""
 
     title: ClassVar[str] = "Brightness"
     whole_stack: ClassVar[bool] = True
@@ -34,7 +34,7 @@ class Brightness(SeriesOperation):
         ge=0,
         le=360,
         title="Smooth (°)",
-        description="Gains: width of the window in which the gain is a smooth curve over the tilt. 0: none.",
+        description="Gains: width of the window for smoothing over the tilts. 0: not smoothed.",
     )
 
     def _prepare(self, series: TiltSeries) -> TiltSeries:

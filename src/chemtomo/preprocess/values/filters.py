@@ -1,8 +1,8 @@
-"""Filtered projections, for registration only: reconstruct from those that were measured.
+"""Filtered projections, for registration only: reconstruct from the measured ones.
 
-A filter makes shifts easier to find. It also joins the noise of neighbouring pixels and takes counts
-their statistics, so that what it gives is an intensity with a note that says so. Find the alignment on the
-filtered series and apply it to the measured one.
+A filter makes shifts easier to find. It also correlates the noise of neighbouring pixels, and filtered counts
+are no longer Poisson distributed: the result is an intensity, with a note that says so. Find the alignment on
+the filtered series and apply it to the measured one.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def band_pass(series: TiltSeries, smallest_px: float = 2.0, largest_px: float = 
     series : TiltSeries
         It is not modified; a lazy one stays lazy.
     smallest_px, largest_px : float
-        Widths at half maximum of the two blurs, in pixels. Details that are larger than the second,
-        a slope of the background among them, are gone; so is noise finer than the first.
+        Widths at half maximum of the two blurs, in pixels. Details larger than the second,
+        such as a slope of the background, are removed; noise finer than the first is blurred.
 
     Raises
     ------
@@ -170,10 +170,10 @@ class BandPass(SeriesOperation):
     title: ClassVar[str] = "Band-pass filter"
     operation: ClassVar[str] = "band_pass"
     smallest_px: float = Field(
-        2.0, gt=0, le=500, title="Smallest (px)", description="What is finer is blurred, in pixels."
+        2.0, gt=0, le=500, title="Smallest (px)", description="Finer details are blurred."
     )
     largest_px: float = Field(
-        50.0, gt=0, le=5000, title="Largest (px)", description="What is coarser is removed, in pixels."
+        50.0, gt=0, le=5000, title="Largest (px)", description="Coarser details are removed."
     )
 
     def _prepare(self, series: TiltSeries) -> TiltSeries:

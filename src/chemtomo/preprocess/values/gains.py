@@ -1,8 +1,8 @@
-"""How bright the projections are against each other, kept as gains of the detector.
+"""The relative brightness of the projections, as gains of the detector.
 
 The sample's mass is the same at every tilt, and so is the expected sum of a projection that shows all of
-it. Where the sum differs, the detector was shadowed, or the dose was another. Counts are not divided:
-divided counts follow no Poisson statistics. The gain goes into the forward model instead.
+it. Where the sum differs, the detector was shadowed, or the dose differed. Counts are not divided:
+divided counts are not Poisson distributed. The gain goes into the forward model instead.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def scale_projections(series: TiltSeries, factors: npt.NDArray[np.float64], step
     Returns
     -------
     TiltSeries
-        In float32, of the kind ``"intensity"``, and without gains: the factors stand for them.
+        In float32, of the kind ``"intensity"``, and without gains, which the factors replace.
     """
 
     def scaled(stack: Any) -> Any:
@@ -66,9 +66,9 @@ def estimate_gains(series: TiltSeries, *, smooth_deg: float = 0.0) -> npt.NDArra
     series : TiltSeries
         All of the sample has to be in view at every tilt, and the background known or absent.
     smooth_deg : float
-        Where the gain is a smooth curve over the tilt, as the shadow of a holder is: the width of the
-        window, in degrees, in which the curve is a parabola. It averages the noise of rare counts
-        out. 0 takes every projection by itself.
+        For a gain that varies smoothly with the tilt, such as the shadow of a holder: width in degrees of
+        the window in which a parabola is fitted, which averages out the noise of rare counts. 0 takes
+        every projection by itself.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def estimate_gains(series: TiltSeries, *, smooth_deg: float = 0.0) -> npt.NDArra
     Raises
     ------
     DataError
-        When the sum of a projection is not positive, and no neighbours can stand for it.
+        When the sum of a projection, smoothed where that is asked for, is not positive.
     ParameterError
         When the width is negative.
     """
@@ -93,7 +93,7 @@ def estimate_gains(series: TiltSeries, *, smooth_deg: float = 0.0) -> npt.NDArra
         worst = int(totals.argmin())
         raise DataError(
             f"tilt series {series.name!r}: projection {worst} (tilt {series.tilts_deg[worst]:g} degrees) "
-            f"has the sum {totals[worst]:g} above its background; expected a positive one, to tell its gain. "
+            f"has the sum {totals[worst]:g} above its background; expected a positive one, for a gain. "
             "Drop the projection, or smooth over the tilts"
         )
     gains: npt.NDArray[np.float64] = totals / totals.mean()
@@ -111,7 +111,7 @@ def with_estimated_gains(series: TiltSeries, *, smooth_deg: float = 0.0) -> Tilt
 
 
 def with_dose(series: TiltSeries, doses: Sequence[float]) -> TiltSeries:
-    """Account for a dose, exposure or dwell time that was not the same at every tilt.
+    """Correct for a dose, exposure or dwell time that varied between the tilts.
 
     Counts keep their values and get gains: those they had, times the dose over its mean. Intensities
     are divided by the dose over its mean, and so is their background.
@@ -121,7 +121,7 @@ def with_dose(series: TiltSeries, doses: Sequence[float]) -> TiltSeries:
     series : TiltSeries
         It is not modified; a lazy one stays lazy.
     doses : sequence of float
-        One positive number a projection, in any unit.
+        One positive number per projection, in any unit.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def with_dose(series: TiltSeries, doses: Sequence[float]) -> TiltSeries:
         least = given.min() if given.size else 0.0
         raise ParameterError(
             f"tilt series {series.name!r}: found {given.size} doses, the smallest {least:g}; "
-            f"expected {series.shape[0]} positive numbers, one a projection"
+            f"expected {series.shape[0]} positive numbers, one per projection"
         )
     relative = given / given.mean()
     if series.kind == "intensity":
@@ -153,7 +153,7 @@ def _smoothed(
         away = (tilts_deg - tilt) / (width_deg / 2)
         weights = np.clip(1 - np.abs(away) ** 3, 0, None) ** 1.5  # the root of the tricube
         near = weights > 0
-        # Fewer points than the parabola's three give a line, or a constant.
+        # With fewer than three points a line or a constant is fitted.
         terms = min(3, np.unique(away[near]).size)
         matrix = np.vander(away[near], terms, increasing=True) * weights[near, np.newaxis]
         smooth[index] = np.linalg.lstsq(matrix, values[near] * weights[near], rcond=None)[0][0]
@@ -161,7 +161,7 @@ def _smoothed(
 
 
 class Dose(SeriesOperation):
-    """Account for doses or exposures that are known: gains for counts, a division of intensities."""
+    """Correct for known doses or exposures: by gains for counts, by division for intensities."""
 
     title: ClassVar[str] = "Dose"
     operation: ClassVar[str] = "dose"

@@ -1,7 +1,7 @@
 """Single pixels that are far too bright or too dark: X-rays on a camera, arcs, dead elements.
 
-A pixel is judged by its neighbours in the same projection, and only one that they cannot explain is
-changed. What is replaced is recorded by its number in every projection, and nothing else is touched.
+A pixel is compared with its neighbours in the same projection, and replaced only if it is an outlier. The
+number of replaced pixels is recorded for every projection; nothing else is changed.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ Places = npt.NDArray[np.int64]
 
 _RING = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 _WINDOW = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if (dy, dx) != (0, 0)]
-# Projects the 24 values around a pixel onto planes.
+# Projection of the 24 values around a pixel onto planes.
 _TERMS = np.array([(1.0, dy, dx) for dy, dx in _WINDOW])
 _PLANE = _TERMS @ np.linalg.pinv(_TERMS)
 # Interquartile range of a normal distribution, in standard deviations.
 _QUARTILES = 1.349
 _NORMAL_MEDIAN = 0.6745
-# In data without noise, steps below this part of the range of values are structure.
+# In data without noise, steps below this fraction of the range of values are structure.
 _LEAST_PART = 0.005
 
 
 def remove_hot_pixels(
     series: TiltSeries, *, which: Which = "both", threshold: float = 8.0, false_alarms: float = 1e-3
 ) -> TiltSeries:
-    """Replace pixels that their neighbours cannot explain by what the neighbours say.
+    """Replace pixels that differ too much from their neighbours by a mean or median of these.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ def remove_hot_pixels(
         For intensities: by how many standard deviations of its surroundings a pixel has to exceed even
         the second brightest (or darkest) of its eight neighbours.
     false_alarms : float
-        For counts: how many pixels of a whole stack without outliers may be taken for one on average.
-        The rate of a pixel is taken to be that of its 5 x 5 surroundings, or the counts of its second
-        brightest (darkest) neighbour if they are more (less); it is an outlier when the Poisson
+        For counts: expected number of pixels of a whole stack that are replaced although they are no
+        outliers. The rate of a pixel is taken to be that of its 5 x 5 surroundings, or the counts of its
+        second brightest (darkest) neighbour if they are more (less); it is an outlier when the Poisson
         statistics of that rate make its counts too unlikely. A map of rare counts stays as it is.
 
     Returns
@@ -95,7 +95,7 @@ def remove_hot_pixels(
 def find_outlying_pixels(
     projection: Values, *, counts: bool, which: Which = "both", threshold: float = 8.0, odds: float = 1e-9
 ) -> Places:
-    """Return the places ``(y, x)`` of pixels that their neighbours cannot explain, shape (n, 2).
+    """Return the places ``(y, x)`` of pixels that differ too much from their neighbours, shape (n, 2).
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def find_outlying_pixels(
     counts, which, threshold
         See `remove_hot_pixels`.
     odds : float
-        For counts: the probability below which a number of counts is not believed.
+        For counts: the probability below which a number of counts is an outlier.
     """
     if min(projection.shape) < 3:
         return np.empty((0, 2), dtype=np.int64)
@@ -222,7 +222,7 @@ class HotPixels(SeriesOperation):
         gt=0,
         le=1000,
         title="False alarms",
-        description="Counts: pixels of a whole series that may be changed by mistake, on average.",
+        description="Counts: expected number of pixels of a whole series that are changed by mistake.",
     )
 
     def _prepare(self, series: TiltSeries) -> TiltSeries:

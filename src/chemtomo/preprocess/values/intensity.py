@@ -1,4 +1,4 @@
-"""Steps that change the values of projections, and none of their positions."""
+"""Operations that change the values of projections but not their positions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def equalise_brightness(series: TiltSeries) -> TiltSeries:
     """Scale every projection to the mean of the projection means.
 
     The mass of the sample is the same at every tilt, and so is the mean of a projection that
-    shows all of it. A background that is known is left out of the mean, and scaled along.
+    shows all of it. A known background is left out of the mean, and scaled with the data.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def equalise_brightness(series: TiltSeries) -> TiltSeries:
     Returns
     -------
     TiltSeries
-        In float32, of the kind ``"intensity"``: scaled counts are no counts.
+        In float32, of the kind ``"intensity"``: scaled counts are not Poisson distributed.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def scale_percentiles(series: TiltSeries, low: float, high: float) -> TiltSeries
     series : TiltSeries
         Any tilt series.
     low, high : float
-        Percentiles, ``0 <= low < high <= 100``. Between two values they are interpolated linearly.
+        Percentiles, ``0 <= low < high <= 100``. They are interpolated linearly between values.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def threshold(series: TiltSeries, level: float) -> TiltSeries:
 def _of_finite(
     series: TiltSeries, function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 ) -> Callable[[npt.NDArray[Any], int], npt.NDArray[Any]]:
-    """Return the function for every projection that refuses values which are not finite."""
+    """Wrap a function for projections so that it raises `DataError` for values that are not finite."""
 
     def checked(projection: npt.NDArray[Any], tilt: int) -> npt.NDArray[Any]:
         if projection.dtype.kind == "f" and not np.isfinite(projection).all():
@@ -155,7 +155,7 @@ def _of_finite(
 
 
 class ClipNegative(SeriesOperation):
-    """Set negative values to zero, as the data term for counts needs it."""
+    """Set negative values to zero, as the data term for counts requires."""
 
     title: ClassVar[str] = "Clip negative values"
     operation: ClassVar[str] = "clip_negative"

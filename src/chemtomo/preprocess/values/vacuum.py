@@ -1,7 +1,7 @@
-"""Where the zero of an intensity is: the level of vacuum in every projection, and saturated pixels.
+"""The zero of an intensity: the level of vacuum in every projection; and saturated pixels.
 
-Detectors of electrons have an offset, which drifts, and files keep their signal in signed numbers. What a
-reconstruction needs is the signal above vacuum, with the noise on both sides of it.
+Electron detectors have an offset that drifts, and files store their signal as signed numbers. A
+reconstruction needs the signal above vacuum, with the noise on both sides of zero.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["Vacuum", "find_vacuum", "from_vacuum", "without_saturated"]
 
 _Image = npt.NDArray[Any]
 _NORMAL_MAD = 1.4826
-# Edge of the tiles in which a projection is looked at.
+# Size of the tiles into which a projection is divided.
 _TILES_PER_EDGE = 32
 _LEAST_TILE_PX = 4
-# The darkest tiles say where the level may be. There is vacuum if many more agree with them within the noise.
+# The darkest tiles give a candidate for the level. It is vacuum if many more agree with it within the noise.
 _DARKEST = 0.02
 _AGREEING = 0.04
 _TOLERANCE_SIGMA = 5.0
@@ -33,7 +33,7 @@ _FILM_FRACTION = 0.005
 _LEAST_TILTS = 5
 # An offset below this fraction of the signal is left alone.
 _NEGLIGIBLE = 0.002
-# Noise reaches less far below vacuum; what is lower is no measurement.
+# Noise does not reach further below vacuum than this: lower values are no measurements.
 _DEEPEST_SIGMA = 8.0
 _NO_VACUUM_PERCENTILE = 0.1
 _LEAST_SATURATED = 4
@@ -67,7 +67,7 @@ def find_vacuum(series: TiltSeries) -> Vacuum:
     """Find the level of vacuum in every projection of an intensity.
 
     A projection is cut into tiles. The darkest ones are vacuum when many others agree with them to within the
-    noise, and when their level does not rise as 1 / cos(tilt), as that of a film does which fills the field.
+    noise, and when their level does not rise as 1 / cos(tilt), as that of a film that fills the field does.
 
     Parameters
     ----------
@@ -99,10 +99,11 @@ def find_vacuum(series: TiltSeries) -> Vacuum:
 def from_vacuum(series: TiltSeries) -> tuple[TiltSeries, str | None]:
     """Return an intensity with its offset as background, and a note on what was found.
 
-    The level of vacuum is taken off every projection, and a constant added that keeps the noise below vacuum
-    positive; the same constant is the background. So noise is not cut off, a Kullback-Leibler data term can
-    take it (a Poisson variable shifted by the variance of the readout; Snyder et al. 1995), and so can
-    squares. Counts, series with a background, and intensities that begin at zero are returned as they are.
+    The level of vacuum is subtracted from every projection, and a constant is added that keeps the noise
+    below vacuum positive; the same constant becomes the background. So no noise is cut off, and the result
+    suits both data terms: Kullback-Leibler (a Poisson variable shifted by the variance of the readout; Snyder
+    et al. 1995) and least squares. Counts, series with a background, and intensities that begin at zero are
+    returned as they are.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What lies under the lines: bremsstrahlung, and pulses that were counted together."""
+"""The background of the lines: bremsstrahlung, and pile-up of pulses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 __all__ = ["LOWEST_KEV", "background_shapes", "kramers_shapes", "sum_peaks"]
 
 LOWEST_KEV = 0.17
-"""Below is the noise of the detector, and what its electronics cut off."""
+"""Below this energy are the noise peak and the threshold of the detector."""
 
 _KNOTS = 14
 
@@ -41,9 +41,9 @@ def background_shapes(
 ) -> npt.NDArray[np.float64]:
     """Return the shapes that a background is made of: Kramers' law times B-splines, with the sum 1 each.
 
-    The splines stand for all that absorbs, in the sample and in the detector: windows, contacts, ice. Their
-    knots are evenly spaced in the logarithm of the energy, some resolutions apart, so that a background
-    bends as absorption does and cannot follow a line. A sum that is not negative is never negative.
+    The splines model the absorption in the sample and in the detector: windows, contacts, ice. Their
+    knots are evenly spaced in the logarithm of the energy, some resolutions apart, so that the background
+    follows absorption but not a line. A sum that is not negative is never negative.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def background_shapes(
 def sum_peaks(
     spectrum: npt.NDArray[np.float64], energies_keV: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return the spectrum of two photons that a detector took for one, for one such pair a photon."""
+    """Return the spectrum of pairs of photons that are counted as one, for one such pair per photon."""
     usable = np.where(energies_keV > LOWEST_KEV, np.maximum(spectrum, 0.0), 0.0)
     total = usable.sum()
     if total <= 0:

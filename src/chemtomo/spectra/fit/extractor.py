@@ -1,4 +1,4 @@
-"""Maps from the fit of whole spectra, linear in the counts."""
+"""Element maps by a linear fit of whole spectra."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _PIXELS_AT_ONCE = 2048
 
 
 class FitExtractor:
-    r"""Counts in windows, and what the other lines and the bremsstrahlung add to them.
+    r"""Counts in windows, and the background in them from other lines and bremsstrahlung.
 
     Every spectrum is taken as :math:`\sum_k a_k s_k(E)` with the shapes of a `SpectrumModel`, and
     :math:`a` estimated by least squares with the weights of the sum spectrum's fit. The background of a
     window is the sum of all :math:`a_k s_k` in it that do not belong to the window's element. The
     estimate is linear in the counts, so it has no bias, and is one matrix product for all pixels. Only
-    at the end, after smoothing, negative values become zero, and the others of the projection shrink by as
-    much, so that its sum stays.
+    at the end, after smoothing, negative values become zero, and the other values of the projection are
+    scaled so that its sum is unchanged.
 
     The counts in the window stay what they are: their expectation is the element's own part plus this
     background, which is the model of a reconstruction with Poisson noise. Counts minus background of a
@@ -47,7 +47,7 @@ class FitExtractor:
     Attributes
     ----------
     notes : tuple of str
-        Pairs of lines that are too alike to be told apart.
+        Pairs of lines that overlap too much to be separated.
 
     Raises
     ------
@@ -88,7 +88,7 @@ class FitExtractor:
         normal = (shapes * model.weights) @ shapes.T
         estimate = np.linalg.pinv(normal, rcond=1e-10, hermitian=True) @ (shapes * model.weights)
         self.notes = _alike(names, normal)
-        # Two columns a window: the background, and the variance of the counts minus it.
+        # Two columns per window: the background, and the variance of the counts minus it.
         columns = []
         self.line_shares = []
         for shell, (start, stop) in zip(shells, self.ranges, strict=True):
@@ -129,7 +129,7 @@ def _alike(names: Sequence[str], normal: npt.NDArray[np.float64]) -> tuple[str, 
     scale = np.sqrt(np.diag(normal))
     cosine = normal / np.maximum(np.outer(scale, scale), 1e-300)
     return tuple(
-        f"the lines {names[one]} and {names[two]} are hard to tell apart (likeness {cosine[one, two]:.2f}); "
+        f"the lines {names[one]} and {names[two]} overlap strongly (cosine {cosine[one, two]:.2f}); "
         "the division of their counts is uncertain"
         for one in range(len(names))
         for two in range(one)

@@ -36,9 +36,10 @@ class SpectrumModel:
     response : Response
         Calibration and resolution that the lines were found with.
     weights : numpy.ndarray, shape (fitted,)
-        Of the channels, the inverse of their variance: counts, and what the tabulated lines may be wrong by.
+        Weights of the channels, the inverse of their variance: of the counts, and of errors of the tabulated
+        lines.
     misfit : float
-        Chi squared a channel. 1 is what these variances explain.
+        Chi squared per channel; about 1 for a good fit.
     """
 
     energies_keV: npt.NDArray[np.float64]
@@ -72,16 +73,16 @@ def peak_deviations(
     place_keV: float,
     width_keV: float,
 ) -> float:
-    """Return by how many standard deviations a peak stands above its flanks in what a fit leaves.
+    """Return by how many standard deviations the residual of a peak exceeds that of its flanks.
 
     Parameters
     ----------
     energies_keV, counts : numpy.ndarray, shape (energy,)
         A spectrum.
     fitted : numpy.ndarray, shape (energy,)
-        What is explained of it.
+        The fitted spectrum.
     error : numpy.ndarray, shape (energy,)
-        Counts that the lines in it may be wrong by.
+        Error of the fitted lines, in counts.
     place_keV, width_keV : float
         Where the line is, and the resolution there.
     """
@@ -91,7 +92,7 @@ def peak_deviations(
     if not core.any() or not flanks.any():
         return 0.0
     left = counts - fitted
-    # On a slope of what is left there is no peak: the higher flank counts, as far as it is significant.
+    # A slope of the residual is no peak: the higher flank counts, as far as it is significant.
     beside = 0.0
     for side in (energies_keV > place_keV, energies_keV < place_keV):
         flank = flanks & side

@@ -1,4 +1,4 @@
-"""How a silicon detector records an X-ray line: where, how wide, and what else it makes of it."""
+"""The response of a silicon detector to an X-ray line: position, width, escape peaks and tails."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _FWHM = float(np.sqrt(8 * np.log(2)))
 # Energy to make a pair of charges in silicon times its Fano factor, times 8 ln 2, in keV.
 _SPREAD_KEV = 0.0025
 _LEAST_FWHM_KEV = 0.030
-# Charges from close to the surface are lost: lines of little energy are found too low, below about this.
+# Charges close to the surface are lost: lines below about this energy appear too low.
 _SURFACE_KEV = 0.5
-# Beyond so many standard deviations a line has nothing.
+# Lines are cut off at this many standard deviations.
 _REACH = 6.0
 _SILICON_K_EDGE_KEV = 1.839
 _SILICON_KA_KEV = 1.740
@@ -40,7 +40,7 @@ class Response:
     Attributes
     ----------
     offset_keV, gain : float
-        What the energy axis of the file is off by.
+        Error of the energy axis of the file.
     surface_keV : float
         Shift at small energies.
     at_manganese_eV : float
@@ -72,9 +72,9 @@ class Response:
     def derivatives(
         self, lines: npt.NDArray[np.float64], energies_keV: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
-        """Return how a spectrum of lines changes with the five numbers, shape (5, energy), in their order.
+        """Return the derivatives of a spectrum of lines by the five parameters, shape (5, energy).
 
-        The number for the width at Mn Ka is its square, in keV^2.
+        The parameter for the width at Mn Ka is its square, in keV^2.
         """
         slope = np.gradient(lines, energies_keV)
         widening = np.gradient(slope, energies_keV) / (2 * _FWHM**2)
@@ -90,7 +90,7 @@ class Response:
         )
 
     def values(self) -> npt.NDArray[np.float64]:
-        """Return the five numbers that `derivatives` are with respect to."""
+        """Return the five parameters of `derivatives`, in their order."""
         return np.array(
             [
                 self.offset_keV,
@@ -103,14 +103,14 @@ class Response:
 
     @classmethod
     def of(cls, values: npt.NDArray[np.float64]) -> Response:
-        """Return the response with the five numbers of `values`."""
+        """Return the response with the five parameters of `values`."""
         offset, gain, surface, squared, spread = (float(one) for one in values)
         return cls(offset, gain, surface, 1000 * float(np.sqrt(max(squared, 1e-4))), spread)
 
 
 @functools.cache
 def escape_share(energy_keV: float) -> float:
-    """Return the share of photons whose energy is found lower by that of Si Ka, which left the detector.
+    """Return the fraction of photons in the escape peak, at an energy lower by that of Si Ka.
 
     S. J. B. Reed and N. G. Ware, Journal of Physics E 5 (1972) 582, at normal incidence.
     """
@@ -158,7 +158,7 @@ def lines_shape(
 def line_shape(
     element: str, shell: str, energies_keV: npt.NDArray[np.float64], at_manganese_eV: float = 130.0
 ) -> npt.NDArray[np.float64]:
-    """Return the shape of the lines of a shell for a detector that is calibrated.
+    """Return the shape of the lines of a shell for a calibrated detector.
 
     Parameters
     ----------
@@ -185,9 +185,9 @@ def tail_shapes(
 ) -> npt.NDArray[np.float64]:
     """Return lines smeared to lower energies, with tails of two lengths, shape (4, ..., energy).
 
-    Charges that are not collected completely leave exponential tails below every line. Their share falls with
-    the energy of the line from one detector to the next in its own way: each length comes with an equal share
-    for all lines, and with one that is inversely proportional to the energy.
+    Charges that are not collected completely leave exponential tails below every line. How their share falls
+    with the energy of the line differs between detectors: there are tails of each length with an equal share
+    for all lines, and with a share inversely proportional to the energy.
 
     Parameters
     ----------

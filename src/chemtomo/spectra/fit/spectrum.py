@@ -20,20 +20,20 @@ __all__ = ["fit_spectrum", "has_photons", "non_negative", "poisson_weights"]
 _SHELLS = ("K", "L", "M")
 _DARK_L_SHELLS = ("K", "Ca", "Sc")
 _EFFECTS = ("tails", "pairs")
-# A shell takes part in a fit when at least this share of its photons is in the range.
+# A shell is fitted when at least this fraction of its photons is in the range.
 _LEAST_SHARE = 0.3
-# Lines are not as well known as they are counted: share of their height by which a channel may be off.
+# Error of the tabulated and fitted line shapes, as a fraction of their height in a channel.
 _LINE_ERROR = 0.02
 # How far the groups of a shell may depart from their tabulated proportions (standard deviations).
 _PROPORTIONS = {"K": 0.1, "L": 0.3, "M": 1.0}
-# What is known of the calibration before (standard deviations): offset, gain, shift at small energies,
-# squared width, its growth.
+# Prior standard deviations of the calibration: offset, gain, shift at small energies, squared width, its
+# growth.
 _CALIBRATION = np.array([0.015, 0.002, 0.02, 0.002, 0.0003])
 _AXIS = 2
 _ROUNDS, _UNCHANGED = 4, 1e-4
 _CALIBRATING_ROUNDS = 10
 _SETTLED = 0.02
-# An effect of the detector is believed when it lowers chi squared by this times chi squared a channel.
+# An effect of the detector is kept when it lowers chi squared by this many times chi squared per channel.
 _BELIEVED = 20.0
 
 
@@ -51,13 +51,12 @@ def fit_spectrum(
 ) -> SpectrumModel:
     """Fit the lines of some elements and a background to a spectrum with many counts.
 
-    Weighted non-negative least squares, a few times over, with the weights that follow from the fit before.
-    The lines of a shell keep their tabulated proportions within its `chemtomo.spectra.LineGroup` s, and those
-    groups may depart from each other as far as the tables may be wrong. Offset, gain and resolution of
-    the detector are found together with the lines, as far as the strong ones determine them, and so
-    are the low-energy tails of the lines and the sum peaks, where they improve the fit. In the result a shell
-    is one component in the proportions found, with its escape peaks and tails; background and sum peaks
-    are one component too.
+    Non-negative least squares, reweighted a few times by the previous fit. The lines of a shell keep their
+    tabulated proportions within each `chemtomo.spectra.LineGroup`; the proportions of the groups may deviate
+    as far as the tables are uncertain. Offset, gain and resolution of the detector are fitted together with
+    the lines, as far as the strong ones determine them; low-energy tails of the lines and sum peaks are
+    fitted where they improve the fit. In the result a shell is one component in the proportions found, with
+    its escape peaks and tails; background and sum peaks together are another one.
 
     Parameters
     ----------
@@ -72,13 +71,13 @@ def fit_spectrum(
     beam_energy_keV : float
         Energy of the electrons.
     range_keV : (float, float), optional
-        What is fitted. From 0.17 keV, above the noise peak at zero, to the end by default.
+        Range that is fitted. From 0.17 keV, above the noise peak at zero, to the end by default.
     response : Response, optional
-        Calibration and resolution, if they are known; then they are not searched.
+        Calibration and resolution, if they are known; they are not fitted then.
     effects : bool
-        Whether lines may have tails, and pairs of photons be counted as one.
+        Whether tails of lines and sum peaks are fitted.
     axis_only : bool
-        Whether the search is for offset and gain alone, as long as few of the elements are known.
+        Whether only offset and gain are fitted: for when few of the elements are known.
 
     Returns
     -------
@@ -111,10 +110,10 @@ def fit_spectrum(
 
 
 def has_photons(element: str, shell: str) -> bool:
-    """Whether a shell gives photons worth a fit.
+    """Tell whether a shell emits enough photons to be fitted.
 
-    The fluorescence yield of the L shells of potassium, calcium and scandium is below 0.0005: some hundredth
-    of their K photons, at energies where a free shape would take those of carbon and nitrogen.
+    The fluorescence yield of the L shells of potassium, calcium and scandium is below 0.0005: about a
+    hundredth of their K photons, at energies where a free shape would take the counts of carbon and nitrogen.
     """
     return not (shell == "L" and element in _DARK_L_SHELLS)
 
@@ -142,7 +141,7 @@ def non_negative(normal: npt.NDArray[np.float64], right: npt.NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class _Lines:
-    """The groups of lines of all shells that take part, as shapes."""
+    """The shapes of the groups of lines of all fitted shells."""
 
     shells: tuple[str, ...]
     """Name of a shell, such as ``"Fe_K"``."""
@@ -167,7 +166,7 @@ class _Lines:
             if len(mine) > 1:
                 shares = self.shares[mine] / self.shares[mine].sum()
                 differences = np.eye(len(mine)) - shares
-                # Of the amplitude of the strongest group: weak lines do not say how much there is.
+                # Relative to the strongest group: weak lines do not determine the amount.
                 main = mine[np.argmax(self.shares[mine])]
                 spread = _PROPORTIONS[name[-1]] * max(amplitudes[main], 1.0)
                 form[np.ix_(mine, mine)] += differences.T @ differences / spread**2
@@ -211,7 +210,7 @@ class _Fit:
         shares: list[float] = []
         shapes: list[npt.NDArray[np.float64]] = []
         for element in self.elements:
-            lines_of(element)  # says so when there is no such element
+            lines_of(element)  # raises when there is no such element
             before = len(shells)
             for shell in _SHELLS:
                 if not has_photons(element, shell):
@@ -237,10 +236,10 @@ class _Fit:
         return _Lines(tuple(shells), np.array(shell_of), np.array(shares), np.array(shapes))
 
     def calibrated(self, response: Response, free: int) -> Response:
-        """Return the calibration with which the lines fit best; the first `free` numbers are searched.
+        """Return the calibration with which the lines fit best; the first `free` parameters are fitted.
 
-        Gauss-Newton steps: changes of the calibration are further components of the linear fit. What is known
-        of it before keeps a spectrum with few counts where it is.
+        Gauss-Newton steps: changes of the calibration are further components of the linear fit. The prior
+        keeps the calibration of a spectrum with few counts.
         """
         before = response.values()
         found: _Solution | None = None
@@ -268,7 +267,7 @@ class _Fit:
     def solved(
         self, lines: _Lines, before: _Solution | None, effects: tuple[str, ...] = _EFFECTS
     ) -> _Solution:
-        """Fit once, with weights, proportions and detector effects as they follow from the fit before."""
+        """Fit once, with weights, proportions and detector effects from the previous fit."""
         made = [lines.shapes, self.background]
         count = len(lines.shares)
         kinds = ["line"] * count + ["background"] * len(self.background)
@@ -297,7 +296,7 @@ class _Fit:
         )
 
     def iterated(self, lines: _Lines, effects: tuple[str, ...] = _EFFECTS) -> _Solution:
-        """Fit until weights and proportions follow from the fit itself."""
+        """Fit until weights and proportions are consistent with the fit."""
         found = self.solved(lines, None, effects)
         for _ in range(_ROUNDS):
             before, found = found, self.solved(lines, found, effects)
@@ -306,10 +305,10 @@ class _Fit:
         return found
 
     def model(self, response: Response, effects: tuple[str, ...]) -> SpectrumModel:
-        """Return the fit for a calibration, a shell a component."""
+        """Return the fit for a calibration, with one component per shell."""
         lines = self.lines(response)
         found = self.iterated(lines, effects)
-        # Without an effect that improves little, the fit is better determined.
+        # The fit is better determined without an effect that improves it little.
         least = found.chi_squared + _BELIEVED * max(1.0, found.misfit)
         needed = tuple(effect for effect in effects if found.chi_squared_without(effect, self) > least)
         if needed != effects:
@@ -346,7 +345,7 @@ class _Fit:
 
 @dataclasses.dataclass(frozen=True)
 class _Solution:
-    """A linear fit: what the shapes are, their amplitudes, and how well they explain the counts."""
+    """A linear fit: its shapes, their amplitudes, and chi squared."""
 
     kinds: npt.NDArray[np.str_]
     """``"line"``, ``"background"``, ``"tails"`` or ``"pairs"`` for every shape."""
@@ -354,12 +353,12 @@ class _Solution:
     amplitudes: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64]
     penalty: npt.NDArray[np.float64]
-    """Of the proportions of the lines, which are the first shapes."""
+    """Penalty of the proportions of the lines, which are the first shapes."""
     chi_squared: float
 
     @property
     def misfit(self) -> float:
-        """Chi squared a degree of freedom."""
+        """Chi squared per degree of freedom."""
         return self.chi_squared / max(1, len(self.weights) - int((self.amplitudes > 0).sum()))
 
     @property
