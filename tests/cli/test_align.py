@@ -84,7 +84,7 @@ def test_the_report_as_json_and_the_aligned_projections(
         ([], "found neither --save nor --output"),
         (["--save", "a.json", "--reference", "nix"], "channel 'nix' fits none"),
         (["--save", "nowhere/a.json"], "there is no folder nowhere"),
-        (["--save", "a.json", "--method", "none", "--axis", "none"], "nothing to do"),
+        (["--save", "a.json", "--method", "none", "--axis", "none"], "found method none and axis none"),
     ],
 )
 def test_what_is_refused(

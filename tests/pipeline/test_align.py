@@ -89,7 +89,7 @@ def test_the_reference_tilt_stays(dataset: Dataset) -> None:
 
 
 def test_nothing_to_do(dataset: Dataset) -> None:
-    with pytest.raises(ParameterError, match="nothing to do"):
+    with pytest.raises(ParameterError, match="found method none and axis none"):
         finish(run_alignment(dataset, AlignParameters(method="none", axis="none")))
 
 

@@ -81,7 +81,7 @@ def test_components_are_made_by_the_same_step(specimen):
 
 def test_nothing_to_map_is_said(specimen):
     empty = specimen.series.replace(data=np.zeros_like(specimen.series.data))
-    with pytest.raises(ParameterError, match="no line that stands out"):
+    with pytest.raises(ParameterError, match="found no line above the background"):
         make_maps(empty, MapParameters())
 
 

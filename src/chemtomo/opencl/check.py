@@ -1,8 +1,8 @@
 """Check an OpenCL device: ``python -m chemtomo.opencl.check [DEVICE]``.
 
 Compiles every kernel of the installed package on the device, as problems of several kinds need
-them, and compares a small projection with the reference. Ends with the status 1 and a sentence
-where something fails.
+them, and compares a small projection with the reference. Prints the error and exits with status 1
+if something fails.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(wanted: str | None = None) -> Iterator[str]:
-    """Compile every kernel and try the projector, yielding a line on each.
+    """Compile every kernel and test the projector; yield one line per check.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def check(wanted: str | None = None) -> Iterator[str]:
     Raises
     ------
     DeviceError
-        When there is no such device, or it fails: what it did.
+        When there is no such device, or a check fails.
     OSError
         When a kernel file is missing from the package.
     """
@@ -75,7 +75,7 @@ def check(wanted: str | None = None) -> Iterator[str]:
 
 
 def problem_constants(device: DeviceInfo) -> list[dict[str, int]]:
-    """Constants of several kinds of problems: the defaults, one slice, a few and many."""
+    """Return the constants of several kinds of problems: the defaults, and one, a few and many slices."""
     return [
         {},
         Layout.for_device(1, 1, device).defines()
@@ -89,7 +89,7 @@ def problem_constants(device: DeviceInfo) -> list[dict[str, int]]:
 
 
 def try_projector(device: DeviceInfo) -> str:
-    """Compare a small projection on a device with the reference, and its adjoint with it; say how well.
+    """Compare a small projection on a device with the reference, and test its adjoint; return the errors.
 
     Raises
     ------

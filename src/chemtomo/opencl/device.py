@@ -1,4 +1,4 @@
-"""The OpenCL devices of this computer, and the one context of each."""
+"""The OpenCL devices of this computer, with one context each."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ HOW_TO_INSTALL = (
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """What became of the trial of a driver: see `chemtomo.opencl.choice.comparison`.
+    """The result of the trial of a driver: see `chemtomo.opencl.choice.comparison`.
 
     Attributes
     ----------
     seconds : float or None
-        Of a small iteration; None where the driver failed.
+        Time of a small iteration; None if the driver failed.
     error : str
         Why it failed.
     """
@@ -44,11 +44,11 @@ class DeviceInfo:
     Attributes
     ----------
     number : int
-        Its place in the list.
+        Its index in the list.
     name, platform : str
         As the driver spells them.
     kind : {"gpu", "cpu", "other"}
-        What it is.
+        Kind of the device.
     memory_bytes : int
         Global memory that the driver reports.
     compute_units : int
@@ -134,7 +134,7 @@ def found_devices() -> list[DeviceInfo]:
 
 
 def rank_of(device: DeviceInfo) -> tuple[int, int, int, int]:
-    """Sort key: GPUs above CPUs, those with memory of their own above others, then by speed."""
+    """Sort key: GPUs before CPUs, devices with their own memory before others, then by speed."""
     handle = _found()[device.number][0]
     own_memory = device.kind == "gpu" and not handle.host_unified_memory
     speed = device.compute_units * int(handle.max_clock_frequency)

@@ -1,4 +1,4 @@
-"""How volumes and sinograms lie in device memory, and how the kernels are tuned to a device.
+"""The layout of volumes and sinograms in device memory, and the tuning of kernels to a device.
 
 See ``kernels/common.cl`` for the layout. Everything that depends on the kind of device is chosen
 here: the width of the vectors, the lanes of a block and of a work item, and the work-group sizes.
@@ -36,11 +36,11 @@ class Layout:
     block : int
         Lanes of a block, at least ``per_block * chunk``.
     lanes_per_vector, vectors : int
-        A projector's work item holds so many vectors of so many lanes.
+        Number of lanes per vector, and of vectors per work item, of the projector kernels.
     group : int
-        Aim for the number of work items in a work group.
+        Intended number of work items in a work group.
     cache_bytes : int
-        How much of a volume is projected at a time; 0 for all of it.
+        Size of the part of a volume that is projected at a time; 0 for all of it.
     """
 
     channels: int
@@ -68,7 +68,7 @@ class Layout:
             width, group, cache_bytes = 1, 128, 0
         else:
             width = _vector_width(slices)
-            # All channels of a slice beside each other: a quarter of the streams from memory, with four.
+            # All channels of a slice are adjacent: with four channels a quarter of the memory streams.
             chunk = min(_round_up(slices, width), max(width, lanes // channels // width * width))
             group = 64
             cache_bytes = 1_500_000  # about the cache of one core

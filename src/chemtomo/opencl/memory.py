@@ -1,4 +1,4 @@
-"""How much device memory a reconstruction takes, before it is taken."""
+"""Estimates of the device memory of a reconstruction."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MemoryEstimate:
     largest : int
         Of the largest buffer.
     streaming : int
-        More where slabs follow each other: the data of the next one, and the image of the one before.
+        Additional memory with several slabs: the data of the next one and the image of the previous one.
     """
 
     total: int
@@ -46,7 +46,7 @@ def estimate_variational_memory(
     """Memory of `chemtomo.opencl.variational.OpenCLBackend`.
 
     Per voxel and channel, with the vectors of three and tensors of six components of TGV in 3D: two
-    for u, two for w, one for p and q each, one for the back-projection; with the fast steps one for
+    for u, two for w, one each for p and q, one for the back-projection; with the fast steps one for
     the positivity and four spectra. That is 18 floats and about 24. A background is one more sinogram.
     """
     layout = Layout.for_device(channels, slices, device)

@@ -1,4 +1,4 @@
-"""Kernels: their text, and compiled programs that are built once."""
+"""Sources of the kernels, and their compiled programs, which are cached."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def _constants_of(name: str) -> frozenset[str]:
 def build(name: str, device: DeviceInfo, defines: Mapping[str, int]) -> Any:
     """Return the program `name`, compiled for a device with constants; built once for each.
 
-    Constants that the program does not use make no difference.
+    Constants that the program does not use are ignored.
 
     Raises
     ------
     DeviceError
-        When the driver's compiler refuses the program: its words.
+        When the driver cannot compile the program; with the compiler's message.
     """
     used = _constants_of(name)
     constants = {key: value for key, value in defines.items() if key in used} | _OWN_DEFINES.get(name, {})

@@ -1,8 +1,8 @@
-"""How far the volume of a reconstruction reaches: over the detector, beyond it, or in a slab.
+"""The extent of the reconstructed volume: as wide as the detector, wider, or a slab.
 
-Matter beside the field of view enters it when the sample is tilted. A volume as wide as the detector has no
-place for it, and shows it as a bright rim. A wide one has, and is cut to the field at the end. A film or
-lamella is thin: a volume that is no deeper than it costs less, and leaves matter no wrong place.
+Matter beside the field of view enters it when the sample is tilted. A volume as wide as the detector cannot
+hold it, and shows it as a bright rim. A wider volume can, and is cut to the field at the end. A film or
+lamella is thin: a volume no deeper than the sample costs less, and keeps matter from wrong depths.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from chemtomo.preprocess import bin_pixels
 
 __all__ = ["FieldOfView", "leaves_the_field", "reach_px"]
 
-# Signal in the outermost columns, relative to the brightest ones, from which on it is matter.
+# Signal in the outermost columns, relative to the brightest ones, above which matter leaves the field.
 _EDGE_COLUMNS = 3
 _EDGE_SIGNAL = 0.05
 _EDGE_SIGMA = 5.0
 _BRIGHT_PERCENTILE = 95
-# Columns beyond which the volume does not go, at each side, in widths of the detector.
+# Largest margin at each side, in widths of the detector.
 _FARTHEST = 3.0
 # The depth is found in a coarse reconstruction.
 _COARSE_EDGE = 64
@@ -42,16 +42,16 @@ _RELATIVE_MARGIN = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class FieldOfView:
-    """Voxels of a slice.
+    """The extent of a slice in voxels.
 
     Attributes
     ----------
     margin : int
         Columns beyond the detector at each side, which are cut off at the end.
     rows : (int, int)
-        ``z`` of the first and after the last row, in the volume that is as deep as the detector is wide.
+        ``z`` of the first row and after the last one, in a volume as deep as the detector is wide.
     note : str, optional
-        What was chosen by the data.
+        A description of what was chosen from the data.
     """
 
     margin: int
@@ -72,7 +72,7 @@ class FieldOfView:
         Parameters
         ----------
         dataset : Dataset
-            All slices, cropped as they are to be reconstructed.
+            All slices, cropped as for the reconstruction.
         beam : ParallelBeam
             Geometry of a slice as wide as the detector, of depth `rows`, with ``z`` upwards.
         rows : (int, int)
@@ -81,7 +81,7 @@ class FieldOfView:
             As wide as the detector, or as far as the highest tilt sees; ``auto`` for the latter where there
             is signal at the edges of the detector.
         thickness_px : float, optional
-            Depth of the sample. Found in a wide field, and unlimited in others, if not given.
+            Depth of the sample. If not given, estimated for a wide field, and unlimited for others.
         """
         wide = field == "wide" or (field == "auto" and leaves_the_field(dataset))
         if not wide and thickness_px is None:
@@ -104,7 +104,9 @@ class FieldOfView:
                 f"wide field ({why}): the volume reaches {margin} px beyond the detector at each side"
             )
             size = across * height / (beam.detector_pixels * (rows[1] - rows[0]))
-            notes.append(f"{across} x {height} voxels a slice, {size:.1f} times those of the sample's field")
+            notes.append(
+                f"{across} x {height} voxels per slice, {size:.1f} times those of the sample's field"
+            )
         if thickness_px is None:
             notes.append(f"thickness found: {height} px, z from {depth[0]} to {depth[1]}")
         return cls(margin, depth, "; ".join(notes) or None)
@@ -130,7 +132,7 @@ def reach_px(tilts_deg: npt.ArrayLike, half_width: float, half_depth: float) -> 
 def leaves_the_field(dataset: Dataset) -> bool:
     """Tell whether there is signal at the left or right edge of the detector.
 
-    Intensities decide if there are any: their noise is small.
+    Only intensities are used if there are any, because their noise is small.
     """
     deciding = [one for one in dataset if one.kind == "intensity"] or list(dataset)
     return any(_signal_at_edges(one) for one in deciding)
@@ -165,7 +167,7 @@ def _coarse_profile(
 ) -> tuple[npt.NDArray[np.float64], float, int]:
     """Return the contrast of every layer z of a coarse volume, the place of the first, and the step.
 
-    Contrast, not brightness: what does not change across the field does not say where it is along the beam.
+    Contrast, not brightness: uniform layers do not determine their depth.
     """
     intensities = [one for one in dataset if one.kind == "intensity"]
     series = max(intensities or dataset, key=lambda one: one.shape[0])
@@ -218,7 +220,7 @@ def _depth(
     thickness_px: float | None,
     rows: tuple[int, int],
 ) -> tuple[int, int]:
-    """Return the rows of the slab, from the contrast of the layers; all where it does not say."""
+    """Return the rows of the slab, from the contrast of the layers; all rows where it is too low."""
     floor = float(np.percentile(profile, _FLOOR_PERCENTILE))
     height = float(profile.max()) - floor
     if height < _LEAST_CONTRAST * profile.max() or height == 0:

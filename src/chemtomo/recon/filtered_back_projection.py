@@ -74,7 +74,7 @@ def filter_sinograms(
 
 
 def _tilt_spans_deg(tilts_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the angle that each tilt stands for, in degrees."""
+    """Return the angular range that each tilt represents, in degrees."""
     if tilts_deg.size < 2:
         return np.full(tilts_deg.size, 180.0)
     order = np.argsort(tilts_deg, kind="stable")

@@ -1,4 +1,4 @@
-"""Which part of the data is reconstructed, and where the result belongs in the whole volume."""
+"""The part of the data that is reconstructed, and its position in the whole volume."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ __all__ = ["Frame"]
 class Frame:
     """A dataset cropped to slices and detector columns, and the way back to the whole volume.
 
-    The volume of the whole detector of ``n`` pixels is ``n x n`` voxels a slice, its ``z`` centred.
+    The volume of the whole detector of ``n`` pixels is ``n x n`` voxels per slice, its ``z`` centred.
 
     Attributes
     ----------
     dataset : Dataset
         The cropped data, the same rows and columns.
     joint : JointTilts
-        Their tilts together; those of the geometry are these, negative.
+        Their tilts together; the geometry has these tilts with the opposite sign.
     all_slices : Dataset
         The data of the same columns, of all slices, in their own pixels: what weights are computed from, so
         that they do not depend on the slices chosen.
@@ -49,12 +49,12 @@ class Frame:
     keep_crop : bool
         Whether results stay cropped.
     margin : int
-        Columns of the geometry beyond the detector at each side, which no result has.
+        Columns of the geometry beyond the detector at each side, which are cut off from results.
     sample_geometry : ParallelBeam
-        Geometry of a slice as wide as the detector and of any depth: what the strength of a regularisation
-        refers to.
+        Geometry of a slice as wide as the detector and of any depth: the reference for the
+        strength of the regularisation.
     note : str, optional
-        What was chosen by the data.
+        A description of what was chosen from the data.
     """
 
     dataset: Dataset

@@ -1,4 +1,4 @@
-"""What a reconstruction method offers, so that it can run slab by slab."""
+"""The interface of reconstruction methods, which run slab by slab."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class SlabIteration(Iteration, Protocol):
         """Give the device memory back, but for the image: only `slice` and `volume` work from now on."""
 
     def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield all that `restore` needs to go on from here, by names; one array is in memory at a time."""
+        """Yield all that `restore` needs to continue, by names; one array is in memory at a time."""
 
     def restore(self, variables: Mapping[str, npt.NDArray[Any]], iterations: int) -> None:
-        """Go on from what `variables` gave after so many iterations, on this device or another one."""
+        """Continue from what `variables` gave after so many iterations, on this device or another one."""
 
 
 _Backend = TypeVar("_Backend", bound=ImageStorage)
@@ -86,7 +86,7 @@ class BackendIteration(Generic[_Backend]):
 
 
 class Method(Protocol):
-    """A method with the whole data, that makes iterations for parts of it."""
+    """A method with all data, which makes iterations for slabs."""
 
     overlap: bool
     """Whether neighbouring slices depend on each other."""

@@ -1,4 +1,4 @@
-"""What a reconstruction needs to be told."""
+"""The parameters of a reconstruction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DISCRETE = only_for(method="dart")
 
 
 class ReconstructParameters(Parameters):
-    """How tilt series become a volume."""
+    """How tilt series are reconstructed to a volume."""
 
     method: Literal["bp", "fbp", "sirt", "sart", "cgls", "mlem", "dart", "tv", "tgv"] = Field(
         "tgv",

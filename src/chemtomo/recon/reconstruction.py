@@ -1,4 +1,4 @@
-"""Run a method on a dataset: whole, or slab by slab where the device is too small for it."""
+"""Run a method on a dataset: at once, or slab by slab if the device memory is too small."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["Plan", "Reconstructed", "ReconstructionProgress", "reconstruct"]
 _TIMED_SLICES = 16
 _TIMED_PART = 4
 _TIMED_ITERATIONS = 2
-_DEFAULT_MEMORY_FRACTION = 0.7  # of what the device reports; other programs need some too
+_DEFAULT_MEMORY_FRACTION = 0.7  # of what the device reports: other programs need memory too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Plan(TaskProgress):
 
 @dataclasses.dataclass(frozen=True)
 class ReconstructionProgress(Progress):
-    """`Progress` of a reconstruction, with the place of its slices in the sample.
+    """`Progress` of a reconstruction, with the position of its slices in the sample.
 
     Attributes
     ----------
@@ -95,13 +95,13 @@ class Reconstructed:
     device : str
         Where it was computed.
     slabs : tuple of (Slab, Outcome)
-        How the slabs ended; one for the whole volume, if it fits. Slabs that a cancel left out are missing.
+        How the slabs ended; one for the whole volume, if it fits. Slabs left out by a cancel are missing.
     budget_bytes : int, optional
         Device memory that could be used; ``None`` for NumPy.
     peak_bytes : int
         Device memory that was used.
     notes : tuple of str
-        What had to be changed during the run.
+        Changes that were necessary during the run.
     tilts : tuple of int
         Number of projections of every channel.
     """
@@ -134,9 +134,9 @@ def reconstruct(
     limits : Limits
         For every slab.
     should_stop : callable, optional
-        Asked before every iteration; ``True`` ends the run with the iterate as it is.
+        Asked before every iteration; ``True`` ends the run with the present iterate.
     checkpoints : CheckpointStore, optional
-        Where the state of the iteration is kept now and then, and from where an earlier run goes on.
+        Where the state of the iteration is written, and from which an earlier run continues.
 
     Yields
     ------
@@ -148,16 +148,16 @@ def reconstruct(
     Returns
     -------
     Reconstructed
-        The volume, in the units of the data, and how it went.
+        The volume, in the units of the data, and a summary of the run.
 
     Raises
     ------
     DataError
-        When the data is not fit for the method.
+        When the data is unsuitable for the method.
     ParameterError
         When a range or a name does not fit the data.
     DeviceError
-        When the device is not there, or has not enough memory.
+        When there is no such device, or it has too little memory.
     """
     device = choose_device(settings.device)
     frame = Frame.of(
@@ -201,7 +201,7 @@ def reconstruct(
                 parts = halves(slab, overlap, slices, cell)
                 notes.append(f"{error}. Slices {slab.start} to {slab.stop - 1} were split in two")
                 waiting.extendleft(reversed(parts))
-                streaming.land()  # what was on its way may have been too much
+                streaming.land()  # wait for transfers, which may have taken the memory
                 continue
             if waiting:
                 streaming.send_ahead(waiting[0])
@@ -235,7 +235,7 @@ def reconstruct(
 
 
 def _field(settings: ReconstructParameters) -> Literal["sample", "wide", "auto"]:
-    """Return the field; by itself it is wide neither with columns by hand nor with published weights."""
+    """Return the field; ``auto`` is never wide with columns set by hand or with published weights."""
     by_hand = settings.crop not in ("auto", "none") or settings.normalisation == "paper"
     return "sample" if settings.field == "auto" and by_hand else settings.field
 

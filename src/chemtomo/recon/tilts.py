@@ -1,4 +1,4 @@
-"""The tilts of several signals together, each of which may have been recorded at only some of them."""
+"""The joint tilts of several signals, each of which may have been recorded at only some of them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ _SAME_SHIFT_PX = 1e-3
 class JointTilts:
     """Tilts and detector shifts of all projections of a dataset, and which signal has which of them.
 
-    Projections of two signals share an entry where their tilts differ by at most 0.01 degrees and
-    their detector shifts by at most 0.001 pixels. Those of one signal never do, also at the same tilt.
+    Projections of two signals share an entry where their tilts differ by at most 0.01 degrees and their
+    detector shifts by at most 0.001 pixels. Two projections of one signal never share an entry, even at the
+    same tilt.
 
     Attributes
     ----------
     tilts_deg, detector_shifts_px : numpy.ndarray, shape (tilt,)
-        Of every entry: those of the first signal in its order, then what the others have besides.
+        Tilt and shift of every entry: those of the first signal in its order, then further ones of the
+        others.
     places : tuple of numpy.ndarray
         For every signal the entry of each of its projections.
     """
@@ -63,7 +65,7 @@ class JointTilts:
         return self.tilts_deg.size
 
     def spread(self, per_projection: npt.NDArray[np.float64], channel: int) -> npt.NDArray[np.float64]:
-        """Bring one number for every projection of a signal to the entries, 0 where it has none."""
+        """Assign one number per projection of a signal to the entries; 0 where the signal has none."""
         spread = np.zeros(self.count)
         spread[self.places[channel]] = per_projection
         return spread

@@ -117,11 +117,11 @@ class VariationalIteration(BackendIteration[Backend]):
         super().__init__(backend, np.array(weights.scales, dtype=np.float32) / norm)
 
     def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield all that `restore` needs to go on from here, by names."""
+        """Yield all that `restore` needs to continue from here, by names."""
         yield from self._iteration.variables()
 
     def restore(self, variables: Mapping[str, npt.NDArray[Any]], iterations: int) -> None:
-        """Go on from `variables` after so many iterations."""
+        """Continue from `variables` after so many iterations."""
         self._iteration.restore(variables, iterations)
 
     def advance(self) -> None:

@@ -18,8 +18,8 @@ from chemtomo.recon.resolution import Resolutions
 
 __all__ = ["Weights", "by_full_name", "counts_weights", "equivalent_counts", "paper_weights", "typical_value"]
 
-# Intensities are given a relative error of at least 4.5 % per pixel: below it, errors of alignment, detector
-# and diffraction contrast exceed the noise.
+# The relative error of intensities is taken as at least 4.5 % per pixel: below that, errors of alignment,
+# detector and diffraction contrast exceed the noise.
 _MOST_EQUIVALENT_COUNTS = 500.0
 # A strength of 1 is the best compromise over all signals of simulated samples of known truth (docs/model.md);
 # what Huber et al. 2019 chose for the element maps of their phantom would be 0.5, on average.
@@ -28,7 +28,7 @@ _AT_UNIT_STRENGTH = 2.5
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """How channels enter the problem, and how its numbers are reported.
+    """Scales and weights of the channels, and the units of reported values.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ def paper_weights(dataset: Dataset, mu: Mapping[str, float], norm: float) -> Wei
 
 
 def counts_weights(dataset: Dataset, mu: Mapping[str, float], strength: float, data_term: str) -> Weights:
-    """Weights by the statistics of each channel, over the strength of the regularisation.
+    """Weights from the statistics of each channel, divided by the strength of the regularisation.
 
     With ``s`` the typical value of a channel and ``g`` its variance over its mean (1 for counts), the
     negative logarithm of the likelihood is ``sum D(T u, f) / g``: ``s / g`` times the
@@ -125,13 +125,13 @@ def counts_weights(dataset: Dataset, mu: Mapping[str, float], strength: float, d
 
 
 def typical_value(series: TiltSeries) -> float:
-    """Mean of the signal weighted by its own square: typical of where it is bright, however few the counts.
+    """Mean of the signal weighted by its own square: typical of bright areas, even for few counts.
 
-    With the factorial moments of counts, whose expectations are those of the signal without noise. The
-    signal is that of the sample: what is above the background, divided by the gains. The moments of a
-    difference from a known background are those of the counts, combined, so that its noise does not count
-    as signal. A moment within three times of what this noise adds to it says nothing, and the one below it is
-    taken. Pixels that are not valid are left out.
+    It uses the factorial moments of the counts, whose expectations are the moments of the signal without
+    noise. The signal is that of the sample: without background, and divided by the gains. With a background
+    its moments are combined from those of the counts, so that noise does not count as signal. A moment below
+    three times its error is not used, and the next lower one is taken. Pixels that are not valid are left
+    out.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def typical_value(series: TiltSeries) -> float:
     backgrounds = series.backgrounds()
     pixels = 0
     for projection, valid, gain in zip(series.projections(), series.valid_pixels(), gains, strict=True):
-        data = projection[valid].astype(np.float64)  # one at a time, to spare memory
+        data = projection[valid].astype(np.float64)  # one at a time, to save memory
         pixels += data.size
         first = data
         second = data * (data - less)
@@ -167,19 +167,19 @@ def typical_value(series: TiltSeries) -> float:
     squares_tell = squares > 3 * math.sqrt(noise_of_squares)
     if squares_tell and cubes > 3 * math.sqrt(noise_of_cubes):
         return cubes / squares
-    # too few counts to have met thrice, or twice
+    # too few counts for three, or two, in a pixel
     return squares / total if squares_tell else total / pixels
 
 
 def equivalent_counts(series: TiltSeries, scale: float) -> float:
-    """Return the counts that would be as noisy, relative to their number, as the signal where it is typical.
+    """Return the number of counts with the same relative noise as the signal at its typical value.
 
-    Counts are counts. The variance of an intensity is estimated from second differences in both
-    directions of every projection (Immerkaer 1996), which cancel smooth structure, and held against
+    For counts it is `scale` itself. The variance of an intensity is estimated from second differences in both
+    directions of every projection (Immerkaer 1996), which cancel smooth structure, and divided by
     the mean. A direction of less than three pixels has no second differences, and is left out.
 
-    The mean is that of the data as recorded, with background and gain, because the data term takes the
-    variance for proportional to that. At a projection of gain 1 the signal is worth these counts.
+    The mean is that of the data as recorded, with background and gain, because the data term assumes a
+    variance proportional to that. The result is that of a projection of gain 1.
     """
     if series.kind == "counts":
         return scale
@@ -211,7 +211,7 @@ def equivalent_counts(series: TiltSeries, scale: float) -> float:
 
 
 def by_full_name(dataset: Dataset, mu: Mapping[str, float]) -> dict[str, float]:
-    """Return weights by the full names of the channels, of which prefixes were given.
+    """Return weights by the full names of the channels, from names or prefixes.
 
     Raises
     ------

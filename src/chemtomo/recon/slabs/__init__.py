@@ -1,1 +1,1 @@
-"""Volumes in slabs of slices: the plan, the transfers, and the state of an unfinished run."""
+"""Reconstruction in slabs of slices: plan, transfers, and checkpoints."""

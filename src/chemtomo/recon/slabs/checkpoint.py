@@ -1,4 +1,4 @@
-"""The state of a reconstruction that is not at its end, so that it can go on after the program was ended."""
+"""The state of an unfinished reconstruction, from which it can continue after the program was ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["CheckpointStore", "SlabCheckpoints", "Unfinished"]
 
 @dataclasses.dataclass(frozen=True)
 class Unfinished:
-    """A reconstruction that is not at its end.
+    """The state of an unfinished reconstruction.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Unfinished:
     ended : tuple of (Slab, Outcome)
         Those before it.
     notes : tuple of str
-        What had to be changed during the run.
+        Changes that were necessary during the run.
     peak_bytes : int
         Device memory that was used.
     image : numpy.ndarray, shape (channel, z, y, x)
@@ -57,7 +57,7 @@ class CheckpointStore(Protocol):
     """Where the state of one reconstruction is kept."""
 
     def find(self, limits: Limits) -> Unfinished | None:
-        """Return the state from which to go on; None to begin.
+        """Return the state from which to continue, or None to begin anew.
 
         Raises
         ------
@@ -68,10 +68,10 @@ class CheckpointStore(Protocol):
         """
 
     def due(self, iterations: int) -> bool:
-        """Tell whether to keep the state after so many iterations of a slab."""
+        """Tell whether to write the state after so many iterations of a slab."""
 
     def keep(self, unfinished: Unfinished, iteration: SlabIteration) -> None:
-        """Keep a state in place of the one before, with the variables of the iteration."""
+        """Write a state in place of the previous one, with the variables of the iteration."""
 
 
 class SlabCheckpoints:
@@ -102,13 +102,13 @@ class SlabCheckpoints:
         self._land = land
 
     def __call__(self, reached: Reached) -> None:
-        """Take notice of an iteration."""
+        """Record an iteration, and write the state if it is due."""
         self._so_far = dataclasses.replace(self._so_far, reached=reached)
         if self._store.due(reached.iterations):
             self.keep()
 
     def keep(self) -> None:
-        """Keep the state after the last iteration of which this took notice."""
+        """Write the state after the last recorded iteration."""
         self._land()
         before = self._so_far.image[:, :, : self._so_far.slab.start]
         self._store.keep(dataclasses.replace(self._so_far, image=before), self._iteration)

@@ -1,7 +1,7 @@
-"""Volumes larger than the device: slabs of slices, one after the other.
+"""Divide volumes that are larger than the device memory into slabs of slices.
 
 Methods that treat every slice by itself are exact in slabs. With derivatives across slices a slab
-is reconstructed with some slices more on either side, which are thrown away: their seam error is
+is reconstructed with additional slices on either side, which are discarded: the error at the seams is
 measured in the documentation ("Large volumes").
 """
 
@@ -16,10 +16,10 @@ from chemtomo.errors import DeviceMemoryError
 __all__ = ["LEAST_OVERLAP", "OVERLAP", "Slab", "even_slabs", "halves", "plan_slabs"]
 
 OVERLAP = 8
-"""Slices on either side that are reconstructed and thrown away, with derivatives across slices."""
+"""Additional slices on either side, which are discarded, with derivatives across slices."""
 
 LEAST_OVERLAP = 2
-"""Where less than a third of a slab would be kept, the overlap shrinks, down to this."""
+"""Least overlap, to which it is reduced where less than a third of a slab would be kept."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ def plan_slabs(
 ) -> tuple[Slab, ...]:
     """Split slices into as few slabs as fit, of about equal height.
 
-    The overlap shrinks, to `LEAST_OVERLAP` at the least, while less than a third of a slab would be kept.
+    The overlap is reduced, at most to `LEAST_OVERLAP`, while less than a third of a slab would be kept.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def plan_slabs(
     overlap : int
         Slices to add on either side; 0 if slices do not depend on each other.
     fits : callable
-        Whether a slab of so many slices fits the device.
+        Tells whether a slab of so many slices fits the device.
     least : int, optional
         The number of slabs that is asked for. They have the whole overlap, if that fits.
     cell : int
@@ -108,7 +108,7 @@ def halves(slab: Slab, overlap: int, slices: int, cell: int = 1) -> tuple[Slab, 
     Raises
     ------
     DeviceMemoryError
-        When it keeps one slice only.
+        When the slab keeps only one slice.
     """
     if cell > 1 and slab.stop - slab.start >= 2 * cell:
         in_cells = Slab(slab.first // cell, slab.start // cell, slab.stop // cell, slab.last // cell)

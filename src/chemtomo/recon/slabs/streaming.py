@@ -1,7 +1,7 @@
-"""Transfers beside the computation.
+"""Transfers during the computation.
 
-While one slab is iterated, the data of the next goes to the device, and the image of the one before comes
-back.
+While one slab is iterated, the data of the next is sent to the device, and the image of the previous one is
+read back.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Streaming:
     Parameters
     ----------
     image : numpy.ndarray, shape (channel, z, y, x)
-        Takes the slices that slabs keep.
+        Receives the slices that slabs keep.
     send : callable, optional
-        Begins to send the data of a slab ahead; ``None`` where there is no device.
+        Starts to send the data of a slab ahead; ``None`` without a device.
     within : callable, optional
-        Returns the part of an iterate that belongs into the image; all of it by default.
+        Returns the part of an iterate that is stored in the image; all of it by default.
     """
 
     def __init__(
