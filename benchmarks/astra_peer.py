@@ -1,4 +1,4 @@
-"""ASTRA's CPU projector on all cores: one process a core, each with its share of the slices."""
+"""ASTRA's CPU projector on all cores: one process per core, each with its share of the slices."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from chemtomo.solvers.primal_dual import FastIteration, PaperIteration, PrimalDu
 
 # Per voxel and channel, in three dimensions: what each pass must read and write at least.
 _DUAL_FLOATS = (1 + 3 + 3 + 6) + (3 + 6)  # u and w extrapolated, p, q; p, q
-_PRIMAL_FLOATS = (3 + 6 + 1 + 1 + 3) + (1 + 3 + 1 + 3)  # p, q, T'r, u, w; u, w and their extrapolations
+_PRIMAL_FLOATS = (3 + 6 + 1 + 1 + 3) + (1 + 3 + 1 + 3)  # p, q, A^T r, u, w; u, w and their extrapolations
 _PROJECTIONS = ("forward_project", "back_project")
 _PUBLISHED_SECONDS = 0.1  # of an iteration of the published program for a slice and channel, on such a CPU
 

@@ -16,7 +16,15 @@ from chemtomo.errors import WriteError
 if TYPE_CHECKING:
     from chemtomo.io import Written
 
-__all__ = ["Results", "TiltsOption", "TiltsUnitOption", "print_json", "tell_written"]
+__all__ = [
+    "JsonOption",
+    "OverwriteOption",
+    "Results",
+    "TiltsOption",
+    "TiltsUnitOption",
+    "print_json",
+    "tell_written",
+]
 
 _Written = TypeVar("_Written")
 
@@ -39,6 +47,10 @@ TiltsUnitOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def print_json(value: Any) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from chemtomo.data import Dataset, SpectrumSeries, TiltSeries
 from chemtomo.errors import DataError, ParameterError
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 from chemtomo.spectra.blocks import block_list, read_block
 from chemtomo.spectra.windows import channel_range
 
@@ -52,15 +52,15 @@ class Decomposition:
         return dataclasses.replace(self, dataset=Dataset(tuple(series)))
 
 
-def decompose(
+def decompose_job(
     series: SpectrumSeries,
     components: int,
     *,
     method: DecompositionMethod = "nmf",
     range_keV: tuple[float, float] | None = None,
     seed: int = 0,
-    on_progress: Callable[[TaskProgress], None] | None = None,
-) -> Decomposition:
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[TaskProgress, None, Decomposition | None]:
     """Find the components of spectra by NMF or PCA.
 
     The channels are binned to 256 at most. Every channel is divided by the square root of its mean, so
@@ -74,16 +74,26 @@ def decompose(
     series : SpectrumSeries
         The spectra.
     components : int
-        How many.
+        Number of components.
     method : {"nmf", "pca"}
         ``"nmf"``: loadings and spectra are not negative, as those of elements are. ``"pca"``: components by
         falling variance, with values of both signs; they tell how many components there are.
     range_keV : (float, float), optional
         Energies that are used. For X-rays 0.15 keV and above by default.
     seed : int
-        Of the random choice of pixels and the start of NMF.
-    on_progress : callable, optional
-        Called with a `TaskProgress` after every block.
+        Seed of the random choice of pixels and the start of NMF.
+    should_stop : callable, optional
+        Asked before every block; ``True`` ends without a result.
+
+    Yields
+    ------
+    TaskProgress
+        After every block.
+
+    Returns
+    -------
+    Decomposition or None
+        ``None`` when it was stopped.
 
     Raises
     ------
@@ -92,22 +102,6 @@ def decompose(
     DataError
         When the spectra hold no counts, or NMF finds negative values.
     """
-    job = decompose_job(series, components, method=method, range_keV=range_keV, seed=seed)
-    found = finish(job, on_progress)
-    assert found is not None  # nobody asked to stop
-    return found
-
-
-def decompose_job(
-    series: SpectrumSeries,
-    components: int,
-    *,
-    method: DecompositionMethod = "nmf",
-    range_keV: tuple[float, float] | None = None,
-    seed: int = 0,
-    should_stop: Callable[[], bool] | None = None,
-) -> Generator[TaskProgress, None, Decomposition | None]:
-    """Find the components of spectra, see `decompose`; ``None`` when stopped before the end."""
     if method not in ("nmf", "pca"):
         raise ParameterError(f"method: found {method!r}; expected 'nmf' or 'pca'")
     binning = _Binning(series, range_keV)
@@ -180,6 +174,9 @@ def decompose_job(
         for number, data in enumerate(loadings)
     )
     return Decomposition(Dataset(made), shapes, explained)
+
+
+decompose = blocking(decompose_job)
 
 
 class _Binning:

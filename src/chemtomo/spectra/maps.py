@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from chemtomo.data import Dataset, SpectrumSeries, TiltSeries
 from chemtomo.errors import DataError, ParameterError
-from chemtomo.progress import TaskProgress, finish
+from chemtomo.progress import TaskProgress, blocking
 from chemtomo.spectra.blocks import block_list, read_block, sum_spectrum_job
 from chemtomo.spectra.extract import EdgeExtractor, Extractor, WindowExtractor
 from chemtomo.spectra.fit import FitExtractor, fit_spectrum
@@ -35,7 +35,46 @@ def element_maps_job(
     spectrum: npt.NDArray[np.float64] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[TaskProgress, None, Dataset | None]:
-    """Make maps of elements, block by block; see `element_maps`.
+    r"""Make one tilt series of counts for every window.
+
+    The model of a reconstruction with Poisson noise is that the counts :math:`f` in a pixel have the
+    expectation :math:`T u + b`, where :math:`T u` comes from the element and :math:`b` from everything else.
+    So nothing is subtracted: ``data`` are the counts in the window as they were recorded, whole numbers,
+    and ``background`` is the estimate of :math:`b` in the same units:
+
+    - ``"window"``: the straight line between the ranges beside the window,
+    - ``"fit"``: the bremsstrahlung and the lines of other elements in the window, fitted to the whole
+      spectrum (see `chemtomo.spectra.FitExtractor`),
+    - ``"eels"``: the power law fitted before the edge.
+
+    The provenance of a map holds its net counts, counts minus background, per tilt, and their standard
+    deviation from the statistics of the counts (not for ``"eels"``).
+
+    Counts of the element outside its window are not in the map: the same fraction in every pixel.
+
+    Parameters
+    ----------
+    series : SpectrumSeries
+        The spectra. Lazy ones are read in blocks.
+    windows : sequence of EnergyWindow
+        Where to count; see `chemtomo.spectra.line_windows` and `chemtomo.spectra.edge_window`.
+    method : {"window", "fit", "eels"}
+        How the background is estimated.
+    others : sequence of str
+        Elements that are not mapped but whose lines are fitted with the others (``"fit"``): grid,
+        support, contamination.
+    smoothing_px : float
+        Standard deviation in pixels of the smoothing within every projection of the counts from which the
+        background is estimated. The expected background varies slowly, and a handful of counts is a poor
+        estimate of it. 0 for none.
+    at_manganese_eV : float
+        Resolution of the X-ray detector, see `chemtomo.spectra.resolution_keV` (``"fit"``).
+    beam_energy_keV : float, optional
+        Energy of the electrons (``"fit"``); that of the series by default, or else 200 keV.
+    spectrum : numpy.ndarray, shape (energy,), optional
+        The sum spectrum, where it is known (``"fit"``).
+    should_stop : callable, optional
+        Asked before every block; ``True`` ends without maps.
 
     Yields
     ------
@@ -45,7 +84,15 @@ def element_maps_job(
     Returns
     -------
     Dataset or None
-        ``None`` when it was stopped: maps of only some tilts are no tilt series.
+        One series per window, with its name, of the kind ``"counts"``; ``"intensity"`` where the spectra hold
+        negative values. ``None`` when it was stopped: maps of only some tilts are no tilt series.
+
+    Raises
+    ------
+    ParameterError
+        When windows and spectra do not fit together.
+    DataError
+        When spectra hold values that are not finite.
     """
     extractor, entry = yield from extractor_job(
         series,
@@ -86,87 +133,7 @@ def element_maps_job(
     return _dataset(series, extractor, counts, background, variance, entry)
 
 
-def element_maps(
-    series: SpectrumSeries,
-    windows: Sequence[EnergyWindow],
-    *,
-    method: MapMethod = "window",
-    others: Sequence[str] = (),
-    smoothing_px: float = 2.0,
-    at_manganese_eV: float = 130.0,
-    beam_energy_keV: float | None = None,
-    spectrum: npt.NDArray[np.float64] | None = None,
-    on_progress: Callable[[TaskProgress], None] | None = None,
-) -> Dataset:
-    r"""Make one tilt series of counts for every window.
-
-    The model of a reconstruction with Poisson noise is that the counts :math:`f` in a pixel have the
-    expectation :math:`T u + b`, where :math:`T u` comes from the element and :math:`b` from everything else.
-    So nothing is subtracted: ``data`` are the counts in the window as they were recorded, whole numbers,
-    and ``background`` is the estimate of :math:`b` in the same units:
-
-    - ``"window"``: the straight line between the ranges beside the window,
-    - ``"fit"``: the bremsstrahlung and the lines of other elements in the window, fitted to the whole
-      spectrum (see `chemtomo.spectra.FitExtractor`),
-    - ``"eels"``: the power law fitted before the edge.
-
-    The provenance of a map holds its net counts, counts minus background, per tilt, and their standard
-    deviation from the statistics of the counts (not for ``"eels"``).
-
-    Counts of the element outside its window are not in the map: the same fraction in every pixel.
-
-    Parameters
-    ----------
-    series : SpectrumSeries
-        The spectra. Lazy ones are read in blocks.
-    windows : sequence of EnergyWindow
-        Where to count; see `chemtomo.spectra.line_windows` and `chemtomo.spectra.edge_window`.
-    method : {"window", "fit", "eels"}
-        How the background is estimated.
-    others : sequence of str
-        Elements that are not mapped but whose lines are fitted with the others (``"fit"``): grid,
-        support, contamination.
-    smoothing_px : float
-        Standard deviation in pixels of the smoothing within every projection of the counts from which the
-        background is estimated. The expected background varies slowly, and a handful of counts is a poor
-        estimate of it. 0 for none.
-    at_manganese_eV : float
-        Resolution of the X-ray detector, see `chemtomo.spectra.resolution_keV` (``"fit"``).
-    beam_energy_keV : float, optional
-        Energy of the electrons (``"fit"``); that of the series by default, or else 200 keV.
-    spectrum : numpy.ndarray, shape (energy,), optional
-        The sum spectrum, where it is known (``"fit"``).
-    on_progress : callable, optional
-        Called with a `TaskProgress` after every block.
-
-    Returns
-    -------
-    Dataset
-        One series per window, with its name, of the kind ``"counts"``; ``"intensity"`` where the spectra hold
-        negative values.
-
-    Raises
-    ------
-    ParameterError
-        When windows and spectra do not fit together.
-    DataError
-        When spectra hold values that are not finite.
-    """
-    found = finish(
-        element_maps_job(
-            series,
-            windows,
-            method=method,
-            others=others,
-            smoothing_px=smoothing_px,
-            at_manganese_eV=at_manganese_eV,
-            beam_energy_keV=beam_energy_keV,
-            spectrum=spectrum,
-        ),
-        on_progress,
-    )
-    assert found is not None  # nobody asked to stop
-    return found
+element_maps = blocking(element_maps_job)
 
 
 def extractor_job(

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from chemtomo.align.parameters import AlignParameters, ApplyAlignment
-from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
+from chemtomo.cli.common import (
+    JsonOption,
+    OverwriteOption,
+    Results,
+    TiltsOption,
+    TiltsUnitOption,
+    print_json,
+    tell_written,
+)
 from chemtomo.cli.keeping import CacheOption, CacheSizeOption, cache_of, tell_cache_problem
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import task_bar
@@ -40,10 +48,10 @@ def align(
     ] = None,
     tilts: TiltsOption = None,
     tilts_unit: TiltsUnitOption = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: OverwriteOption = False,
     cache: CacheOption = None,
     cache_size: CacheSizeOption = 10.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Find shifts and tilt axis on a reference channel, and link them to all channels.
 

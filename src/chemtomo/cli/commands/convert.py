@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, tell_written
+from chemtomo.cli.common import OverwriteOption, Results, TiltsOption, TiltsUnitOption, tell_written
 
 __all__ = ["convert"]
 
@@ -34,7 +34,7 @@ def convert(
             "--channels", metavar="NAME", help="Write only this channel; may be given several times."
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write tilt series or a volume in another format, with all metadata that it can store."""
     from chemtomo.io import check_output, contents, is_volume, read_volume, write

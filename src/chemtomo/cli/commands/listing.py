@@ -12,13 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chemtomo.cli.common import TiltsOption, TiltsUnitOption, print_json
+from chemtomo.cli.common import JsonOption, TiltsOption, TiltsUnitOption, print_json
 from chemtomo.data import TiltSeries, Volume
 from chemtomo.opencl.device import Trial
 
 __all__ = ["devices", "info"]
-
-_JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def info(
@@ -28,7 +26,7 @@ def info(
     ],
     tilts: TiltsOption = None,
     tilts_unit: TiltsUnitOption = None,
-    as_json: _JSON = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what is in files: shape, tilts, pixel size and kind of tilt series, and what was assumed.
 
@@ -165,7 +163,7 @@ def _extras(one: TiltSeries) -> list[str]:
     return [name for name, there in has.items() if there]
 
 
-def devices(as_json: _JSON = False) -> None:
+def devices(as_json: JsonOption = False) -> None:
     """List the compute devices; the one that is used by default is marked.
 
     Where the CPU has several drivers, a short trial tells which of them is faster. That takes some seconds,

@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
+from chemtomo.cli.common import (
+    JsonOption,
+    OverwriteOption,
+    Results,
+    TiltsOption,
+    TiltsUnitOption,
+    print_json,
+    tell_written,
+)
 from chemtomo.cli.keeping import CacheOption, CacheSizeOption, cache_of, tell_cache_problem
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import show_tasks
@@ -53,10 +61,10 @@ def maps(
             help="Write a table of the energies, the sum spectrum and the spectra of components.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: OverwriteOption = False,
     cache: CacheOption = None,
     cache_size: CacheSizeOption = 10.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make maps of elements from spectra: one tilt series of counts for every line."""
     from chemtomo.io import check_output, read_spectra

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, print_json, tell_written
+from chemtomo.cli.common import (
+    OverwriteOption,
+    Results,
+    TiltsOption,
+    TiltsUnitOption,
+    print_json,
+    tell_written,
+)
 from chemtomo.cli.keeping import CacheOption, CacheSizeOption, cache_of, tell_cache_problem
 from chemtomo.cli.options import OperationOptions, with_model_options
 from chemtomo.cli.progress import show_tasks
@@ -73,7 +80,7 @@ def prepare(
             "projections to leave out as JSON. None is dropped.",
         ),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: OverwriteOption = False,
     cache: CacheOption = None,
     cache_size: CacheSizeOption = 10.0,
 ) -> None:

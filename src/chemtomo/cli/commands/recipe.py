@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from chemtomo.cli.commands.many import expanded, grid_of, run_many
-from chemtomo.cli.common import Results, tell_written
+from chemtomo.cli.common import OverwriteOption, Results, tell_written
 from chemtomo.cli.keeping import (
     CacheOption,
     CacheSizeOption,
@@ -97,7 +97,7 @@ def run(
             help="Continue although inputs differ from those of the recipe.",
         ),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: OverwriteOption = False,
     each: Annotated[
         list[Path] | None,
         typer.Option(
