@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.optimize import minimize
+from tests.problems import joint_problem
 
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.functionals import Problem, duality_gap
@@ -27,19 +28,14 @@ CASES = [
 
 def problem(**changes: Any) -> Problem:
     counts = np.random.default_rng(0).poisson(3, (2, 4, 2, 7)).astype(np.float32)
-    arguments: dict[str, Any] = {
+    common = {
         "geometry": GEOMETRY,
         "data": counts,
         "weights": [0.5, 2.0],
-        "alpha0": 4.0,
         "alpha1": 1.5,
-        "dims": 3,
-        "data_term": "kl",
-        "coupling": "frobenius",
-        "second_order": True,
         "operator_norm": 3.7,
     }
-    return Problem(**(arguments | changes))
+    return joint_problem(**(common | changes))
 
 
 def random(shape: tuple[int, ...], seed: int) -> npt.NDArray[np.float64]:
@@ -216,17 +212,13 @@ def test_duals_are_made_feasible_first(any_problem: Problem) -> None:
 
 def test_gap_closes_at_the_solution() -> None:
     """A problem of one pixel and one tilt, u = f: all duals 0 prove it."""
-    one = Problem(
-        geometry=ParallelBeam([0], 1, (1, 1)),
-        data=np.full((1, 1, 1, 1), 2, np.float32),
+    one = joint_problem(
+        ParallelBeam([0], 1, (1, 1)),
+        np.full((1, 1, 1, 1), 2, np.float32),
         weights=np.array([3.0]),
         alpha0=1,
-        alpha1=1,
         dims=2,
-        data_term="kl",
-        coupling="frobenius",
         second_order=False,
-        operator_norm=1.0,
     )
     solution = minimize(lambda u: one.objective(u.reshape(one.volume_shape)), [1.0]).x
     assert solution == pytest.approx(2.0, rel=1e-5)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.problems import PUBLISHED_MU, PUBLISHED_NORM, joint_problem, published_problem
 
 from chemtomo.errors import DataError
 from chemtomo.functionals import Problem
@@ -38,19 +39,9 @@ def phantom() -> np.ndarray:
 
 def problem(**changes: Any) -> Problem:
     projections = Projector(GEOMETRY, 2, 3).forward(phantom())
-    arguments: dict[str, Any] = {
-        "geometry": GEOMETRY,
-        "data": np.random.default_rng(0).poisson(20 * projections).astype(np.float32) / 20,
-        "weights": [3.0, 2.0],
-        "alpha0": 0.4,
-        "alpha1": 0.2,
-        "dims": 3,
-        "data_term": "kl",
-        "coupling": "frobenius",
-        "second_order": True,
-        "operator_norm": NORM,
-    }
-    return Problem(**(arguments | changes))
+    data = np.random.default_rng(0).poisson(20 * projections).astype(np.float32) / 20
+    common = {"weights": [3.0, 2.0], "alpha0": 0.4, "alpha1": 0.2, "operator_norm": NORM}
+    return joint_problem(**({"geometry": GEOMETRY, "data": data} | common | changes))
 
 
 @pytest.fixture(params=CASES, ids=lambda case: "-".join(str(value) for value in case.values()))
@@ -197,19 +188,7 @@ def test_ten_published_iterations(data_folder: Path) -> None:
     for the primal variables, and its objective is ours divided by n squared.
     """
     folder = data_folder / "reference"
-    norm, mu = 102.17180639615766, np.array([0.2, 0.0005, 0.004, 0.0005])
-    some = Problem(
-        geometry=ParallelBeam(-np.load(folder / "C_tilt_deg.npy"), 303, (303, 303)),
-        data=np.load(folder / "C_sino_CAZX_f32.npy"),
-        weights=mu * norm**2,
-        alpha0=4.0,
-        alpha1=1.0,
-        dims=2,
-        data_term="kl",
-        coupling="frobenius",
-        second_order=True,
-        operator_norm=norm,
-    )
+    some, norm, mu = published_problem(folder), PUBLISHED_NORM, PUBLISHED_MU
     sigma, tau = norm / np.sqrt(17), 1 / (norm * np.sqrt(17))
     backend = NumpyBackend(some)
     table = np.load(folder / "C_objs.npy")

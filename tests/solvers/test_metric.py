@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.problems import joint_problem
 
 from chemtomo.errors import SolverError
 from chemtomo.functionals import Problem
@@ -100,15 +101,11 @@ def problem_of(
     beam = ParallelBeam(
         **({"tilts_deg": [-70, -20, 0, 35, 60], "detector_pixels": 12, "volume_shape": (7, 9)} | geometry)
     )
-    return Problem(
-        geometry=beam,
-        data=np.ones((2, beam.tilts, slices, beam.detector_pixels), np.float32),
+    return joint_problem(
+        beam,
+        np.ones((2, beam.tilts, slices, beam.detector_pixels), np.float32),
         weights=np.array([2.0, 3.0]),
-        alpha0=4.0,
-        alpha1=1.0,
         dims=dims,
-        data_term="kl",
-        coupling="frobenius",
         second_order=second_order,
         operator_norm=Projector(beam, 1, 1).norm(),
     )

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.sparse.linalg import LinearOperator, eigsh
+from tests.problems import joint_problem
 
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
@@ -32,18 +33,9 @@ GEOMETRIES = {
 
 
 def problem_of(geometry: ParallelBeam, slices: int, second_order: bool, dims: int = 3) -> Problem:
-    return Problem(
-        geometry=geometry,
-        data=np.ones((1, geometry.tilts, slices, geometry.detector_pixels), np.float32),
-        weights=np.array([1.0]),
-        alpha0=4.0,
-        alpha1=1.0,
-        dims=3 if dims == 3 else 2,
-        data_term="kl",
-        coupling="frobenius",
-        second_order=second_order,
-        operator_norm=Projector(geometry, 1, 1).norm(),
-    )
+    data = np.ones((1, geometry.tilts, slices, geometry.detector_pixels), np.float32)
+    norm = Projector(geometry, 1, 1).norm()
+    return joint_problem(geometry, data, dims=dims, second_order=second_order, operator_norm=norm)
 
 
 def steps_of(data: float) -> DualStepSizes:
@@ -118,18 +110,8 @@ def test_the_norm_of_channels_is_the_largest_of_each_alone() -> None:
     """Steps six orders of magnitude apart."""
     geometry = GEOMETRIES["full range"]
     alone = problem_of(geometry, 2, True)
-    both = Problem(
-        geometry=geometry,
-        data=np.concatenate([alone.data, alone.data]),
-        weights=np.array([1.0, 1.0]),
-        alpha0=4.0,
-        alpha1=1.0,
-        dims=3,
-        data_term="kl",
-        coupling="frobenius",
-        second_order=True,
-        operator_norm=alone.operator_norm,
-    )
+    data = np.concatenate([alone.data, alone.data])
+    both = joint_problem(geometry, data, operator_norm=alone.operator_norm)
     weak, strong = steps_of(1e-2), steps_of(1e4)
     assert weak.positivity is not None
     assert strong.positivity is not None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.problems import joint_problem
 
 from chemtomo.functionals import Problem
 from chemtomo.geometry import ParallelBeam
@@ -44,19 +45,9 @@ def problem(**changes: Any) -> Problem:
     z, y, x = np.indices((8, 2, 9))
     inside = ((z - 3.5) ** 2 + (x - 4) ** 2 < 9).astype(np.float64)
     projections = Projector(GEOMETRY, 2, 2).forward(np.stack([inside * (1 + 0.1 * x), inside * (2 + y)]))
-    arguments: dict[str, Any] = {
-        "geometry": GEOMETRY,
-        "data": np.random.default_rng(0).poisson(20 * projections).astype(np.float32) / 100,
-        "weights": np.array([3.0, 2.0]),
-        "alpha0": 0.4,
-        "alpha1": 0.2,
-        "dims": 3,
-        "data_term": "kl",
-        "coupling": "frobenius",
-        "second_order": True,
-        "operator_norm": NORM,
-    }
-    return Problem(**(arguments | changes))
+    data = np.random.default_rng(0).poisson(20 * projections).astype(np.float32) / 100
+    common = {"weights": np.array([3.0, 2.0]), "alpha0": 0.4, "alpha1": 0.2, "operator_norm": NORM}
+    return joint_problem(**({"geometry": GEOMETRY, "data": data} | common | changes))
 
 
 def whole_model(**changes: Any) -> Problem:
