@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from chemtomo.data.dataset import resolve_name
 from chemtomo.data.notebook.html import card, channels_picture
+from chemtomo.data.notebook.hyperspy_signal import volume_signals
 from chemtomo.errors import DataError
 
 __all__ = ["Volume"]
@@ -80,6 +81,19 @@ class Volume:
             step = {"step": "select", "channels": full}
             provenance = provenance | {"steps": [*provenance["steps"], step]}
         return dataclasses.replace(self, data=data, names=tuple(full), provenance=provenance)
+
+    def to_hyperspy(self) -> list[Any]:
+        """Return a HyperSpy ``Signal2D`` (z, y, x) for each channel, navigated along ``z``.
+
+        The values are not copied. `chemtomo.read_volume` reads the file that HyperSpy saves of a signal, with
+        its recipe.
+
+        Raises
+        ------
+        DataError
+            When HyperSpy is not installed.
+        """
+        return volume_signals(self.data, self.names, self.voxel_size_nm, self.origin_px, self.provenance)
 
     def _repr_html_(self) -> str:
         rows = [

@@ -42,6 +42,7 @@ _DEFAULT_NAME = re.compile(
 )
 _EXTRA_NAMES = {"detector", "detectors", "segment", "frame", "frames", "time", "scan", "repeat"}
 _ORDER = {"y": 0, "height": 0, "row": 0, "x": 1, "width": 1, "column": 1}
+_NOTED_DEG = 0.1
 _LARGEST_IMAGE = 1 << 28
 _LARGEST_SPECTRUM = 1 << 20
 _LARGEST_SERIES = 1 << 16
@@ -70,7 +71,8 @@ class LabelledArray:
     """An array with its axes and other metadata of the file.
 
     `tilts_deg` are tilts from elsewhere than the axes: one number, or one per index of the tilt axis, which
-    then take precedence over the axis. `quantity` is the file's term for what the values are.
+    then take precedence over the axis: they were recorded, and axes are often only the nominal range.
+    `quantity` is the file's term for what the values are.
     `axis_angle_deg` is the direction of the tilt axis in the images, see `chemtomo.data.TiltSeries`.
     """
 
@@ -155,10 +157,12 @@ def to_found(given: LabelledArray) -> Found | None:
 
 
 def _without_single_axes(given: LabelledArray) -> LabelledArray:
-    """Drop axes of length 1 that an image has no use for."""
+    """Drop axes of length 1 that an image has no use for, but not the one row or column of an image."""
     axes, data = list(given.axes), given.data
+    of_image = [axis for axis in axes if axis.name.strip().lower() in _ORDER]
+    kept = of_image if len(of_image) == 2 and any(axis.size > 1 for axis in of_image) else []
     while len(spaces := [index for index, axis in enumerate(axes) if _role(axis) == "space"]) > 2:
-        single = [index for index in spaces if axes[index].size == 1]
+        single = [index for index in spaces if axes[index].size == 1 and axes[index] not in kept]
         if not single or len(axes) == 3:
             break
         data = data.reshape(data.shape[: single[0]] + data.shape[single[0] + 1 :])
@@ -243,7 +247,7 @@ def _tilts(given: LabelledArray, axis: Axis | None) -> tuple[_Tilts, AngleUnit |
             return float(said.reshape(())), None, None, []
         return None, None, None, []
     if said is not None and said.shape == (axis.size,) and np.isfinite(said).all():
-        return said, None, None, []
+        return said, None, None, _differing_axis(said, axis)
     wrong = said.size if said is not None and said.ndim == 1 and said.size != axis.size else None
     if axis.values is not None and axis.values.size != axis.size:
         return None, None, axis.values.size, []
@@ -270,6 +274,19 @@ def _tilts(given: LabelledArray, axis: Axis | None) -> tuple[_Tilts, AngleUnit |
         None,
         [f"the first axis of the stack is {axis.name!r}{what}: the file does not say the tilts"],
     )
+
+
+def _differing_axis(tilts_deg: npt.NDArray[np.float64], axis: Axis) -> list[str]:
+    """Return a note where an axis in degrees or radians says other tilts than those that are taken."""
+    unit = bare_unit(axis.units).lower()
+    positions = axis.positions()
+    if positions.size != axis.size or (unit not in _DEGREES and unit not in _RADIANS):
+        return []
+    own = positions if unit in _DEGREES else np.rad2deg(positions * _RADIANS[unit])
+    most = float(np.abs(own - tilts_deg).max())
+    if most < _NOTED_DEG:
+        return []
+    return [f"the tilts in the metadata are used; those of the axis differ by up to {most:.3g} degrees"]
 
 
 def _energy(axis: Axis, signal_type: str) -> tuple[EnergyAxis, SpectrumSignal, list[str]]:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.io.formats.hyperspy.hyperspy_writing import axis, write_hspy, write_zspy
 
 import chemtomo
 from chemtomo.data import Alignment, Dataset, SpectrumSeries, TiltSeries
-from chemtomo.errors import DataError, ParameterError
+from chemtomo.errors import DataError, ParameterError, ReadError
 
 
 class Undefined:
@@ -220,6 +221,7 @@ def test_hyperspy_that_is_missing_is_told(monkeypatch):
         full_series(TILTS["even"]).to_hyperspy()
 
 
+QUICK = {"method": "sirt", "iterations": 1, "device": "numpy"}
 NM = {"units": "nm", "scale": 2.0}
 
 
@@ -281,3 +283,108 @@ def test_spectra_and_images_do_not_make_a_dataset(library):
     both = [full_series(TILTS["even"]).to_hyperspy(), full_spectra(TILTS["even"]).to_hyperspy()]
     with pytest.raises(DataError, match="1 signals of spectra among 2"):
         chemtomo.from_hyperspy(both)
+
+
+def saved(signal, path):
+    """Save a signal as HyperSpy does; that of the stand-in with the library that HyperSpy uses."""
+    if not isinstance(signal, Signal):
+        if path.suffix == ".zspy":
+            pytest.skip("HyperSpy writes no ZSPY with the present Zarr")
+        signal.save(str(path))
+        return path
+    manager = signal.axes_manager
+    made = sorted((*manager.navigation_axes, *manager.signal_axes), key=lambda one: one.index_in_array)
+    axes = []
+    for one in made:
+        own = {key: value for key, value in vars(one).items() if not isinstance(value, Undefined)}
+        del own["index_in_array"]
+        kind = "UniformDataAxis" if own.pop("is_uniform") else "DataAxis"
+        axes.append({"_type": kind, "navigate": False, **own})
+        if "axis" in own and path.suffix == ".zspy":
+            axes[-1]["axis"] = own["axis"].tolist()
+    write = write_zspy if path.suffix == ".zspy" else write_hspy
+    write(path, np.asarray(signal.data), axes, signal.tree)
+    return path
+
+
+@each_tilts
+@pytest.mark.parametrize("ending", [".hspy", ".zspy"])
+def test_what_hyperspy_saves_of_a_tilt_series_is_read_back(library, tilts, ending, tmp_path):
+    series = full_series(tilts)
+    path = saved(series.to_hyperspy(), tmp_path / f"saved{ending}")
+    (found,) = chemtomo.read(path)
+    assert found.source == str(path)
+    assert_same(found.replace(source=series.source, origin=None), series)
+
+
+def test_what_was_cropped_before_it_was_saved_has_no_gains_of_other_projections(library, tmp_path):
+    series = full_series(TILTS["even"])
+    signal = series.to_hyperspy()
+    if isinstance(signal, Signal):
+        signal.data = signal.data[:, :3]
+        signal.axes_manager.signal_axes[1].size = 3
+    else:
+        signal = signal.isig[:, :3]
+    (found,) = chemtomo.read(saved(signal, tmp_path / "saved.hspy"))
+    assert found.shape == (5, 3, 5)
+    assert (found.gains, found.valid, found.alignment) == (None, None, None)
+
+
+def test_an_alignment_of_many_projections_can_be_saved(library, tmp_path):
+    """Its numbers as text are more than an attribute of HDF5 holds."""
+    tilts = np.linspace(-70, 70, 801)
+    matrices = np.tile(np.eye(2, 3) + 1e-3 / 3, (801, 1, 1))
+    series = TiltSeries("Al", np.ones((801, 1, 2), np.uint8), tilts, alignment=Alignment("", tilts, matrices))
+    (found,) = chemtomo.read(saved(series.to_hyperspy(), tmp_path / "saved.hspy"))
+    np.testing.assert_array_equal(found.alignment.matrices, matrices)
+
+
+def test_damaged_details_in_a_file_are_told(tmp_path):
+    path = tmp_path / "saved.hspy"
+    axes = [axis("tilt", 3, 10.0, 0.0, "deg"), axis("y", 4, 2.0, 0.0, "nm"), axis("x", 5, 2.0, 0.0, "nm")]
+    metadata = {"General": {"title": "Al"}, "Signal": {"signal_type": ""}, "chemtomo": {"details": ["{"]}}
+    write_hspy(path, np.zeros((3, 4, 5)), axes, metadata)
+    with pytest.raises(ReadError, match=r"saved.hspy: .*found damaged metadata .*; expected those of"):
+        chemtomo.read(path)
+
+
+def test_a_volume_goes_to_hyperspy_and_what_is_saved_of_it_is_read_back(library, tmp_path):
+    volume = chemtomo.reconstruct(chemtomo.phantom((4, 16), tilts=4), **QUICK).volume
+    signals = volume.to_hyperspy()
+    assert [type(one) for one in signals] == [library.Signal2D] * 4
+    for index, signal in enumerate(signals):
+        assert np.shares_memory(signal.data, volume.data)
+        found = chemtomo.read_volume(saved(signal, tmp_path / f"{index}.hspy"))
+        assert found.names == volume.names[index : index + 1]
+        np.testing.assert_array_equal(found.data[0], volume.data[index])
+        assert found.voxel_size_nm == volume.voxel_size_nm
+        assert found.origin_px == volume.origin_px
+        assert found.provenance == volume.provenance
+
+
+@pytest.mark.parametrize(("shift", "noted"), [(0.0, False), (0.01, False), (2.0, True)])
+def test_recorded_tilts_come_before_the_axis_and_a_note_says_so_where_they_differ(shift, noted):
+    axes = [{"name": "tilt", "units": "deg", "scale": 10.0, "offset": -10.0}, NM, NM]
+    tilts = np.array([-10.0, 0.0, 10.0 + shift])
+    metadata = {"Acquisition_instrument": {"TEM": {"Stage": {"tilt_series_alpha": tilts}}}}
+    found = chemtomo.from_hyperspy(Signal(np.zeros((3, 4, 5)), axes, metadata))
+    np.testing.assert_array_equal(found.tilts_deg, tilts)
+    said = [note for note in found.notes if "the tilts in the metadata are used" in note]
+    assert said == (
+        ["the tilts in the metadata are used; those of the axis differ by up to 2 degrees"] * noted
+    )
+
+
+@pytest.mark.parametrize("sizes", [(3, 1, 4), (3, 4, 1), (1, 1, 4), (1, 4, 1)])
+def test_spectra_of_one_row_are_no_image_of_the_tilts(sizes):
+    """An axis of length 1 that is called y or x is a row or column; one without a name may be dropped."""
+    axes = [{}, {"name": "y", **NM}, {"name": "x", **NM}, {"name": "Energy", "units": "keV", "scale": 0.01}]
+    tilts = np.arange(sizes[0]) * 10.0 - 10
+    metadata = {
+        "Acquisition_instrument": {"TEM": {"Stage": {"tilt_series_alpha": tilts}}},
+        "Signal": {"signal_type": "EDS_TEM"},
+    }
+    data = np.arange(np.prod(sizes) * 6).reshape(*sizes, 6)
+    found = chemtomo.from_hyperspy(Spectra(data, axes, metadata))
+    assert found.shape == (*sizes, 6)
+    np.testing.assert_array_equal(found.data, data)

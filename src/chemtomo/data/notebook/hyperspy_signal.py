@@ -15,7 +15,16 @@ import numpy.typing as npt
 
 from chemtomo.errors import DataError
 
-__all__ = ["ARRAYS", "DETAILS", "KEY", "image_signal", "length_axis", "spectrum_signal", "tilt_axis"]
+__all__ = [
+    "ARRAYS",
+    "DETAILS",
+    "KEY",
+    "image_signal",
+    "length_axis",
+    "spectrum_signal",
+    "tilt_axis",
+    "volume_signals",
+]
 
 KEY = "chemtomo"
 DETAILS = "details"
@@ -108,6 +117,40 @@ def spectrum_signal(
     return _as_lazy_as(data, made)
 
 
+def volume_signals(
+    data: npt.NDArray[Any],
+    names: Sequence[str],
+    voxel_size_nm: float,
+    origin_px: Sequence[float],
+    recipe: Mapping[str, Any],
+) -> list[Any]:
+    """Return a ``Signal2D`` (z, y, x) for each channel of a volume, navigated along ``z``.
+
+    Parameters
+    ----------
+    data, names, voxel_size_nm, origin_px, recipe
+        As in `chemtomo.Volume`, whose ``provenance`` is the recipe.
+
+    Raises
+    ------
+    DataError
+        When HyperSpy is not installed.
+    """
+    axes = [
+        length_axis(name, count, voxel_size_nm, start * voxel_size_nm, navigate=name == "z")
+        for name, count, start in zip("zyx", data.shape[1:], origin_px, strict=True)
+    ]
+    common = {"version": 1, "kind": "volume", "channel": 0, "voxel_size_nm": float(voxel_size_nm)}
+    common |= {"origin_px": [float(start) for start in origin_px], "recipe": dict(recipe)}
+    made = []
+    for name, channel in zip(names, data, strict=True):
+        # As in the files that this program writes: it reads what HyperSpy saves of it.
+        description = json.dumps({**common, "names": [name]})
+        metadata = {"General": {"title": name}, KEY: {"description": [description]}}
+        made.append(_signals().Signal2D(channel, axes=[dict(axis) for axis in axes], metadata=metadata))
+    return made
+
+
 def length_axis(
     name: str, count: int, size_nm: float, start_nm: float, *, navigate: bool = False
 ) -> dict[str, Any]:
@@ -164,7 +207,8 @@ def _metadata(
     return {
         "General": {"title": name},
         "Acquisition_instrument": {"TEM": {"Stage": {"tilt_series_alpha": tilts_deg.copy()}}},
-        KEY: {DETAILS: json.dumps(known), **arrays},
+        # In a list, because plain text becomes an attribute in files, which HDF5 limits to 64 KiB.
+        KEY: {DETAILS: [json.dumps(known)], **arrays},
     }
 
 

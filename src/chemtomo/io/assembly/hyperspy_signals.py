@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.data import Alignment, Dataset, SpectrumSeries, TiltSeries
-from chemtomo.data.notebook.hyperspy_signal import ARRAYS, DETAILS, KEY
+from chemtomo.data import Dataset, SpectrumSeries, TiltSeries
+from chemtomo.data.notebook.hyperspy_signal import ARRAYS, KEY
 from chemtomo.errors import DataError, ReadError
+from chemtomo.io.formats.hyperspy.noted import interpreted, noted_details
 from chemtomo.io.formats.hyperspy.read import labelled_signal
 from chemtomo.io.found import Found
 from chemtomo.io.interpret.signal_kind import guess_kind, summarise_values
-from chemtomo.io.labelled import Axis, LabelledArray, lookup, to_found
+from chemtomo.io.labelled import Axis, LabelledArray, lookup
 from chemtomo.io.tilts.sources import TiltsArgument, given_tilts
 from chemtomo.io.tilts.units import AngleUnit, reread_in_unit
 
@@ -74,51 +73,38 @@ def _series(signal: Any, tilts: TiltsArgument, unit: AngleUnit | None) -> TiltSe
     data = signal.data if hasattr(signal.data, "dask") else np.asarray(signal.data)
     labelled = labelled_signal(metadata, data, _axes(signal), "signal")
     where = f"signal {labelled.name!r}"
-    details = _details(metadata, data.shape, where)
-    if details is not None and labelled.tilts_deg is not None:
-        # Tilts that are not in order, or a single one, have an axis that only numbers the projections.
-        axes = (dataclasses.replace(labelled.axes[0], name="tilt"), *labelled.axes[1:])
-        own_tilts = np.atleast_1d(np.asarray(labelled.tilts_deg))
-        labelled = dataclasses.replace(labelled, axes=axes, tilts_deg=own_tilts)
     try:
-        found = to_found(labelled)
+        arrays = {name: lookup(metadata, f"{KEY}.{name}") for name in ARRAYS}
+        found = interpreted(labelled, noted_details(metadata, where), arrays)
         if found is None:
             raise DataError(f"{where}: found {_said(labelled)}; expected images with tilts, or spectra")
         values, found_tilts, notes = _with_tilts(found, tilts, unit, where)
-        if details is not None:
-            notes = tuple(details.get("notes", ()))
-        common = {
-            "name": found.name,
-            "data": values,
-            "tilts_deg": found_tilts,
-            "source": None if details is None else details.get("source"),
-            "provenance": () if details is None else tuple(details.get("provenance", ())),
-        }
+        own = dict(found.attributes)
         if found.pixel_size_nm is None:
             notes = (*notes, "no pixel size in the signal; 1 nm is assumed")
         else:
-            common["pixel_size_nm"] = found.pixel_size_nm
+            own["pixel_size_nm"] = found.pixel_size_nm
         if found.energy is not None:
-            # eXSpy keeps the elements without an order.
-            named = tuple((details or {}).get("elements", ()))
             return SpectrumSeries(
+                found.name,
+                values,
+                found_tilts,
                 energy_offset_keV=found.energy.offset_keV,
                 energy_step_keV=found.energy.step_keV,
                 signal=found.spectrum_signal or "EDX",
-                detectors=tuple((details or {}).get("detectors", ())),
-                elements=named if set(named) == set(found.elements) else found.elements,
+                detectors=found.detectors,
+                elements=found.elements,
                 beam_energy_keV=found.beam_energy_keV,
                 notes=notes,
-                **common,
+                **own,
             )
-        kind = found.signal if details is None else details["kind"]
+        kind = found.signal
         if kind is None:
             kind, note = guess_kind(found.name, summarise_values(values, where))
             notes = (*notes, note)
-        own = {} if details is None else _attributes(details, metadata)
-        return TiltSeries(kind=kind, notes=notes, **common, **own)
+        return TiltSeries(found.name, values, found_tilts, kind=kind, notes=notes, **own)
     except ReadError as error:
-        raise DataError(f"{where}: {error}") from error
+        raise DataError(str(error) if str(error).startswith(where) else f"{where}: {error}") from error
 
 
 def _axes(signal: Any) -> tuple[Axis, ...]:
@@ -135,34 +121,6 @@ def _axis(axis: Any) -> Axis:
     if getattr(axis, "is_uniform", True):
         return Axis(name, int(axis.size), float(axis.scale), float(axis.offset), units)
     return Axis(name, int(axis.size), units=units, values=np.asarray(axis.axis, np.float64))
-
-
-def _details(metadata: Mapping[str, Any], shape: Sequence[int], where: str) -> dict[str, Any] | None:
-    """Return what `to_hyperspy` noted; None where there is nothing, or the signal has another shape since."""
-    text = lookup(metadata, f"{KEY}.{DETAILS}")
-    if text is None:
-        return None
-    try:
-        found = dict(json.loads(text))
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"{where}: found damaged metadata ({error}); expected those of to_hyperspy"
-        ) from error
-    return found if found.get("shape") == list(shape) else None
-
-
-def _attributes(details: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
-    alignment = details.get("alignment")
-    numbers = details.get("recorded_numbers")
-    down, across = details.get("first_pixel_nm", (0.0, 0.0))
-    return {
-        **{name: lookup(metadata, f"{KEY}.{name}") for name in ARRAYS},
-        "axis_position_px": details.get("axis_position_px"),
-        "axis_angle_deg": details.get("axis_angle_deg"),
-        "first_pixel_nm": (down, across),
-        "recorded_numbers": None if numbers is None else tuple(numbers),
-        "alignment": None if alignment is None else Alignment.from_json(alignment),
-    }
 
 
 def _with_tilts(

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.data import Volume
+from chemtomo.data.notebook.hyperspy_signal import ARRAYS
 from chemtomo.errors import NoTiltSeriesError, ReadError
 from chemtomo.io.description import (
     KEY,
@@ -29,9 +30,10 @@ from chemtomo.io.description import (
     restore_series,
     restore_volume,
 )
+from chemtomo.io.formats.hyperspy.noted import interpreted, noted_details
 from chemtomo.io.formats.volume_parts import require_fits_file
 from chemtomo.io.found import Found
-from chemtomo.io.labelled import Axis, LabelledArray, lookup, number, to_found
+from chemtomo.io.labelled import Axis, LabelledArray, lookup, number
 from chemtomo.io.storage.hdf5_heaps import check_heaps
 from chemtomo.io.storage.lazy import lazy_array, lazy_hdf5, load_small
 
@@ -63,8 +65,8 @@ def is_hyperspy(root: Any) -> bool:
 def find(path: Path) -> list[Found]:
     """Return the images, stacks and spectrum images in a HSPY or ZSPY file.
 
-    The tilts are those of an axis in degrees, or of the metadata if these have one tilt per image. Values
-    are read when they are needed.
+    The tilts are those of the metadata if these have one tilt per image, or else of an axis in degrees. What
+    `to_hyperspy` noted is restored. Values are read when they are needed.
 
     Raises
     ------
@@ -77,7 +79,11 @@ def find(path: Path) -> list[Found]:
         return load_small(restored)
     if any(one.said is not None and one.said.get("kind") == VOLUME for one in signals):
         raise NoTiltSeriesError(f"{path}: found a volume; expected a tilt series")
-    found = [one for signal in signals if (one := to_found(signal.labelled)) is not None]
+    found = [
+        one
+        for signal in signals
+        if (one := interpreted(signal.labelled, signal.details, signal.arrays)) is not None
+    ]
     if not found:
         what = ", ".join(str(tuple(one.labelled.data.shape)) for one in signals) or "no signal"
         raise NoTiltSeriesError(
@@ -114,10 +120,15 @@ def description(path: Path) -> Mapping[str, Any] | None:
 
 @dataclasses.dataclass(frozen=True)
 class _Signal:
-    """A signal of a file, with the description that this program left in its metadata."""
+    """A signal of a file, with what this program left in its metadata.
+
+    That is a description in files that it wrote, or the details and arrays that `to_hyperspy` noted.
+    """
 
     labelled: LabelledArray
     said: dict[str, Any] | None
+    details: dict[str, Any] | None
+    arrays: dict[str, Any]
 
 
 def _signals(path: Path) -> list[_Signal]:
@@ -130,10 +141,31 @@ def _signals(path: Path) -> list[_Signal]:
             raise ReadError(f"{path}: found no group {_EXPERIMENTS!r}; expected a file of HyperSpy")
         groups = {name: root[_EXPERIMENTS][name] for name in root[_EXPERIMENTS]}
         return [
-            _Signal(_labelled(path, name, group, zarr), _said(group, str(path)))
+            _signal(path, name, group, zarr)
             for name, group in groups.items()
             if hasattr(group, "keys") and "data" in group
         ]
+
+
+def _signal(path: Path, name: str, group: Any, zarr: bool) -> _Signal:
+    metadata = _tree(group["metadata"]) if "metadata" in group else {}
+    axes = tuple(_axis(group, index, size) for index, size in enumerate(group["data"].shape))
+    labelled = labelled_signal(metadata, _values(path, f"{name}/data", group["data"], zarr), axes, path.stem)
+    noted = group.get(f"metadata/{KEY}", {})
+    arrays = {
+        one: _values(path, f"{name}/metadata/{KEY}/{one}", noted[one], zarr) for one in ARRAYS if one in noted
+    }
+    arrays = {one: values if values.ndim == 3 else np.asarray(values) for one, values in arrays.items()}
+    details = noted_details(metadata, f"{path}: {name}")
+    if details is not None:
+        details["source"] = None  # it is this file
+    return _Signal(labelled, _said(group, str(path)), details, arrays)
+
+
+def _values(path: Path, name: str, array: Any, zarr: bool) -> Any:
+    if not zarr:
+        return lazy_hdf5(path, array)
+    return lazy_array(ZarrValues(path, f"{_EXPERIMENTS}/{name}", array), array.chunks)
 
 
 def _said(group: Any, where: str) -> dict[str, Any] | None:
@@ -215,18 +247,6 @@ def _opened(path: Path, zarr: bool) -> Iterator[Any]:
         raise ReadError(f"{path}: found neither a folder nor a Zip file; expected a ZSPY of either form")
     with ZipStore(path, mode="r") as store:
         yield library.open_group(store, mode="r")
-
-
-def _labelled(path: Path, name: str, group: Any, zarr: bool) -> LabelledArray:
-    metadata = _tree(group["metadata"]) if "metadata" in group else {}
-    array = group["data"]
-    if zarr:
-        values = ZarrValues(path, f"{_EXPERIMENTS}/{name}/data", array)
-        data = lazy_array(values, array.chunks)
-    else:
-        data = lazy_hdf5(path, array)
-    axes = tuple(_axis(group, index, size) for index, size in enumerate(array.shape))
-    return labelled_signal(metadata, data, axes, path.stem)
 
 
 def labelled_signal(
