@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from chemtomo.errors import ParameterError
 
 __all__ = [
+    "OfTheData",
     "OnlyFor",
     "Parameters",
     "Range",
@@ -74,6 +75,10 @@ class Renamed:
 
 class RecipeOnly:
     """Marks a field that has neither an option nor a place in a form: the program writes it into recipes."""
+
+
+class OfTheData:
+    """Marks a field whose value means something only for the data at hand: forms do not keep it for others."""
 
 
 class Parameters(BaseModel):

@@ -229,8 +229,8 @@ def test_tilts_are_asked_for_where_names_say_none(viewer, files_without_tilts, q
     assert any("none.tlt" in message for message in notifications.messages)
     assert not viewer.layers
     dialog.source.setCurrentText("first tilt and step")
-    dialog.first.set(10.0)
-    dialog.step.set(5.0)
+    dialog.first.value = 10.0
+    dialog.step.value = 5.0
     dialog.accept()
     (series,) = to_dataset(list(viewer.layers))
     assert series.tilts_deg.tolist() == [10, 15, 20, 25]

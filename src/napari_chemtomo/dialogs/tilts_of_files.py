@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit
+from qtpy.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QWidget
 
 from chemtomo.errors import ChemTomoError, NoTiltsError
 from chemtomo.io.tilts import FROM_NAMES, TiltsArgument
 from napari_chemtomo.layers.files import read_layers
-from napari_chemtomo.shared.editors import FloatEditor
+from napari_chemtomo.shared.editors import FloatEdit
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -52,10 +52,8 @@ class TiltsOfFilesDialog(QDialog):
         for name in (_NAMES, _STEPS, _FILE):
             self.source.addItem(name)
         self.source.setCurrentText(_NAMES if error.from_names else _STEPS)
-        self.first = FloatEditor(-360.0, 360.0)
-        self.first.set(-60.0)
-        self.step = FloatEditor(-90.0, 90.0)
-        self.step.set(2.0)
+        self.first = FloatEdit(-60.0, min=-360.0, max=360.0, tooltip="Tilt of the first projection.")
+        self.step = FloatEdit(2.0, min=-90.0, max=90.0, tooltip="From each projection to the next.")
         self.file = QLineEdit()
         self.file.setToolTip("One tilt a line: .rawtlt, .tlt, .csv, .txt or .mdoc")
         self._last = QLabel()
@@ -67,8 +65,8 @@ class TiltsOfFilesDialog(QDialog):
         self._rows = QFormLayout(self)
         self._rows.addRow(message)
         self._rows.addRow("Tilts from", self.source)
-        self._rows.addRow("First tilt (°)", self.first)
-        self._rows.addRow("Step (°)", self.step)
+        self._rows.addRow("First tilt (°)", self.first.native)
+        self._rows.addRow("Step (°)", self.step.native)
         self._rows.addRow("Last tilt", self._last)
         self._rows.addRow("File", self.file)
         self._rows.addRow(buttons)
@@ -84,7 +82,7 @@ class TiltsOfFilesDialog(QDialog):
             return FROM_NAMES
         if self.source.currentText() == _FILE:
             return self.file.text()
-        return np.asarray(self.first.get() + self.step.get() * np.arange(self._count), dtype=np.float64)
+        return np.asarray(self.first.value + self.step.value * np.arange(self._count), dtype=np.float64)
 
     def accept(self) -> None:
         """Open the files with these tilts; stay open when the tilts do not fit."""
@@ -98,15 +96,15 @@ class TiltsOfFilesDialog(QDialog):
         super().accept()
 
     def _show_rows(self, source: str) -> None:
-        for widget in (self.first, self.step, self._last):
+        for widget in (self.first.native, self.step.native, self._last):
             self._show(widget, source == _STEPS)
         self._show(self.file, source == _FILE)
 
-    def _show(self, widget: FloatEditor | QLabel | QLineEdit, shown: bool) -> None:
+    def _show(self, widget: QWidget, shown: bool) -> None:
         widget.setVisible(shown)
         label = self._rows.labelForField(widget)
         if label is not None:
             label.setVisible(shown)
 
     def _show_last(self) -> None:
-        self._last.setText(f"{self.first.get() + (self._count - 1) * self.step.get():g}°")
+        self._last.setText(f"{self.first.value + (self._count - 1) * self.step.value:g}°")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QWidget
 
-from chemtomo.errors import ChemTomoError
+from chemtomo.errors import ChemTomoError, ParameterError
 from napari_chemtomo.layers.metadata import is_stack
 from napari_chemtomo.layers.tilt_series import colours_beside, series_layer, stack_to_series
-from napari_chemtomo.shared.editors import FloatEditor
+from napari_chemtomo.shared.editors import FloatEdit
+from napari_chemtomo.shared.layer_choice import LayerChoice
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -35,14 +36,9 @@ class TiltsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Tilts of a stack")
         self._viewer = viewer
-        self.stack = QComboBox()
-        for layer in viewer.layers:
-            if is_stack(layer):
-                self.stack.addItem(f"{layer.name}  ({layer.data.shape[0]} projections)", layer.name)
-        self.first = FloatEditor(-360.0, 360.0)
-        self.first.set(-60.0)
-        self.step = FloatEditor(-90.0, 90.0)
-        self.step.set(2.0)
+        self.stack = LayerChoice(viewer, is_stack, tooltip="The stack, its first axis the tilts.")
+        self.first = FloatEdit(-60.0, min=-360.0, max=360.0, tooltip="Tilt of the first projection.")
+        self.step = FloatEdit(2.0, min=-90.0, max=90.0, tooltip="From each projection to the next.")
         self.counts = QCheckBox("The values are event counts (EDX, EELS)")
         self._last = QLabel()
         buttons = QDialogButtonBox(
@@ -51,13 +47,13 @@ class TiltsDialog(QDialog):
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         layout = QFormLayout(self)
-        layout.addRow("Stack", self.stack)
-        layout.addRow("First tilt (°)", self.first)
-        layout.addRow("Step (°)", self.step)
+        layout.addRow("Stack", self.stack.native)
+        layout.addRow("First tilt (°)", self.first.native)
+        layout.addRow("Step (°)", self.step.native)
         layout.addRow("Last tilt", self._last)
         layout.addRow(self.counts)
         layout.addRow(buttons)
-        self.stack.currentIndexChanged.connect(lambda index: self._show_last())
+        self.stack.layer_changed.connect(self._show_last)
         self.first.changed.connect(self._show_last)
         self.step.changed.connect(self._show_last)
         self._show_last()
@@ -65,18 +61,21 @@ class TiltsDialog(QDialog):
     def accept(self) -> None:
         """Add the tilt series; stay open when the tilts do not make sense."""
         try:
-            layer = self._viewer.layers[self.stack.currentData()]
-            series = stack_to_series(layer, self.first.get(), self.step.get(), self.counts.isChecked())
+            if self.stack.value is None:
+                raise ParameterError("there is no stack any more; open one first")
+            series = stack_to_series(
+                self.stack.value, self.first.value, self.step.value, self.counts.isChecked()
+            )
             (colour,) = colours_beside([series.name], self._viewer.layers)
             data, attributes, _ = series_layer(series, colour)
-        except (ChemTomoError, KeyError) as error:
+        except ChemTomoError as error:
             show_error(str(error))
             return
         self._viewer.add_image(data, **attributes)
         super().accept()
 
     def _show_last(self) -> None:
-        name = self.stack.currentData()
-        if name is not None and name in self._viewer.layers:
-            count = self._viewer.layers[name].data.shape[0]
-            self._last.setText(f"{self.first.get() + (count - 1) * self.step.get():g}°")
+        if self.stack.value is not None:
+            count = self.stack.value.data.shape[0]
+            last = self.first.value + (count - 1) * self.step.value
+            self._last.setText(f"{last:g}°, of {count} projections")

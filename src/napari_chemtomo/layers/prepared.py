@@ -69,12 +69,14 @@ def add_prepared(viewer: Viewer, dataset: Dataset, sources: Sequence[Image]) -> 
         data, attributes, _ = series_layer(series, source.colormap, source.opacity)
         attributes["name"] = series.name + PREPARED_SUFFIX
         attributes["metadata"][METADATA_KEY]["prepared_from"] = str(source.unique_id)
+        # At the place of its source along the beam, or the viewer would have a slider of its own for that.
+        tilt, _, y, x = attributes["translate"]
+        attributes["translate"] = (tilt, float(source.translate[1]), y, x)
         added.append(viewer.add_image(data, **attributes))
     for source in sources:
         source.visible = False
     if added:
-        # The middle along the beam is another one where the projections have another width.
-        viewer.dims.set_point(viewer.dims.ndim - 3, float(added[0].translate[1]))
+        viewer.fit_to_view()
     return added
 
 

@@ -1,74 +1,246 @@
-"""Editors of single values: Qt widgets that all are read, set and listened to in the same way."""
+"""Editors of values for which magicgui has none: short numbers, ranges, lists, words instead of a value."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QHBoxLayout, QLineEdit, QSpinBox, QWidget
+from magicgui.types import Undefined
+from magicgui.widgets import ComboBox, Widget
+from magicgui.widgets.bases import ValuedContainerWidget
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtWidgets import QAbstractSlider, QAbstractSpinBox, QComboBox, QDoubleSpinBox, QLineEdit, QWidget
 from superqt import QLabeledRangeSlider
-
-from chemtomo.parameters import Range
 
 __all__ = [
     "LEAST_FLOAT",
-    "CheckEditor",
-    "ChoiceEditor",
-    "Editor",
-    "FloatEditor",
-    "IntegerEditor",
-    "RangeEditor",
-    "SuggestionEditor",
-    "TextEditor",
+    "FloatEdit",
+    "ListEdit",
+    "RangeEdit",
+    "SuggestionEdit",
+    "WordsEdit",
+    "keep_from_wheel",
 ]
 
-_LARGEST_INTEGER = 2**31 - 1
 _LARGEST_FLOAT = 1e9
 # Qt would leave room for the longest number.
-_NARROW = 90
+_NARROW = 70
 _DECIMALS = 7
 LEAST_FLOAT = 10.0**-_DECIMALS
-"""The step of a `FloatEditor`."""
+"""The step of a `FloatEdit`."""
 
 
-class Editor(Protocol):
-    """A Qt widget with one value of a parameter."""
+class _WheelFilter(QObject):
+    """Leaves the wheel to the form around an editor."""
 
-    changed: Any
-    """Signal without arguments."""
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (the name is Qt's)
+        """Take the wheel from the editor."""
+        if event.type() == QEvent.Type.Wheel:
+            event.ignore()  # whoever is around it scrolls
+            return True
+        return False
 
-    def get(self) -> Any:
-        """Return the value, as the model takes it."""
 
-    def set(self, value: Any) -> None:
+def keep_from_wheel(widget: QWidget) -> None:
+    """Let the wheel scroll past all editors in a widget, whose values it would change."""
+    wheel = _WheelFilter(widget)
+    for kind in (QAbstractSpinBox, QComboBox, QAbstractSlider):
+        for editor in [*widget.findChildren(kind), *([widget] if isinstance(widget, kind) else [])]:
+            editor.installEventFilter(wheel)
+
+
+class _QtEdit(ValuedContainerWidget[Any]):
+    """A value in a Qt widget that has a signal `edited`, `get` and `set`."""
+
+    def __init__(self, editor: Any, value: Any, **options: Any) -> None:
+        self.editor = editor
+        super().__init__(layout="horizontal", labels=False, **options)
+        self.margins = (0, 0, 0, 0)
+        self.native.layout().addWidget(editor)
+        if value is not Undefined:
+            self.value = value
+        editor.edited.connect(self._tell)
+
+    def get_value(self) -> Any:
+        """Return the value, as the parameter model takes it."""
+        return self.editor.get()
+
+    def set_value(self, value: Any) -> None:
         """Show a value."""
+        self.editor.set(value)
+
+    def _tell(self, *arguments: Any) -> None:
+        self.changed.emit(self.value)
 
 
-class ChoiceEditor(QComboBox):
-    """One of several values."""
+class FloatEdit(_QtEdit):
+    """A number, written without needless zeros, between bounds that are included."""
 
-    changed = Signal()
-
-    def __init__(self, choices: Iterable[Any]) -> None:
-        super().__init__()
-        for choice in choices:
-            self.addItem(str(choice), choice)
-        self.currentIndexChanged.connect(lambda index: self.changed.emit())
-
-    def get(self) -> Any:
-        """Return the chosen value."""
-        return self.currentData()
-
-    def set(self, value: Any) -> None:
-        """Choose a value."""
-        self.setCurrentIndex(self.findData(value))
+    def __init__(
+        self,
+        value: Any = Undefined,
+        *,
+        min: float = -_LARGEST_FLOAT,  # noqa: A002 (the name is magicgui's)
+        max: float = _LARGEST_FLOAT,  # noqa: A002
+        step: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(_ShortNumber(min, max, step), value, **options)
 
 
-class SuggestionEditor(QComboBox):
+class RangeEdit(_QtEdit):
+    """A range ``(start, stop)`` on a slider with numbers."""
+
+    def __init__(self, value: Any = Undefined, **options: Any) -> None:
+        super().__init__(_RangeSlider(), value, **options)
+        self._untouched = value is Undefined
+        self.changed.connect(self._touched)
+
+    def set_bounds(self, size: int) -> None:
+        """Let the range go from 0 to `size`. What the user chose stays, also beyond it."""
+        untouched = self._untouched
+        if untouched:
+            self.editor.setRange(0, size)
+            self.value = (0, size)
+            self._untouched = True
+        else:
+            self.editor.setMaximum(max(size, self.value[1]))
+
+    def _touched(self, value: Any) -> None:
+        self._untouched = False
+
+
+class ListEdit(_QtEdit):
+    """Names or numbers, separated by commas: the parameter model takes such text."""
+
+    def __init__(self, value: Any = Undefined, *, nullable: bool = False, **options: Any) -> None:
+        super().__init__(_ListLine(absent=None if nullable else ()), value, **options)
+
+
+class SuggestionEdit(_QtEdit):
     """A text, with suggestions that may be added to."""
 
-    changed = Signal()
+    def __init__(self, suggestions: Iterable[str], value: str = "", **options: Any) -> None:
+        super().__init__(_Suggestions(suggestions), value, **options)
+
+
+class WordsEdit(ValuedContainerWidget[Any]):
+    """One of several words, or a value of another kind in an editor of its own.
+
+    Parameters
+    ----------
+    value : object
+        The value at first.
+    words : mapping
+        What stands for a value that the editor has not, by its word: ``{"all": None}``.
+    kind : str
+        The word for a value in the editor: ``"range"``.
+    editor : Widget
+        The editor.
+    """
+
+    def __init__(
+        self, value: Any = None, *, words: Mapping[str, Any], kind: str, editor: Widget, **options: Any
+    ) -> None:
+        self._words = dict(words)
+        self._kind = kind
+        self.editor = editor
+        self.choice = ComboBox(choices=[*words, kind], tooltip=options.get("tooltip"))
+        super().__init__(widgets=[self.choice, editor], layout="horizontal", labels=False, **options)
+        self.margins = (0, 0, 0, 0)
+        self.native.layout().setStretch(1, 1)
+        self.value = value
+        self.choice.changed.connect(self._chosen)
+        editor.changed.connect(self._tell)
+        self._show_editor()
+
+    def get_value(self) -> Any:
+        """Return the value of the chosen word, or that of the editor."""
+        word = self.choice.value
+        return self.editor.value if word == self._kind else self._words[word]
+
+    def set_value(self, value: Any) -> None:
+        """Show the word for a value, or the value in the editor."""
+        word = next((word for word, one in self._words.items() if one == value), self._kind)
+        if word == self._kind:
+            self.editor.value = value
+        self.choice.value = word
+
+    def _chosen(self, word: str) -> None:
+        self._show_editor()
+        self._tell()
+
+    def _tell(self, value: Any = None) -> None:
+        self.changed.emit(self.value)
+
+    def _show_editor(self) -> None:
+        self.editor.visible = self.choice.value == self._kind
+
+
+class _ShortNumber(QDoubleSpinBox):
+    edited = Signal()
+
+    def __init__(self, lowest: float, highest: float, step: float | None) -> None:
+        super().__init__()
+        self.setDecimals(_DECIMALS)
+        self.setRange(max(lowest, -_LARGEST_FLOAT), min(highest, _LARGEST_FLOAT))
+        self.setMinimumWidth(_NARROW)
+        if step is None:
+            self.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+        else:
+            self.setSingleStep(step)
+        self.valueChanged.connect(lambda value: self.edited.emit())
+
+    def textFromValue(self, value: float) -> str:  # noqa: N802 (the name is Qt's)
+        """Write a number."""
+        text = super().textFromValue(value)
+        point = self.locale().decimalPoint()
+        return text.rstrip("0").rstrip(point) if point in text else text
+
+    def get(self) -> float:
+        return self.value()
+
+    def set(self, value: float) -> None:
+        self.setValue(value)
+
+
+class _RangeSlider(QLabeledRangeSlider):
+    edited = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setEdgeLabelMode(QLabeledRangeSlider.EdgeLabelMode.NoLabel)
+        self.setMinimumSize(_NARROW, 40)
+        self.setRange(0, 1)
+        self.setValue((0, 1))
+        self.valueChanged.connect(lambda value: self.edited.emit())
+
+    def get(self) -> tuple[int, int]:
+        start, stop = self.value()
+        return int(start), int(stop)
+
+    def set(self, value: tuple[int, int]) -> None:
+        self.setMaximum(max(self.maximum(), value[1]))
+        self.setValue(value)
+
+
+class _ListLine(QLineEdit):
+    edited = Signal()
+
+    def __init__(self, absent: Any) -> None:
+        super().__init__()
+        self._absent = absent
+        self.textChanged.connect(lambda text: self.edited.emit())
+
+    def get(self) -> Any:
+        return self.text().strip() or self._absent
+
+    def set(self, value: Any) -> None:
+        self.setText(value if isinstance(value, str) else ",".join(map(str, value or ())))
+
+
+class _Suggestions(QComboBox):
+    edited = Signal()
 
     def __init__(self, suggestions: Iterable[str]) -> None:
         super().__init__()
@@ -77,195 +249,14 @@ class SuggestionEditor(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(12)
         self.addItems(list(suggestions))
-        self.editTextChanged.connect(lambda text: self.changed.emit())
+        self.editTextChanged.connect(lambda text: self.edited.emit())
 
     def suggest(self, more: Iterable[str]) -> None:
         """Add suggestions; the text stays as it is."""
         self.addItems([one for one in more if self.findText(one) < 0])
 
     def get(self) -> str:
-        """Return the text."""
         return self.currentText().strip()
 
     def set(self, value: str) -> None:
-        """Show a text."""
         self.setEditText(value)
-
-
-class TextEditor(QLineEdit):
-    """A text; an empty one is ``None`` where the field may be absent."""
-
-    changed = Signal()
-
-    def __init__(self, *, optional: bool = False) -> None:
-        super().__init__()
-        self._optional = optional
-        self.textChanged.connect(lambda text: self.changed.emit())
-
-    def get(self) -> str | None:
-        """Return the text."""
-        text = self.text().strip()
-        return None if self._optional and not text else text
-
-    def set(self, value: str | None) -> None:
-        """Show a text."""
-        self.setText(value or "")
-
-
-class ListEditor(TextEditor):
-    """Names or numbers, separated by commas: the parameter model takes such text."""
-
-    def get(self) -> Any:
-        """Return the text; of an empty one an empty list, or ``None`` where the field may be absent."""
-        text = self.text().strip()
-        return text or (None if self._optional else ())
-
-    def set(self, value: Any) -> None:
-        """Show a list, or text as it was typed."""
-        self.setText(value if isinstance(value, str) else ",".join(map(str, value or ())))
-
-
-class CheckEditor(QCheckBox):
-    """Yes or no."""
-
-    changed = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.toggled.connect(lambda checked: self.changed.emit())
-
-    def get(self) -> bool:
-        """Return whether it is checked."""
-        return self.isChecked()
-
-    def set(self, value: bool) -> None:
-        """Check it or not."""
-        self.setChecked(value)
-
-
-class IntegerEditor(QSpinBox):
-    """A whole number.
-
-    Parameters
-    ----------
-    lowest, highest : float
-        Bounds, included.
-    absent : str, optional
-        What to show, one step below the lowest number, for ``None``.
-    """
-
-    changed = Signal()
-
-    def __init__(self, lowest: float, highest: float, *, absent: str | None = None) -> None:
-        super().__init__()
-        lowest = max(lowest, -_LARGEST_INTEGER)
-        self.setRange(int(lowest) - (absent is not None), int(min(highest, _LARGEST_INTEGER)))
-        self.setSpecialValueText(absent or "")
-        self.setMinimumWidth(_NARROW)
-        self.setStepType(QSpinBox.StepType.AdaptiveDecimalStepType)
-        self.valueChanged.connect(lambda value: self.changed.emit())
-
-    def get(self) -> int | None:
-        """Return the number."""
-        return None if self.specialValueText() and self.value() == self.minimum() else self.value()
-
-    def set(self, value: int | None) -> None:
-        """Show a number."""
-        self.setValue(self.minimum() if value is None else value)
-
-
-class FloatEditor(QDoubleSpinBox):
-    """A number, written without needless zeros.
-
-    Parameters
-    ----------
-    lowest, highest : float
-        Bounds, included.
-    absent : str, optional
-        What to show, one step below the lowest number, for ``None``.
-    """
-
-    changed = Signal()
-
-    def __init__(self, lowest: float, highest: float, *, absent: str | None = None) -> None:
-        super().__init__()
-        self.setDecimals(_DECIMALS)
-        lowest = max(lowest, -_LARGEST_FLOAT)
-        self.setRange(lowest - (absent is not None) * LEAST_FLOAT, min(highest, _LARGEST_FLOAT))
-        self.setSpecialValueText(absent or "")
-        self.setMinimumWidth(_NARROW)
-        self.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
-        self.valueChanged.connect(lambda value: self.changed.emit())
-
-    def textFromValue(self, value: float) -> str:  # noqa: N802 (the name is Qt's)
-        """Write a number."""
-        text = super().textFromValue(value)
-        point = self.locale().decimalPoint()
-        return text.rstrip("0").rstrip(point) if point in text else text
-
-    def get(self) -> float | None:
-        """Return the number."""
-        return None if self.specialValueText() and self.value() == self.minimum() else self.value()
-
-    def set(self, value: float | None) -> None:
-        """Show a number."""
-        self.setValue(self.minimum() if value is None else value)
-
-
-class RangeEditor(QWidget):
-    """A range ``(start, stop)`` on a slider with numbers, or one of several words instead.
-
-    Parameters
-    ----------
-    words : mapping
-        What stands for a value that is no range, by its text: ``{"all": None}``.
-    """
-
-    changed = Signal()
-
-    def __init__(self, words: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.choice = ChoiceEditor([])
-        for text, value in words.items():
-            self.choice.addItem(text, value)
-        self.choice.addItem("range", Range)
-        self.slider = QLabeledRangeSlider(Qt.Orientation.Horizontal)
-        self.slider.setEdgeLabelMode(QLabeledRangeSlider.EdgeLabelMode.NoLabel)
-        self.slider.setMinimumSize(_NARROW, 40)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.choice)
-        layout.addWidget(self.slider, stretch=1)
-        self.slider.setRange(0, 1)
-        self.slider.setValue((0, 1))
-        self.choice.changed.connect(self._show_slider)
-        self.choice.changed.connect(self.changed)
-        self.slider.valueChanged.connect(lambda value: self.changed.emit())
-        self._show_slider()
-
-    def set_bounds(self, size: int) -> None:
-        """Let the range go from 0 to `size`; one that was the whole stays the whole."""
-        whole = self.slider.value() == (self.slider.minimum(), self.slider.maximum())
-        self.slider.setRange(0, size)
-        if whole:
-            self.slider.setValue((0, size))
-
-    def get(self) -> Any:
-        """Return ``(start, stop)``, or the value of the chosen word."""
-        found = self.choice.get()
-        if found is not Range:
-            return found
-        start, stop = self.slider.value()
-        return int(start), int(stop)
-
-    def set(self, value: Any) -> None:
-        """Show a range, or the word for another value."""
-        if isinstance(value, tuple):
-            self.slider.setMaximum(max(self.slider.maximum(), value[1]))
-            self.slider.setValue(value)
-            self.choice.setCurrentIndex(self.choice.count() - 1)
-        else:
-            self.choice.set(value)
-
-    def _show_slider(self) -> None:
-        self.slider.setVisible(self.choice.get() is Range)

@@ -1,4 +1,4 @@
-"""Forms made from the parameter models.
+"""Forms that magicgui makes of the parameter models.
 
 Labels, help, choices, bounds and defaults are those of the model: nothing is said twice.
 """
@@ -10,30 +10,46 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from magicgui.type_map import TypeMap
+from magicgui.widgets import CheckBox, ComboBox, Container, SpinBox, Widget
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QFormLayout, QLabel
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
+from superqt import QCollapsible
 
 from chemtomo.errors import ParameterError
 from chemtomo.parameters import Parameters, Range
 from napari_chemtomo.shared.editors import (
     LEAST_FLOAT,
-    CheckEditor,
-    ChoiceEditor,
-    Editor,
-    FloatEditor,
-    IntegerEditor,
-    ListEditor,
-    RangeEditor,
-    TextEditor,
+    FloatEdit,
+    ListEdit,
+    RangeEdit,
+    WordsEdit,
+    keep_from_wheel,
 )
+from napari_chemtomo.shared.plain_names import plain_name
 
 __all__ = ["ParameterForm"]
 
+_LARGEST_INTEGER = 2**31 - 1
+# A copy, so that the forms of other plugins stay as they are.
+_EDITORS = TypeMap.global_instance().copy()
+for _type, _editor in {
+    bool: CheckBox,  # before the numbers, of which Python takes it for one
+    Range: RangeEdit,
+    tuple[int, ...]: ListEdit,
+    tuple[float, ...]: ListEdit,
+    tuple[str, ...]: ListEdit,
+    int: SpinBox,
+    float: FloatEdit,
+}.items():
+    _EDITORS.register_type(_type, widget_type=_editor)
+_KINDS = {Range: "Range", int: "Number", float: "Number", str: "Text"}
 
-class ParameterForm(QObject):
-    """The editors of one parameter model.
+
+class ParameterForm(Container[Widget]):
+    """The editors of one parameter model, each an attribute by the name of its field.
 
     Parameters
     ----------
@@ -41,73 +57,78 @@ class ParameterForm(QObject):
         The model.
     exclude : iterable of str
         Fields that are edited elsewhere.
+    basic : iterable of str, optional
+        Fields that are always in sight; the others are under *Advanced*. All by default.
+    last : iterable of str
+        Fields that come after the others.
     editors : mapping, optional
         Editors to use instead of those that fit the fields' types.
     """
-
-    changed = Signal()
 
     def __init__(
         self,
         model: type[Parameters],
         *,
         exclude: Iterable[str] = (),
-        editors: Mapping[str, Editor] | None = None,
+        basic: Iterable[str] | None = None,
+        last: Iterable[str] = (),
+        editors: Mapping[str, Widget] | None = None,
     ) -> None:
-        super().__init__()
+        self.fields: dict[str, Any] = {}
         self.model = model
-        self.editors: dict[str, Any] = {}
-        self._labels: dict[str, QLabel] = {}
-        for name, field in model.offered().items():
-            if name in exclude:
-                continue
-            editor = (editors or {}).get(name) or _editor(field)
-            editor.setToolTip(field.description or "")
-            editor.changed.connect(self.changed)
-            self.editors[name] = editor
-            label = QLabel(field.title or name)
-            label.setToolTip(field.description or "")
-            self._labels[name] = label
-        self.reset()
+        offered = model.offered()
+        names = [name for name in offered if name not in exclude]
+        names.sort(key=lambda name: name in last)
+        made = {name: (editors or {}).get(name) or _editor_of(name, offered[name]) for name in names}
+        shown = names if basic is None else [name for name in basic if name in made]
+        advanced = [name for name in names if name not in shown]
+        super().__init__()
+        self.fields = made
+        self._hidden: set[str] = set()
+        self.margins = (0, 0, 0, 0)
+        self.extend([made[name] for name in shown])
+        if advanced:
+            self.advanced = QCollapsible("Advanced")
+            self._advanced: Container[Widget] = Container()
+            self._advanced.margins = (0, 0, 0, 0)
+            self._advanced.extend([made[name] for name in advanced])
+            self._advanced.changed.connect(lambda: self.changed.emit(self))
+            self.advanced.addWidget(self._advanced.native)
+            self.native.layout().addWidget(self.advanced)
+        keep_from_wheel(self.native)
+        self._labels = _AlignedLabels(self.native)
+        self.changed.connect(self._show_effective)
+        self._show_effective()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the editor of a field."""
+        fields = self.__dict__.get("fields", {})
+        return fields[name] if name in fields else super().__getattr__(name)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The fields of the form, in the order of the model."""
-        return tuple(self.editors)
-
-    def place(self, names: Iterable[str], layout: QFormLayout) -> None:
-        """Add the rows of some fields to a layout."""
-        for name in names:
-            layout.addRow(self._labels[name], self.editors[name])
-
-    def enable(self, name: str, enabled: bool) -> None:
-        """Let a field be edited, or grey it out because it has no effect."""
-        self.editors[name].setEnabled(enabled)
-        self._labels[name].setEnabled(enabled)
-
-    def enable_effective(self, **others: Any) -> None:
-        """Grey out the fields that have no effect with the choices of the form and of `others`."""
-        values = {**self.values(), **others}
-        for name in self.editors:
-            self.enable(name, self.model.has_effect(name, values))
+        """The fields of the form."""
+        return tuple(self.fields)
 
     def values(self) -> dict[str, Any]:
         """Return what the editors show."""
-        return {name: editor.get() for name, editor in self.editors.items()}
+        return {name: editor.value for name, editor in self.fields.items()}
 
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Show values; those of fields that are not in the form are passed over."""
         for name, value in values.items():
-            if name in self.editors:
-                self.editors[name].set(value)
+            if name in self.fields:
+                self.fields[name].value = value
+
+    def set_bounds(self, name: str, size: int) -> None:
+        """Say how far the range of a field can go."""
+        if name in self.fields:
+            self.fields[name].editor.set_bounds(size)
 
     def reset(self) -> None:
         """Show the defaults of the model."""
         self.set_values(
-            {
-                name: field.get_default(call_default_factory=True)
-                for name, field in self.model.offered().items()
-            }
+            {name: one.get_default(call_default_factory=True) for name, one in self.model.offered().items()}
         )
 
     def parameters(self, **others: Any) -> Any:
@@ -132,45 +153,79 @@ class ParameterForm(QObject):
         title = field.title if field is not None and field.title else str(where[0])
         return f"{title}: {message}, found {error['input']!r}"
 
-
-def _editor(field: FieldInfo) -> Any:
-    """Return the editor that fits the type of a field."""
-    options = _options(field.annotation)
-    optional = type(None) in options
-    options = tuple(one for one in options if one is not type(None))
-    absent = "not set" if optional else None
-    if Range in options:
-        words: dict[str, Any] = {"all": None} if optional else {}
-        return RangeEditor(words | {str(one): one for kind in options for one in _choices(kind)})
-    kind, *others = options
-    if not others and _choices(kind):
-        return ChoiceEditor(_choices(kind))
-    if not others and kind is bool and not optional:
-        return CheckEditor()
-    if not others and kind is int:
-        return IntegerEditor(*_bounds(field, 1.0), absent=absent)
-    if not others and kind is float:
-        return FloatEditor(*_bounds(field, LEAST_FLOAT), absent=absent)
-    if not others and typing.get_origin(kind) is tuple:
-        return ListEditor(optional=optional)
-    if not others and kind is str:
-        return TextEditor(optional=optional)
-    raise TypeError(f"found a parameter of type {field.annotation}; expected one that a form can show")
+    def _show_effective(self) -> None:
+        """Hide the fields that have no effect with the choices of the form."""
+        values = {name: one.default for name, one in self.model.model_fields.items()} | self.values()
+        for name, editor in self.fields.items():
+            wanted = self.model.has_effect(name, values)
+            if wanted == (name in self._hidden):
+                editor.visible = wanted
+                (self._hidden.remove if wanted else self._hidden.add)(name)
 
 
-def _options(kind: Any) -> tuple[Any, ...]:
+class _AlignedLabels(QObject):
+    """Gives the labels of a form one width once it is shown: only then its font is known."""
+
+    def __init__(self, form: QWidget) -> None:
+        super().__init__(form)
+        form.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (the name is Qt's)
+        """Look whether the form is shown."""
+        if event.type() == QEvent.Type.Show:
+            rows = [row for row in watched.findChildren(QWidget) if isinstance(row.layout(), QHBoxLayout)]
+            labels = [row.layout().itemAt(0).widget() for row in rows]
+            labels = [label for label in labels if isinstance(label, QLabel)]
+            widest = max((label.sizeHint().width() for label in labels), default=0)
+            for label in labels:
+                label.setFixedWidth(widest)
+        return False
+
+
+def _editor_of(name: str, field: FieldInfo) -> Any:
+    """Return the editor that fits the type of a field, with its default."""
+    default = field.get_default(call_default_factory=True)
+    options = {"name": name, "label": field.title or name, "tooltip": field.description or ""}
+    kinds = _alternatives(field.annotation)
+    choices = [
+        choice
+        for kind in kinds
+        if typing.get_origin(kind) is typing.Literal
+        for choice in typing.get_args(kind)
+    ]
+    others = [
+        kind for kind in kinds if kind is not type(None) and typing.get_origin(kind) is not typing.Literal
+    ]
+    if not others:
+        return ComboBox(value=default, choices=[(plain_name(one), one) for one in choices], **options)
+    (kind,) = others
+    optional = type(None) in kinds
+    is_list = typing.get_origin(kind) is tuple and kind != Range
+    if is_list or (kind is str and optional and not choices):
+        return ListEdit(value=default, nullable=optional, **options)
+    words = {plain_name(one): one for one in choices}
+    if optional:
+        words = {"All" if kind == Range else "Not set": None} | words
+    typed = {} if default in words.values() else {"value": default}
+    if not words:
+        return _EDITORS.create_widget(annotation=kind, options={**options, **_bounds(kind, field), **typed})
+    inner = _EDITORS.create_widget(annotation=kind, options={**_bounds(kind, field), **typed})
+    return WordsEdit(value=default, words=words, kind=_KINDS[kind], editor=inner, **options)
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
     """Return the alternatives of a union, or a type alone."""
     return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
 
 
-def _choices(kind: Any) -> tuple[Any, ...]:
-    return typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
-
-
-def _bounds(field: FieldInfo, least: float) -> tuple[float, float]:
-    """Return the smallest and largest value of a field; `least` is the step off an excluded bound."""
-    lowest, highest = -float("inf"), float("inf")
+def _bounds(kind: Any, field: FieldInfo) -> dict[str, float]:
+    """Return the smallest and largest value of a number, as its editor takes them."""
+    if kind not in (int, float):
+        return {}
+    largest = _LARGEST_INTEGER if kind is int else float("inf")
+    least = 1 if kind is int else LEAST_FLOAT
+    lowest, highest = -largest, largest
     for one in field.metadata:
         lowest = max(lowest, getattr(one, "ge", lowest), getattr(one, "gt", lowest - least) + least)
         highest = min(highest, getattr(one, "le", highest), getattr(one, "lt", highest + least) - least)
-    return lowest, highest
+    return {"min": lowest, "max": highest}

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
+from magicgui.widgets import ComboBox
+from psygnal import Signal
+from qtpy import QtCore
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from chemtomo.data.colours import is_structural
 from napari_chemtomo.layers.metadata import channel_name, is_tilt_series
-from napari_chemtomo.shared.editors import LEAST_FLOAT, FloatEditor
-from napari_chemtomo.shared.layer_follower import LayerFollower
+from napari_chemtomo.shared.editors import LEAST_FLOAT, FloatEdit, WordsEdit, keep_from_wheel
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
-__all__ = ["LayerChecks", "LayerChoice", "LayerRow"]
+__all__ = ["LayerChecks", "LayerChoice", "LayerFollower", "LayerRow"]
 
 _SWATCH = 12
 
@@ -29,11 +32,13 @@ class LayerRow:
 
     layer: Image
     check: QCheckBox
-    weight: FloatEditor | None
+    weight: WordsEdit | None
 
 
-class LayerChoice(QComboBox):
+class LayerChoice(ComboBox):
     """One of the viewer's layers.
+
+    Until the user chooses, it is the first signal of the whole sample (HAADF), or else the first layer.
 
     Parameters
     ----------
@@ -41,48 +46,53 @@ class LayerChoice(QComboBox):
         The viewer.
     accepts : callable
         Which layers to list; all tilt series by default.
+    **options
+        Those of `magicgui.widgets.ComboBox`.
     """
 
     layer_changed = Signal()
     """Emitted when another layer, or none, is chosen."""
 
-    def __init__(self, viewer: Viewer, accepts: Callable[[Layer], bool] = is_tilt_series) -> None:
-        super().__init__()
+    def __init__(
+        self, viewer: Viewer, accepts: Callable[[Layer], bool] = is_tilt_series, **options: Any
+    ) -> None:
         self._viewer = viewer
         self._accepts = accepts
-        self._last: Any = None
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(12)
-        self._follower = LayerFollower(viewer, self._list)
-        self.currentIndexChanged.connect(lambda index: self._tell())
-        self._list()
+        self._chosen: Layer | None = None
+        self._by_user = False
+        super().__init__(choices=self._listed, **options)
+        self.native.setSizeAdjustPolicy(self.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.native.setMinimumContentsLength(12)
+        keep_from_wheel(self.native)
+        self._follower = LayerFollower(viewer, self.refresh)
+        self.changed.connect(self._choose)
+        self.refresh()
 
-    def layer(self) -> Image | None:
-        """Return the chosen layer."""
-        wanted = self.currentData()
-        return next((layer for layer in self._viewer.layers if str(layer.unique_id) == wanted), None)
+    def refresh(self) -> None:
+        """List the layers anew; the chosen one stays."""
+        with self.changed.blocked():
+            self.reset_choices()
+            layers = self.choices
+            if self._chosen not in layers:
+                self._by_user = False
+            if not self._by_user:
+                wanted = (layer for layer in layers if is_structural(channel_name(layer)))
+                self._set(next(wanted, layers[0] if layers else None))
+            if self._chosen is not None:
+                self.value = self._chosen
 
-    def choose(self, layer: Layer) -> None:
-        """Choose a layer."""
-        at = self.findData(str(layer.unique_id))
-        if at >= 0:
-            self.setCurrentIndex(at)
+    def _listed(self, widget: Any) -> list[Any]:
+        # Those behind the proxies that napari gives to plugins, which Qt does not know.
+        layers = [getattr(layer, "__wrapped__", layer) for layer in self._viewer.layers]
+        return [layer for layer in layers if self._accepts(layer)]
 
-    def _list(self) -> None:
-        wanted = self.currentData()
-        self.blockSignals(True)
-        self.clear()
-        for layer in self._viewer.layers:
-            if self._accepts(layer):
-                self.addItem(layer.name, str(layer.unique_id))
-        at = self.findData(wanted)
-        self.setCurrentIndex(at if at >= 0 else self.count() - 1)
-        self.blockSignals(False)
-        self._tell()
+    def _choose(self, layer: Layer) -> None:
+        self._by_user = True
+        self._set(layer)
 
-    def _tell(self) -> None:
-        if self.currentData() != self._last:
-            self._last = self.currentData()
+    def _set(self, layer: Layer | None) -> None:
+        if layer is not self._chosen:
+            self._chosen = layer
             self.layer_changed.emit()
 
 
@@ -104,7 +114,7 @@ class LayerChecks(QWidget):
         What to say when there is no layer.
     """
 
-    changed = Signal()
+    changed = QtCore.Signal()
     """Emitted when the list, a check mark or a number has changed."""
 
     def __init__(
@@ -165,7 +175,7 @@ class LayerChecks(QWidget):
         for number, row in enumerate(self.rows, start=1):
             self._grid.addWidget(row.check, number, 0)
             if row.weight is not None:
-                self._grid.addWidget(row.weight, number, 1)
+                self._grid.addWidget(row.weight.native, number, 1)
         self.changed.emit()
 
     def _row(self, layer: Image) -> LayerRow:
@@ -186,13 +196,58 @@ class LayerChecks(QWidget):
         check.toggled.connect(keep_mark)
         if self._weight_help is None:
             return LayerRow(layer, check, None)
-        weight = FloatEditor(LEAST_FLOAT, 1e9, absent="auto")
-        weight.setToolTip(self._weight_help)
-        weight.set(self._weights.get(key))
+        weight = WordsEdit(
+            value=self._weights.get(key),
+            words={"Auto": None},
+            kind="Number",
+            editor=FloatEdit(1.0, min=LEAST_FLOAT),
+            tooltip=self._weight_help,
+        )
+        keep_from_wheel(weight.native)
 
-        def keep_weight() -> None:
-            self._weights[key] = weight.get()
+        def keep_weight(value: float | None) -> None:
+            self._weights[key] = value
             self.changed.emit()
 
         weight.changed.connect(keep_weight)
         return LayerRow(layer, check, weight)
+
+
+class LayerFollower:
+    """Calls a method when the layers of a viewer, their names or their metadata change.
+
+    Both this object and napari keep weak references: when the widget that owns them goes, so do they.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    changed : callable
+        A method without arguments, of the widget that keeps this object.
+    """
+
+    def __init__(self, viewer: Viewer, changed: Callable[[], None]) -> None:
+        self._viewer = viewer
+        self._changed = weakref.WeakMethod(changed)
+        self._watched: list[Layer] = []
+        for event in ("inserted", "removed", "reordered"):
+            getattr(viewer.layers.events, event).connect(self._layers_changed)
+        self._watch()
+
+    def _layers_changed(self, event: Any = None) -> None:
+        self._watch()
+        self._tell()
+
+    def _tell(self, event: Any = None) -> None:
+        changed = self._changed()
+        if changed is not None:
+            changed()
+
+    def _watch(self) -> None:
+        for layer in self._watched:
+            layer.events.name.disconnect(self._tell)
+            layer.events.metadata.disconnect(self._tell)
+        self._watched = list(self._viewer.layers)
+        for layer in self._watched:
+            layer.events.name.connect(self._tell)
+            layer.events.metadata.connect(self._tell)

@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy import API_NAME
 
-__all__ = ["ACCENT", "make_plot", "pyqtgraph"]
+__all__ = ["ACCENT", "make_plot", "pyqtgraph", "text_colour"]
 
 ACCENT = "#ff8a1f"
 """Colour of what a plot points out, readable on napari's dark and light theme."""
@@ -43,7 +43,7 @@ def make_plot(bottom: str = "", left: str = "", *, height: int = _LEAST_HEIGHT) 
         A widget; its ``plotItem`` takes curves and other items.
     """
     library = pyqtgraph()
-    text = _text_colour()
+    text = text_colour()
     plot = library.PlotWidget(background=None)
     plot.setMinimumHeight(height)
     plot.setMenuEnabled(False)
@@ -59,7 +59,7 @@ def make_plot(bottom: str = "", left: str = "", *, height: int = _LEAST_HEIGHT) 
     return plot
 
 
-def _text_colour() -> str:
+def text_colour() -> str:
     """Return the colour of text in napari's theme, which Qt's palette does not know."""
     from napari.settings import get_settings
     from napari.utils.theme import get_theme

@@ -43,7 +43,7 @@ def open_dock(viewer, name):
 @pytest.fixture
 def register(loaded):
     widget = open_dock(loaded, "Register")
-    widget.reference.choose(loaded.layers["HAADF"])
+    widget.reference.value = loaded.layers["HAADF"]
     widget.form.set_values({"method": "phase-correlation", "axis": "none"})
     return widget
 
@@ -115,7 +115,7 @@ class TestRegister:
         click(qtbot, register.hand.this)
         register.hand.first.setValue(3)
         register.hand.last.setValue(5)
-        register.hand.step.set(1.5)
+        register.hand.step.value = 1.5
         click(qtbot, register.hand.down)
         click(qtbot, register.hand.accept)
         assert len(history(aligned)) == 2
@@ -242,35 +242,35 @@ class TestTiltAxis:
     @pytest.fixture
     def dock(self, loaded):
         widget = open_dock(loaded, "Tilt axis")
-        widget.series.choose(loaded.layers["HAADF"])
+        widget.series.value = loaded.layers["HAADF"]
         return widget
 
     def test_slices_follow_the_numbers(self, dock, qtbot):
         qtbot.waitUntil(lambda: dock.pictures[1].item.image is not None, timeout=20_000)
         before = [np.array(picture.item.image) for picture in dock.pictures]
-        dock.offset.setValue(4.0)
+        dock.offset.value = 4.0
         qtbot.waitUntil(lambda: np.any(dock.pictures[1].item.image != before[1]), timeout=20_000)
         assert [image.shape for image in before] == [(48, 48)] * 3
 
     def test_numbers_are_accepted_as_an_alignment(self, loaded, dock, qtbot):
-        dock.angle.setValue(2.5)
-        dock.offset.setValue(-1.25)
+        dock.angle.value = 2.5
+        dock.offset.value = -1.25
         click(qtbot, dock.accept)
         layer = loaded.layers["HAADF (aligned)"]
         found = current_alignment(layer)
         assert (found.axis_angle_deg, found.axis_offset_px) == (2.5, -1.25)
-        assert (dock.angle.get(), dock.offset.get()) == (2.5, -1.25)
-        dock.offset.setValue(3.0)
+        assert (dock.angle.value, dock.offset.value) == (2.5, -1.25)
+        dock.offset.value = 3.0
         click(qtbot, dock.back)
-        assert dock.offset.get() == -1.25
+        assert dock.offset.value == -1.25
 
     def test_the_angle_that_the_file_says_is_shown_and_searched_around(self, loaded, dock, qtbot):
         series = to_series(loaded.layers["HAADF"]).replace(name="turned", axis_angle_deg=-50.0)
         data, attributes, _ = series_layer(series, "gray")
         layer = loaded.add_image(data, **attributes)
         assert to_series(layer).axis_angle_deg == -50
-        dock.series.choose(layer)
-        assert dock.angle.get() == -50
+        dock.series.value = layer
+        assert dock.angle.value == -50
         run_to_the_end(qtbot, dock.controls)
         found = current_alignment(loaded.layers["turned (aligned)"])
         assert abs(found.axis_angle_deg + 50) <= 17
@@ -284,7 +284,7 @@ class TestTiltAxis:
 class TestLink:
     def test_all_channels_get_the_alignment(self, loaded, aligned, qtbot):
         dock = open_dock(loaded, "Link channels")
-        assert dock.reference.layer() == aligned
+        assert dock.reference.value == aligned
         (other,) = dock.targets.layers()
         run_to_the_end(qtbot, dock.controls)
         assert "1 channel linked" in dock.controls.status.text()

@@ -83,7 +83,7 @@ def open_dock(viewer, name):
 
 
 def controls_of(dock):
-    return getattr(dock, "controls", None) or dock.task
+    return dock.controls
 
 
 def click(qtbot, button):
@@ -107,7 +107,7 @@ def start(qtbot, viewer, name, endless, monkeypatch):
 def test_a_dock_that_is_opened_again_shows_its_job_and_cancels_it(name, loaded, endless, monkeypatch, qtbot):
     dock = start(qtbot, loaded, name, endless, monkeypatch)
     layers = [layer.name for layer in loaded.layers]
-    loaded.window.remove_dock_widget(dock)
+    loaded.window.remove_dock_widget(dock.native)
     assert session_of(loaded).job(name).running
 
     again = open_dock(loaded, name)
@@ -159,11 +159,11 @@ def test_a_result_that_comes_after_its_dock_was_closed_is_shown(loaded, monkeypa
 
     monkeypatch.setattr(register, "run_alignment", aligned)
     dock = open_dock(loaded, "Register")
-    dock.reference.choose(loaded.layers["Al"])
+    dock.reference.value = loaded.layers["Al"]
     click(qtbot, dock.controls.run_button)
     job = session_of(loaded).job("Register")
-    loaded.window.remove_dock_widget(dock)
-    dock.deleteLater()
+    loaded.window.remove_dock_widget(dock.native)
+    dock.native.deleteLater()
     qtbot.wait(10)
     go_on.set()
     qtbot.waitUntil(lambda: not job.running, timeout=10_000)

@@ -28,7 +28,7 @@ def series():
 def dock(viewer, series, qtbot):
     viewer.add_layer(Layer.create(*spectra_layer(series)))
     widget = ElementMapsWidget(viewer)
-    qtbot.addWidget(widget)
+    qtbot.addWidget(widget.native)
     qtbot.waitUntil(
         lambda: not widget.controls.running and widget.lines.topLevelItemCount() > 0, timeout=20_000
     )

@@ -33,8 +33,8 @@ def click(qtbot, button):
 
 
 def apply(qtbot, dock):
-    click(qtbot, dock.task.run_button)
-    qtbot.waitUntil(lambda: not dock.task.running, timeout=10_000)
+    click(qtbot, dock.controls.run_button)
+    qtbot.waitUntil(lambda: not dock.controls.running, timeout=10_000)
 
 
 def paint(qtbot, dock, viewer, place, value=1):
@@ -87,7 +87,7 @@ def test_a_layer_without_tilts_holds_for_all_of_them(viewer, qtbot):
     flat = np.zeros(SHAPE[1:], np.uint8)
     flat[3, 4:6] = 2
     layer = viewer.add_labels(flat, scale=(2.0, 2.0))
-    dock.painted.layers.choose(layer)
+    dock.painted.layers.value = layer
     click(qtbot, dock.painted.mask_button)
     apply(qtbot, dock)
     np.testing.assert_array_equal(
@@ -128,11 +128,11 @@ def test_over_an_aligned_view_it_goes_back_to_the_recorded_pixels(viewer, qtbot)
 def test_nothing_painted_is_told(viewer, qtbot):
     dock = opened(viewer, series("HAADF"))
     click(qtbot, dock.painted.mask_button)
-    assert "expected one with painted pixels" in dock.task.status.text()
+    assert "expected one with painted pixels" in dock.controls.status.text()
     dock.painted_box.expand(animate=False)
     click(qtbot, dock.painted.paint_button)
     click(qtbot, dock.painted.mask_button)
-    assert "nothing is painted over 'HAADF'" in dock.task.status.text()
+    assert "nothing is painted over 'HAADF'" in dock.controls.status.text()
     assert dock.operations.steps() == ()
 
 

@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtGui import QHideEvent, QShowEvent
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.pipeline import prepare_view
@@ -75,8 +75,8 @@ def choose(dock, title):
 
 
 def apply(qtbot, dock):
-    click(qtbot, dock.task.run_button)
-    qtbot.waitUntil(lambda: not dock.task.running, timeout=10_000)
+    click(qtbot, dock.controls.run_button)
+    qtbot.waitUntil(lambda: not dock.controls.running, timeout=10_000)
 
 
 def settled(qtbot, dock):
@@ -100,7 +100,7 @@ class TestOperations:
         qtbot.addWidget(listed)
         listed.add(OPERATIONS[name]())
         assert listed.steps() == (OPERATIONS[name](),)
-        assert all(editor.toolTip() for editor in listed.form(0).editors.values())
+        assert all(editor.tooltip for editor in listed.form(0).fields.values())
 
     def test_operations_can_be_moved_switched_off_and_removed(self, dock, qtbot):
         for title in ("Bin", "Sort by tilt", "Crop"):
@@ -128,7 +128,7 @@ class TestOperations:
     def test_ranges_go_over_the_projections(self, dock):
         choose(dock, "Crop")
         dock.operations.form(0).set_values({"x": (3, 20)})
-        assert dock.operations.form(0).editors["x"].slider.maximum() == 32
+        assert dock.operations.form(0).x.editor.editor.maximum() == 32
 
     def test_a_recipe_can_be_saved_and_loaded(self, dock, qtbot, tmp_path, monkeypatch):
         path = str(tmp_path / "steps.toml")
@@ -155,7 +155,7 @@ class TestOperations:
         choose(dock, "Bin")
         dock.operations.form(0).set_values({"factor": 3})
         again = PrepareWidget(loaded)
-        qtbot.addWidget(again)
+        qtbot.addWidget(again.native)
         assert again.operations.steps() == (Bin(factor=3),)
 
 
@@ -185,7 +185,7 @@ class TestApply:
         for name, data in before.items():
             np.testing.assert_array_equal(loaded.layers[name].data, data)
             assert not loaded.layers[name].visible
-        assert "8 tilts of 12 × 12 pixels" in dock.task.status.text()
+        assert "8 tilts of 12 × 12 pixels" in dock.controls.status.text()
         # What is in view are the results, whose middle along the beam is another one.
         assert loaded.dims.point[1] == loaded.layers["HAADF (prepared)"].translate[1]
         # They are not prepared again by the next click.
@@ -200,7 +200,7 @@ class TestApply:
 
     def test_the_reconstruction_takes_the_prepared_series(self, dock, loaded, qtbot):
         reconstruct = ReconstructWidget(loaded)
-        qtbot.addWidget(reconstruct)
+        qtbot.addWidget(reconstruct.native)
         choose(dock, "Bin")
         apply(qtbot, dock)
         names = [layer.name for layer in reconstruct.channels.layers()]
@@ -219,7 +219,7 @@ class TestApply:
     ):
         prepare_dock(dock)
         apply(qtbot, dock)
-        assert said in dock.task.status.text()
+        assert said in dock.controls.status.text()
         assert any(said in message for message in notifications.messages)
         assert len(loaded.layers) == 2
 
@@ -235,13 +235,13 @@ class TestApply:
         prepare_job = module.prepare_job
         monkeypatch.setattr(module, "prepare_job", slow)
         choose(dock, "Bin")
-        click(qtbot, dock.task.run_button)
+        click(qtbot, dock.controls.run_button)
         qtbot.waitUntil(started.is_set)
-        click(qtbot, dock.task.cancel_button)
+        click(qtbot, dock.controls.cancel_button)
         go_on.set()
-        qtbot.waitUntil(lambda: not dock.task.running, timeout=10_000)
+        qtbot.waitUntil(lambda: not dock.controls.running, timeout=10_000)
         assert len(loaded.layers) == 2
-        assert "Cancelled" in dock.task.status.text()
+        assert "Cancelled" in dock.controls.status.text()
 
 
 class TestPreview:
@@ -295,9 +295,13 @@ class TestPreview:
         live.live.click()
         settled(qtbot, live)
         assert len(loaded.layers) == 3
-        live.hide()
+        # The window of the test is not shown, and so sends no events.
+        QApplication.sendEvent(live.native, QHideEvent())
         assert len(loaded.layers) == 2
-        live.showEvent(QShowEvent())  # the window of the test is not shown, and so sends none
+        loaded.layers.selection.active = loaded.layers["Al"]
+        settled(qtbot, live)
+        assert len(loaded.layers) == 2
+        QApplication.sendEvent(live.native, QShowEvent())
         settled(qtbot, live)
         assert len(loaded.layers) == 3
         assert [layer.name for layer in live.series.layers()] == ["HAADF", "Al"]
@@ -314,7 +318,7 @@ class TestPreview:
         live.operations.add(Median())
         live.operations.add(Crop(x=(0, 99)))
         settled(qtbot, live)
-        assert "detector columns 0:32 do not fit" in live.preview_status.text()
+        assert "detector columns 0:99 do not fit" in live.preview_status.text()
         assert not live.preview.layer.visible
         assert notifications.messages == []
 
@@ -395,8 +399,8 @@ class TestBadProjections:
         choose(dock, "Bin")
         loaded.layers.selection.active = loaded.layers["HAADF"]
         click(qtbot, dock.find_button)
-        qtbot.waitUntil(lambda: not dock.task.running, timeout=10_000)
-        assert "1 projection proposed" in dock.task.status.text()
+        qtbot.waitUntil(lambda: not dock.controls.running, timeout=10_000)
+        assert "1 projection proposed" in dock.controls.status.text()
         assert dock.bad.checked() == (4,)
         assert [dock.bad.table.item(0, column).text() for column in (0, 1, 3)] == ["4", "0", "contrast"]
         assert dock.bad.accept_button.text() == "Drop the checked projections (1)"
@@ -420,7 +424,7 @@ class TestBadProjections:
     def test_the_plot_shows_the_scores_at_their_tilts(self, dock, loaded, dataset, qtbot):
         loaded.layers.selection.active = loaded.layers["HAADF"]
         click(qtbot, dock.find_button)
-        qtbot.waitUntil(lambda: not dock.task.running, timeout=10_000)
+        qtbot.waitUntil(lambda: not dock.controls.running, timeout=10_000)
         curves = {curve.name(): curve.getData() for curve in dock.bad.plot.listDataItems() if curve.name()}
         assert set(curves) == {"blur", "jump", "contrast"}
         np.testing.assert_allclose(curves["contrast"][0], dataset["HAADF"].tilts_deg)

@@ -27,7 +27,7 @@ from napari_chemtomo.layers.aligned import (
     preview_alignment,
     show_alignment,
 )
-from napari_chemtomo.shared.editors import FloatEditor
+from napari_chemtomo.shared.editors import FloatEdit
 from napari_chemtomo.shared.slider import projection_in_view
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ class ByHand(QGroupBox):
         self.first, self.last = QSpinBox(), QSpinBox()
         self.this = QPushButton("In view")
         self.this.setToolTip("The projection at which the slider stands.")
-        self.step = FloatEditor(0.01, 1000.0)
-        self.step.set(_STEP_PX)
+        self.step = FloatEdit(_STEP_PX, min=0.01, max=1000.0, tooltip="How far an arrow moves them.")
         self.up, self.down, self.left, self.right = (QPushButton(sign) for sign in "↑↓←→")
         self.accept = QPushButton("Accept")
         self.accept.setToolTip("Keep what was moved as a new alignment in the history.")
@@ -108,7 +107,7 @@ class ByHand(QGroupBox):
 
     def _nudge(self, dy: int, dx: int) -> None:
         first, last = sorted((self.first.value(), self.last.value()))
-        step = float(self.step.get())
+        step = self.step.value
         self._move(range(first - 1, last), dy * step, dx * step)
 
     def _move(self, tilts: range, dy: float, dx: float) -> None:
@@ -165,7 +164,7 @@ class ByHand(QGroupBox):
             tilts.addWidget(widget)
         arrows = QGridLayout()
         arrows.addWidget(QLabel("Step (px)"), 0, 0)
-        arrows.addWidget(self.step, 0, 1)
+        arrows.addWidget(self.step.native, 0, 1)
         for column, button in enumerate((self.left, self.up, self.down, self.right), start=2):
             button.setMaximumWidth(32)
             arrows.addWidget(button, 0, column)

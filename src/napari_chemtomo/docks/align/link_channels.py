@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari import Viewer
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from chemtomo.align.parameters import LinkParameters
 from chemtomo.data import Alignment, TiltSeries
@@ -18,14 +18,19 @@ from napari_chemtomo.docks.align.history import summary
 from napari_chemtomo.layers.aligned import add_aligned, current_alignment, is_aligned, raw_of
 from napari_chemtomo.layers.metadata import is_tilt_series
 from napari_chemtomo.layers.tilt_series import to_series
+from napari_chemtomo.shared.dock import Dock
 from napari_chemtomo.shared.forms import ParameterForm
+from napari_chemtomo.shared.jobs import Job
 from napari_chemtomo.shared.layer_choice import LayerChecks, LayerChoice
+from napari_chemtomo.shared.session import session_of
 from napari_chemtomo.shared.task_controls import TaskControls
 
-__all__ = ["LinkChannelsWidget"]
+__all__ = ["LinkChannelsWidget", "start_linking"]
+
+_DOCK = "Link channels"
 
 
-class LinkChannelsWidget(QWidget):
+class LinkChannelsWidget(Dock):
     """Choose an aligned channel and those that were recorded with it, and align them all alike.
 
     Parameters
@@ -38,23 +43,23 @@ class LinkChannelsWidget(QWidget):
         super().__init__()
         self._viewer = viewer = napari_viewer
         self._loaded: Alignment | None = None
-        self.reference = LayerChoice(viewer, is_aligned)
-        self.reference.setToolTip("The channel whose alignment the others get.")
+        self.reference = LayerChoice(
+            viewer, is_aligned, label="Reference", tooltip="The channel whose alignment the others get."
+        )
         self.load = QPushButton("Use a saved alignment…")
+        self.load.setToolTip("Align the channels by a file that 'Save…' in the dock Register has written.")
         self.targets = LayerChecks(viewer, self._may_be_linked, checked=lambda layer: True)
         self.form = ParameterForm(LinkParameters)
-        self.controls = TaskControls(viewer, "Link channels", "Link")
-        rows = QFormLayout()
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows.addRow("Reference", self.reference)
-        rows.addRow(self.load)
-        rows.addRow(QLabel("Channels to align with it"))
-        rows.addRow(self.targets)
-        self.form.place(self.form.names, rows)
-        layout = QVBoxLayout(self)
-        layout.addLayout(rows)
-        layout.addWidget(self.controls)
-        layout.addStretch(1)
+        self.controls = TaskControls(viewer, _DOCK, "Link")
+        self.form.insert(0, self.reference)
+        self.lay_out(
+            QLabel("Channels to align with the reference"),
+            self.targets,
+            self.form,
+            self.load,
+            forms=(self.form,),
+            foot=(self.controls,),
+        )
         self.reference.layer_changed.connect(self._reference_changed)
         self.load.clicked.connect(self._ask_what_to_load)
         self.controls.run_clicked.connect(self.run)
@@ -66,17 +71,9 @@ class LinkChannelsWidget(QWidget):
             layers = self.targets.layers()
             if not layers:
                 raise ParameterError("no channel is checked; expected at least one to align")
-            targets = [to_series(layer).replace(alignment=None) for layer in layers]
-            parameters = self.form.parameters()
+            start_linking(self._viewer, layers, alignment, reference, self.form.parameters())
         except ChemTomoError as error:
             self.controls.refuse(error)
-            return
-
-        def job(should_stop: Any) -> Generator[TaskProgress, None, Any]:
-            return link_channels(alignment, targets, parameters, reference=reference, should_stop=should_stop)
-
-        viewer = self._viewer
-        self.controls.run(job, lambda linked: _show_linked(viewer, layers, linked))
 
     def load_alignment(self, path: Path) -> None:
         """Link the alignment of a JSON file instead of that of a layer."""
@@ -91,7 +88,7 @@ class LinkChannelsWidget(QWidget):
     def _source(self) -> tuple[Alignment, TiltSeries | None]:
         if self._loaded is not None:
             return self._loaded, None
-        layer = self.reference.layer()
+        layer = self.reference.value
         alignment = None if layer is None else current_alignment(layer)
         if layer is None or alignment is None:
             raise ParameterError("there is no aligned channel; align one first, or use a saved alignment")
@@ -105,13 +102,37 @@ class LinkChannelsWidget(QWidget):
         """Tell whether a layer is another tilt series as recorded; its aligned layer goes with it."""
         if not is_tilt_series(layer) or is_aligned(layer):
             return False
-        chosen = self.reference.layer()
+        chosen = self.reference.value
         return chosen is None or raw_of(self._viewer, chosen) is not layer or self._loaded is not None
 
     def _ask_what_to_load(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Use a saved alignment", "", "JSON (*.json)")
+        name, _ = QFileDialog.getOpenFileName(self.native, "Use a saved alignment", "", "JSON (*.json)")
         if name:
             self.load_alignment(Path(name))
+
+
+def start_linking(
+    viewer: Viewer,
+    layers: list[Any],
+    alignment: Alignment,
+    reference: TiltSeries | None,
+    parameters: LinkParameters,
+) -> None:
+    """Give layers the alignment of a reference in a thread, unless that is going on.
+
+    Raises
+    ------
+    DataError
+        When a layer is no tilt series.
+    """
+    targets = [to_series(layer).replace(alignment=None) for layer in layers]
+
+    def job(should_stop: Any) -> Generator[TaskProgress, None, Any]:
+        return link_channels(alignment, targets, parameters, reference=reference, should_stop=should_stop)
+
+    session = session_of(viewer)
+    if session.job(_DOCK) is None:
+        session.start(_DOCK, Job(job, lambda linked: _show_linked(viewer, layers, linked)))
 
 
 def _show_linked(viewer: Viewer, layers: list[Any], linked: list[Linked]) -> str:

@@ -7,15 +7,7 @@ from typing import Any
 
 from napari import Viewer
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 from superqt import QCollapsible
 
 from chemtomo.align.parameters import AlignParameters
@@ -35,9 +27,9 @@ from napari_chemtomo.layers.aligned import (
 )
 from napari_chemtomo.layers.metadata import is_tilt_series
 from napari_chemtomo.layers.tilt_series import to_series
+from napari_chemtomo.shared.dock import Dock, row
 from napari_chemtomo.shared.forms import ParameterForm
 from napari_chemtomo.shared.layer_choice import LayerChecks, LayerChoice
-from napari_chemtomo.shared.scrolling import VerticalScrollArea
 from napari_chemtomo.shared.session import session_of
 from napari_chemtomo.shared.slider import projection_in_view
 from napari_chemtomo.shared.task_controls import TaskControls
@@ -50,7 +42,7 @@ _BASIC = ("method", "axis")
 _DOCK = "Register"
 
 
-class RegisterWidget(QWidget):
+class RegisterWidget(Dock):
     """Choose a reference and a method, run, look at the series before and after, correct it.
 
     Parameters
@@ -62,13 +54,16 @@ class RegisterWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer = napari_viewer
-        self.reference = LayerChoice(viewer)
-        self.reference.setToolTip("The tilt series on which the alignment is found: the clearest one.")
+        self.reference = LayerChoice(
+            viewer,
+            label="Reference",
+            tooltip="The tilt series on which the alignment is found: the clearest one.",
+        )
         self.others = LayerChecks(viewer, self._may_join, checked=lambda layer: False)
         self.others.setToolTip(
             "Add other signals that were recorded at the same time, each divided by its mean."
         )
-        self.form = ParameterForm(AlignParameters, exclude=("reference",))
+        self.form = ParameterForm(AlignParameters, exclude=("reference",), basic=_BASIC)
         self._remembered = session_of(viewer).remembered[_DOCK]
         self.form.set_values(self._remembered)
         self.controls = TaskControls(viewer, _DOCK, "Align", self.form.reset)
@@ -84,7 +79,8 @@ class RegisterWidget(QWidget):
         self.save = QPushButton("Save…")
         self.save.setToolTip("Write the alignment as JSON, for the command line and for other data.")
         self.load = QPushButton("Load…")
-        self._timer = QTimer(self)
+        self.load.setToolTip("Use the alignment of a file that was saved before.")
+        self._timer = QTimer(self.native)
         self._timer.setInterval(_FRAME_MILLISECONDS)
         self._timer.timeout.connect(self._next_tilt)
         self._lay_out()
@@ -102,7 +98,7 @@ class RegisterWidget(QWidget):
 
     def run(self) -> None:
         """Find the alignment of the chosen series."""
-        layer = self.reference.layer()
+        layer = self.reference.value
         try:
             if layer is None:
                 raise ParameterError("there is no tilt series; open one, or give its tilts to a stack")
@@ -121,7 +117,7 @@ class RegisterWidget(QWidget):
 
     def load_alignment(self, path: Path) -> None:
         """Show the alignment of a JSON file on the chosen series."""
-        layer = self.reference.layer()
+        layer = self.reference.value
         try:
             if layer is None:
                 raise ParameterError("there is no tilt series; open one first")
@@ -152,11 +148,11 @@ class RegisterWidget(QWidget):
             self.before.setChecked(False)
             aligned = self._aligned()
             if aligned is not None:
-                self.reference.choose(aligned)
+                self.reference.value = aligned
             self._layer_changed()
 
     def _aligned(self) -> Any:
-        layer = self.reference.layer()
+        layer = self.reference.value
         return None if layer is None else aligned_of(self._viewer, layer)
 
     def _layer_changed(self) -> None:
@@ -190,7 +186,7 @@ class RegisterWidget(QWidget):
             aligned.visible = not wanted
 
     def _next_tilt(self) -> None:
-        layer = self._aligned() or self.reference.layer()
+        layer = self._aligned() or self.reference.value
         if layer is None:
             self.play.setChecked(False)
             return
@@ -200,7 +196,7 @@ class RegisterWidget(QWidget):
 
     def _may_join(self, layer: Any) -> bool:
         """Tell whether a layer may be added to the reference: other recorded projections of the same size."""
-        chosen = self.reference.layer()
+        chosen = self.reference.value
         return (
             chosen is not None
             and layer is not chosen
@@ -214,49 +210,32 @@ class RegisterWidget(QWidget):
         self._remembered.update(self.form.values())
 
     def _ask_where_to_save(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save the alignment", "alignment.json", "JSON (*.json)")
+        name, _ = QFileDialog.getSaveFileName(
+            self.native, "Save the alignment", "alignment.json", "JSON (*.json)"
+        )
         if name:
             self.save_alignment(Path(name))
 
     def _ask_what_to_load(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Load an alignment", "", "JSON (*.json)")
+        name, _ = QFileDialog.getOpenFileName(self.native, "Load an alignment", "", "JSON (*.json)")
         if name:
             self.load_alignment(Path(name))
 
     def _lay_out(self) -> None:
-        rows = QFormLayout()
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows.addRow("Reference", self.reference)
-        self.form.place([name for name in self.form.names if name in _BASIC], rows)
-        more = QWidget()
-        advanced = QFormLayout(more)
-        advanced.addRow(QLabel("Also in the reference"))
-        advanced.addRow(self.others)
-        self.form.place([name for name in self.form.names if name not in _BASIC], advanced)
-        collapsible = QCollapsible("Advanced")
-        collapsible.addWidget(more)
-        shown = QFormLayout()
-        shown.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        shown.addRow("Alignment", self.history)
-        buttons = QHBoxLayout()
-        for button in (self.before, self.play, self.save, self.load):
-            buttons.addWidget(button)
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addLayout(rows)
-        layout.addWidget(collapsible)
-        layout.addWidget(self.controls)
-        layout.addLayout(shown)
-        layout.addLayout(buttons)
-        layout.addWidget(self.plots)
-        layout.addWidget(self.hand)
-        layout.addStretch(1)
-        scroll = VerticalScrollArea()
-        scroll.setWidget(content)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
+        self.form.insert(0, self.reference)
+        together = QCollapsible("Also in the reference")
+        together.addWidget(self.others)
+        self.lay_out(
+            self.form,
+            together,
+            QLabel("Alignment in use"),
+            self.history,
+            row(self.before, self.play, self.save, self.load),
+            self.plots,
+            self.hand,
+            forms=(self.form,),
+            foot=(self.controls,),
+        )
 
 
 def _show_alignment(viewer: Viewer, layer: Any, alignment: Alignment) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from magicgui.widgets import Container, Widget
 from napari import Viewer
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton
 
 from chemtomo.align import current, set_axis
 from chemtomo.align.parameters import AxisParameters
@@ -20,12 +21,12 @@ from napari_chemtomo.docks.align.history import HistoryChoice, summary
 from napari_chemtomo.layers.aligned import add_aligned, aligned_of, current_alignment
 from napari_chemtomo.layers.metadata import metadata_of
 from napari_chemtomo.layers.tilt_series import to_series
-from napari_chemtomo.shared.editors import FloatEditor
+from napari_chemtomo.shared.dock import Dock, row
+from napari_chemtomo.shared.editors import FloatEdit, keep_from_wheel
 from napari_chemtomo.shared.forms import ParameterForm
 from napari_chemtomo.shared.latest import Latest
 from napari_chemtomo.shared.layer_choice import LayerChoice
 from napari_chemtomo.shared.plots import pyqtgraph
-from napari_chemtomo.shared.scrolling import VerticalScrollArea
 from napari_chemtomo.shared.task_controls import TaskControls
 
 __all__ = ["TiltAxisWidget"]
@@ -36,7 +37,7 @@ _PARTS = (0.25, 0.5, 0.75)
 _PICTURE = 120
 
 
-class TiltAxisWidget(QWidget):
+class TiltAxisWidget(Dock):
     """Find the tilt axis, or turn and shift it while three slices are reconstructed.
 
     Parameters
@@ -48,15 +49,25 @@ class TiltAxisWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer = napari_viewer
-        self.series = LayerChoice(viewer)
+        self.series = LayerChoice(viewer, label="Series", tooltip="The tilt series whose axis is looked for.")
         self.form = ParameterForm(AxisParameters)
         self.controls = TaskControls(viewer, "Tilt axis", "Find")
-        self.angle = FloatEditor(-180.0, 180.0)
-        self.angle.setSingleStep(0.1)
-        self.angle.setToolTip("Angle of the tilt axis with the rows' index y, towards x, as recorded.")
-        self.offset = FloatEditor(-1e5, 1e5)
-        self.offset.setSingleStep(0.25)
-        self.offset.setToolTip("How far the tilt axis is from the middle of the detector, as recorded.")
+        self.angle = FloatEdit(
+            0.0,
+            min=-180.0,
+            max=180.0,
+            step=0.1,
+            label="Angle (°)",
+            tooltip="Angle of the tilt axis with the rows' index y, towards x, as recorded.",
+        )
+        self.offset = FloatEdit(
+            0.0,
+            min=-1e5,
+            max=1e5,
+            step=0.25,
+            label="Offset (px)",
+            tooltip="How far the tilt axis is from the middle of the detector, as recorded.",
+        )
         self.pictures = [_Picture(f"y at {part:g} of the height") for part in _PARTS]
         self.accept = QPushButton("Accept")
         self.accept.setToolTip("Keep this tilt axis as a new alignment in the history.")
@@ -69,7 +80,7 @@ class TiltAxisWidget(QWidget):
             lambda question, slices: self._show_slices(slices),
             lambda question, error: self.controls.say(str(error)),
         )
-        self._timer = QTimer(self)
+        self._timer = QTimer(self.native)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE_MILLISECONDS)
         self._timer.timeout.connect(self._preview)
@@ -86,7 +97,7 @@ class TiltAxisWidget(QWidget):
 
     def run(self) -> None:
         """Find the tilt axis of the chosen series, which keeps its registration."""
-        layer = self.series.layer()
+        layer = self.series.value
         try:
             if layer is None:
                 raise ParameterError("there is no tilt series; open one, or give its tilts to a stack")
@@ -105,11 +116,11 @@ class TiltAxisWidget(QWidget):
         """Show the aligned series where there is a new alignment."""
         aligned = self._aligned()
         if result is not None and aligned is not None:
-            self.series.choose(aligned)
+            self.series.value = aligned
             self._layer_changed()
 
     def _aligned(self) -> Any:
-        layer = self.series.layer()
+        layer = self.series.value
         return None if layer is None else aligned_of(self._viewer, layer)
 
     def _layer_changed(self) -> None:
@@ -118,20 +129,19 @@ class TiltAxisWidget(QWidget):
         self.history.show_layer(aligned)
         alignment = None if aligned is None else current_alignment(aligned)
         self._start = alignment
-        layer = self.series.layer()
+        layer = self.series.value
         said = None if layer is None else metadata_of(layer).get("axis_angle_deg")
         for editor, number in (
             (self.angle, (said or 0.0) if alignment is None else alignment.axis_angle_deg),
             (self.offset, 0.0 if alignment is None else alignment.axis_offset_px),
         ):
-            editor.blockSignals(True)
-            editor.set(round(number, 4))
-            editor.blockSignals(False)
+            with editor.changed.blocked():
+                editor.value = round(number, 4)
         self.accept.setEnabled(False)
         self._timer.start()
 
     def _numbers_changed(self) -> None:
-        self.accept.setEnabled(self.series.layer() is not None)
+        self.accept.setEnabled(self.series.value is not None)
         self._timer.start()
 
     def chosen(self) -> Alignment:
@@ -142,15 +152,15 @@ class TiltAxisWidget(QWidget):
         ParameterError
             When there is no tilt series.
         """
-        layer = self.series.layer()
+        layer = self.series.value
         if layer is None:
             raise ParameterError("there is no tilt series; open one first")
         start = self._start or current(to_series(layer))
-        return set_axis(start, float(self.angle.get()), float(self.offset.get()))
+        return set_axis(start, self.angle.value, self.offset.value)
 
     def _preview(self) -> None:
         """Reconstruct the slices beside the event loop; the newest numbers win."""
-        layer = self.series.layer()
+        layer = self.series.value
         if layer is None:
             return
         try:
@@ -163,7 +173,7 @@ class TiltAxisWidget(QWidget):
             picture.show_image(image)
 
     def _accept(self) -> None:
-        layer = self.series.layer()
+        layer = self.series.value
         try:
             if layer is not None:
                 alignment = self.chosen()
@@ -173,38 +183,21 @@ class TiltAxisWidget(QWidget):
             self.controls.refuse(error)
 
     def _lay_out(self) -> None:
-        rows = QFormLayout()
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows.addRow("Series", self.series)
-        self.form.place(self.form.names, rows)
-        numbers = QFormLayout()
-        numbers.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        numbers.addRow("Angle (°)", self.angle)
-        numbers.addRow("Offset (px)", self.offset)
-        pictures = QVBoxLayout()
-        for picture in self.pictures:
-            pictures.addWidget(picture.widget)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.accept)
-        buttons.addWidget(self.back)
-        shown = QFormLayout()
-        shown.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        shown.addRow("Alignment", self.history)
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addLayout(rows)
-        layout.addWidget(self.controls)
-        layout.addLayout(numbers)
-        layout.addLayout(pictures)
-        layout.addLayout(buttons)
-        layout.addLayout(shown)
-        layout.addStretch(1)
-        scroll = VerticalScrollArea()
-        scroll.setWidget(content)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
+        self.form.insert(0, self.series)
+        numbers: Container[Widget] = Container()
+        numbers.margins = (0, 0, 0, 0)
+        numbers.extend([self.angle, self.offset])
+        keep_from_wheel(numbers.native)
+        self.lay_out(
+            self.form,
+            self.controls,
+            numbers,
+            *(picture.widget for picture in self.pictures),
+            row(self.accept, self.back),
+            QLabel("Alignment in use"),
+            self.history,
+            forms=(self.form,),
+        )
 
 
 def _show_alignment(viewer: Viewer, layer: Any, alignment: Alignment) -> str:

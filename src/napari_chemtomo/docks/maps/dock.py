@@ -11,16 +11,7 @@ import numpy.typing as npt
 from napari import Viewer
 from napari.layers import Image, Layer
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLineEdit,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
-from superqt import QCollapsible
+from qtpy.QtWidgets import QCheckBox, QLineEdit, QPushButton
 
 from chemtomo.data import Dataset, SpectrumSeries
 from chemtomo.errors import ChemTomoError, ParameterError
@@ -33,6 +24,7 @@ from napari_chemtomo.docks.maps.preview import MapPreview, MapQuestion
 from napari_chemtomo.docks.maps.spectrum_plot import SpectrumPlot
 from napari_chemtomo.layers.aligned import dataset_layers
 from napari_chemtomo.layers.spectra import is_spectra, to_spectra
+from napari_chemtomo.shared.dock import Dock, row
 from napari_chemtomo.shared.forms import ParameterForm
 from napari_chemtomo.shared.layer_choice import LayerChoice
 from napari_chemtomo.shared.slider import projection_in_view
@@ -45,7 +37,7 @@ _PREVIEW_DELAY_MS = 250
 _DOCK = "Element maps"
 
 
-class ElementMapsWidget(QWidget):
+class ElementMapsWidget(Dock):
     """Choose lines on the sum spectrum, see the map of one, and make the maps of all.
 
     Parameters
@@ -65,8 +57,9 @@ class ElementMapsWidget(QWidget):
         self._again = False
         self._zooms = True
 
-        self.source = LayerChoice(viewer, is_spectra)
-        self.source.setToolTip("The spectra. Open a spectrum image to have one here.")
+        self.source = LayerChoice(
+            viewer, is_spectra, tooltip="The spectra. Open a spectrum image to have one here."
+        )
         self.suggest_button = QPushButton("Suggest lines")
         self.suggest_button.setToolTip("Add up all spectra, and list the elements that the sum shows.")
         self.plot = SpectrumPlot()
@@ -75,13 +68,16 @@ class ElementMapsWidget(QWidget):
         self.new_line.setPlaceholderText("Fe or Fe_Ka")
         self.new_line.setToolTip("An element, a line (Fe_Ka) or, for energy losses, an edge (Fe_L3).")
         self.add_button = QPushButton("Add")
+        self.add_button.setToolTip("Add the element or line that was typed.")
         self.remove_button = QPushButton("Remove")
-        self.form = ParameterForm(MapParameters, exclude=("elements", "lines"))
+        self.remove_button.setToolTip("Remove the selected line from the list.")
+        self.form = ParameterForm(MapParameters, exclude=("elements", "lines"), basic=("method", "others"))
         self.preview_check = QCheckBox("Preview the selected line at the tilt in view")
+        self.preview_check.setToolTip("Show the map that the windows of the line give.")
         self.preview_check.setChecked(True)
         self.controls = TaskControls(viewer, _DOCK, "Make maps", self.form.reset)
         self.preview = MapPreview(viewer)
-        self._preview_timer = QTimer(self)
+        self._preview_timer = QTimer(self.native)
         self._preview_timer.setSingleShot(True)
         self._preview_timer.setInterval(_PREVIEW_DELAY_MS)
         self._lay_out()
@@ -110,7 +106,7 @@ class ElementMapsWidget(QWidget):
 
     def series(self) -> SpectrumSeries | None:
         """Return the chosen spectra."""
-        layer = self.source.layer()
+        layer = self.source.value
         return None if layer is None else to_spectra(layer)
 
     def _source_changed(self) -> None:
@@ -169,7 +165,8 @@ class ElementMapsWidget(QWidget):
     def add_line(self) -> None:
         """Add the line that was typed."""
         series, parameters = self.series(), self._parameters()
-        name = self.new_line.text().strip()
+        # Elements begin with a capital letter, however they were typed; so do their lines.
+        name = "_".join(part[:1].upper() + part[1:] for part in self.new_line.text().strip().split("_"))
         if series is None or parameters is None or not name:
             return
         try:
@@ -191,22 +188,22 @@ class ElementMapsWidget(QWidget):
         self._show_state()
 
     def _line_selected(self) -> None:
-        row = self.lines.current_row()
+        index = self.lines.current_row()
         if (
             self._components is not None
-            and 0 <= row < len(self._components.dataset)
-            and not self.lines.lines()[row]
+            and 0 <= index < len(self._components.dataset)
+            and not self.lines.lines()[index]
         ):
-            self._show_component(row)
+            self._show_component(index)
             return
         self.plot.show_component(None)
         self.plot.show_window(self.lines.current_window(), zoom=self._zooms)
         self._preview_soon()
 
-    def _show_component(self, row: int) -> None:
+    def _show_component(self, index: int) -> None:
         assert self._components is not None
         self.plot.show_window(None)
-        shape = self._components.spectra[row]
+        shape = self._components.spectra[index]
         counts = 1.0
         if self._spectrum is not None and shape.max() > 0:
             counts = float(self._spectrum.sum() / max(shape.sum(), 1e-12)) / len(self._components.spectra)
@@ -247,8 +244,7 @@ class ElementMapsWidget(QWidget):
         return parameters.model_copy(update={"others": tuple(others) or None})
 
     def _parameters_changed(self) -> None:
-        """Grey out what has no effect, and move the windows that follow from the parameters."""
-        self.form.enable_effective()
+        """Move the windows that follow from the parameters."""
         series = self.series()
         wanted = self.form.values()
         shape = (wanted["width"], wanted["resolution"], wanted["edge_width"], wanted["others"])
@@ -275,7 +271,7 @@ class ElementMapsWidget(QWidget):
         self._preview_timer.start()
 
     def _show_preview(self) -> None:
-        series, layer, window = self.series(), self.source.layer(), self.lines.current_window()
+        series, layer, window = self.series(), self.source.value, self.lines.current_window()
         method = self.form.values()["method"]
         if not self.preview_check.isChecked() or method in ("nmf", "pca"):
             self.preview.remove()
@@ -295,7 +291,7 @@ class ElementMapsWidget(QWidget):
     def run(self) -> None:
         """Make the maps of the checked lines, or find components."""
         series, parameters = self.series(), self._parameters_with_others()
-        source, viewer = self.source.layer(), self._viewer
+        source, viewer = self.source.value, self._viewer
         if series is None or parameters is None or source is None:
             return
         if maps.map_method(series, parameters) in ("nmf", "pca"):
@@ -376,32 +372,15 @@ class ElementMapsWidget(QWidget):
             self.controls.say("Open a spectrum image; it appears here.")
 
     def _lay_out(self) -> None:
-        top = QHBoxLayout()
-        top.addWidget(self.source, stretch=1)
-        top.addWidget(self.suggest_button)
-        adding = QHBoxLayout()
-        adding.addWidget(self.new_line, stretch=1)
-        adding.addWidget(self.add_button)
-        adding.addWidget(self.remove_button)
-        basic = QFormLayout()
-        self.form.place(("method", "others"), basic)
-        more = QWidget()
-        rows = QFormLayout(more)
-        self.form.place([name for name in self.form.names if name not in ("method", "others")], rows)
-        for form in (basic, rows):
-            form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        self.advanced = QCollapsible("Advanced")
-        self.advanced.addWidget(more)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addLayout(top)
-        layout.addWidget(self.plot, stretch=2)
-        layout.addWidget(self.lines, stretch=1)
-        layout.addLayout(adding)
-        layout.addLayout(basic)
-        layout.addWidget(self.advanced)
-        layout.addWidget(self.preview_check)
-        layout.addWidget(self.controls)
+        self.lay_out(
+            row(self.source, self.suggest_button),
+            self.plot,
+            self.lines,
+            row(self.new_line, self.add_button, self.remove_button),
+            self.form,
+            forms=(self.form,),
+            foot=(self.preview_check, self.controls),
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

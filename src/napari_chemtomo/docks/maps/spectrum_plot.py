@@ -11,7 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from chemtomo.spectra import EnergyWindow
-from napari_chemtomo.shared.plots import ACCENT, make_plot, pyqtgraph
+from napari_chemtomo.shared.plots import ACCENT, make_plot, pyqtgraph, text_colour
 
 __all__ = ["SpectrumPlot"]
 
@@ -42,7 +42,7 @@ class SpectrumPlot(QWidget):
         self.plot = make_plot("Energy (keV)", "Counts", height=220)
         self.plot.setMouseEnabled(x=True, y=False)
         self.plot.getPlotItem().getViewBox().setAutoVisible(y=True)
-        self.curve = self.plot.plot([], [], stepMode="center", pen=pyqtgraph().mkPen("#c8c8c8", width=1))
+        self.curve = self.plot.plot([], [], stepMode="center", pen=pyqtgraph().mkPen(text_colour(), width=1))
         self.component = self.plot.plot([], [], pen=pyqtgraph().mkPen(ACCENT, width=1.5))
         self.logarithmic = QCheckBox("Logarithmic counts")
         self.logarithmic.setChecked(True)

@@ -6,20 +6,11 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QFileDialog,
-    QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QGroupBox, QLabel, QPushButton, QVBoxLayout
 from superqt import QCollapsible
 
 from chemtomo.data import Dataset
+from chemtomo.data.colours import is_structural
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline import Entry, Recipe
 from chemtomo.pipeline.jobs.prepare import prepare_job
@@ -31,10 +22,11 @@ from napari_chemtomo.docks.prepare.operation_list import OperationList
 from napari_chemtomo.docks.prepare.painted_pixels import PaintedPixels
 from napari_chemtomo.docks.prepare.preview import PreparePreview
 from napari_chemtomo.layers.aligned import aligned_of
+from napari_chemtomo.layers.metadata import channel_name
 from napari_chemtomo.layers.prepared import add_prepared, source_of
 from napari_chemtomo.layers.tilt_series import to_dataset, to_series
+from napari_chemtomo.shared.dock import Dock, row
 from napari_chemtomo.shared.layer_choice import LayerChecks
-from napari_chemtomo.shared.scrolling import VerticalScrollArea
 from napari_chemtomo.shared.session import session_of
 from napari_chemtomo.shared.slider import show_projection
 from napari_chemtomo.shared.task_controls import TaskControls
@@ -48,7 +40,7 @@ __all__ = ["PrepareWidget"]
 _DOCK = "Prepare"
 
 
-class PrepareWidget(QWidget):
+class PrepareWidget(Dock):
     """Choose series and operations, see what they do to the tilt in view, and apply them.
 
     Parameters
@@ -80,21 +72,22 @@ class PrepareWidget(QWidget):
         self.preview_status.setWordWrap(True)
         self.find_button = QPushButton("Find bad projections")
         self.find_button.setToolTip(
-            "Compare every projection of the active or first checked series with its neighbours: blur, "
-            "jumps, brightness."
+            "Compare every projection of HAADF, or of the series in view, with its neighbours: blur, jumps, "
+            "brightness."
         )
         self.bad = BadProjections()
         self.bad_box = QCollapsible("Bad projections")
         self.painted = PaintedPixels(viewer, self.source, self.series.layers)
         self.painted_box = QCollapsible("Pixels to leave out")
-        self.task = TaskControls(viewer, _DOCK, "Apply")
-        self.task.run_button.setToolTip("Prepare the checked series. The results are new layers.")
+        self.controls = TaskControls(viewer, _DOCK, "Apply")
+        self.controls.run_button.setToolTip("Prepare the checked series. The results are new layers.")
         self.preview = PreparePreview(viewer)
         self._lay_out()
 
         self._remembered = session_of(viewer).remembered[_DOCK]
         self.operations.set_steps(self._remembered.get("steps", ()))
         self.live.toggled.connect(lambda checked: self._preview())
+        self.visibility.changed.connect(self._preview)
         self.operations.changed.connect(self._changed)
         self.series.changed.connect(self._changed)
         viewer.layers.selection.events.active.connect(self._active_changed)
@@ -103,12 +96,12 @@ class PrepareWidget(QWidget):
         self.bad.accepted.connect(self.operations.drop)
         self.bad.chosen.connect(self._look_at)
         self.painted.accepted.connect(self.operations.put_first)
-        self.painted.refused.connect(self.task.refuse)
+        self.painted.refused.connect(self.controls.refuse)
         self.load_button.clicked.connect(self._load)
         self.save_button.clicked.connect(self._save)
-        self.task.run_clicked.connect(self.apply)
-        self.task.ended.connect(self._job_ended)
-        self.task.running_changed.connect(lambda running: self.find_button.setEnabled(not running))
+        self.controls.run_clicked.connect(self.run)
+        self.controls.ended.connect(self._job_ended)
+        self.controls.running_changed.connect(lambda running: self.find_button.setEnabled(not running))
         self._changed()
 
     def source(self) -> Image | None:
@@ -117,7 +110,12 @@ class PrepareWidget(QWidget):
         active = self._viewer.layers.selection.active
         return active if active in checked else next(iter(checked), None)
 
-    def apply(self) -> None:
+    def scored(self) -> Image | None:
+        """Return the layer whose projections are compared: HAADF where it is checked, or that in view."""
+        whole = (layer for layer in self.series.layers() if is_structural(channel_name(layer)))
+        return next(whole, self.source())
+
+    def run(self) -> None:
         """Prepare the checked series in a thread, and add the results as layers."""
         layers = self.series.layers()
         try:
@@ -128,35 +126,25 @@ class PrepareWidget(QWidget):
                 raise ParameterError("there is no operation to do; add one first")
             dataset = to_dataset(layers)
         except ChemTomoError as error:
-            self.task.refuse(error)
+            self.controls.refuse(error)
             return
         viewer = self._viewer
-        self.task.run(
+        self.controls.run(
             lambda should_stop: _prepared(dataset, steps),
             lambda done: _add_prepared(viewer, done, layers, len(steps)),
         )
 
     def find_bad(self) -> None:
-        """Score the projections of the series in view in a thread."""
-        layer = self.source()
+        """Score the projections of a series in a thread."""
+        layer = self.scored()
         try:
             if layer is None:
                 raise ParameterError("no series is checked; expected a tilt series to look at")
             series = to_series(layer)
         except ChemTomoError as error:
-            self.task.refuse(error)
+            self.controls.refuse(error)
             return
-        self.task.run(lambda should_stop: score_projections_job(series), _what_scores_say)
-
-    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 (the name is Qt's)
-        """Take the preview away with the dock."""
-        self.preview.stop()
-        super().hideEvent(event)
-
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (the name is Qt's)
-        """Bring the preview back."""
-        super().showEvent(event)
-        self._preview()
+        self.controls.run(lambda should_stop: score_projections_job(series), _what_scores_say)
 
     def _job_ended(self, result: Any) -> None:
         if isinstance(result, Dataset):
@@ -166,7 +154,7 @@ class PrepareWidget(QWidget):
             self.bad_box.expand(animate=False)
 
     def _look_at(self, number: int) -> None:
-        layer = self.source()
+        layer = self.scored()
         if layer is not None:
             show_projection(self._viewer, layer, number)
 
@@ -188,7 +176,7 @@ class PrepareWidget(QWidget):
 
     def _preview(self) -> None:
         source = self.source()
-        if not self.live.isChecked() or source is None:
+        if not self.live.isChecked() or self.visibility.hidden or source is None:
             self.preview.stop()
             self.preview_status.setText("")
             return
@@ -198,22 +186,24 @@ class PrepareWidget(QWidget):
             self.preview_status.setText(str(error))
 
     def _load(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Load operations", "", "Recipe (*.toml *.json)")
+        path, _ = QFileDialog.getOpenFileName(self.native, "Load operations", "", "Recipe (*.toml *.json)")
         if path:
             try:
                 self.operations.set_steps(load_operations(path))
             except ChemTomoError as error:
-                self.task.refuse(error)
+                self.controls.refuse(error)
 
     def _save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save operations", "prepare.toml", "Recipe (*.toml)")
+        path, _ = QFileDialog.getSaveFileName(
+            self.native, "Save operations", "prepare.toml", "Recipe (*.toml)"
+        )
         if path:
             try:
                 steps = self.operations.steps()
                 Recipe(steps=tuple(Entry(one.operation, one) for one in steps)).save(path)
-                self.task.say(f"Saved {path}")
+                self.controls.say(f"Saved {path}")
             except ChemTomoError as error:
-                self.task.refuse(error)
+                self.controls.refuse(error)
 
     def _lay_out(self) -> None:
         series = QGroupBox("Tilt series")
@@ -222,30 +212,18 @@ class PrepareWidget(QWidget):
         operations = QGroupBox("Operations, from top to bottom")
         layout = QVBoxLayout(operations)
         layout.addWidget(self.operations)
-        files = QHBoxLayout()
-        files.addStretch(1)
-        files.addWidget(self.load_button)
-        files.addWidget(self.save_button)
-        layout.addLayout(files)
+        layout.addLayout(row(self.load_button, self.save_button))
         self.bad_box.addWidget(self.bad)
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(series)
-        layout.addWidget(operations)
-        layout.addWidget(self.find_button)
-        layout.addWidget(self.bad_box)
         self.painted_box.addWidget(self.painted)
-        layout.addWidget(self.painted_box)
-        layout.addStretch(1)
-        scroll = VerticalScrollArea()
-        scroll.setWidget(content)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(scroll, stretch=1)
-        layout.addWidget(self.live)
-        layout.addWidget(self.preview_status)
-        layout.addWidget(self.task)
+        self.lay_out(
+            series,
+            operations,
+            self.find_button,
+            self.bad_box,
+            self.painted_box,
+            forms=(),
+            foot=(self.live, self.preview_status, self.controls),
+        )
 
 
 def _add_prepared(viewer: Viewer, done: Dataset, layers: list[Image], steps: int) -> str:

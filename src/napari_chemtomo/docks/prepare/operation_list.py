@@ -7,7 +7,6 @@ from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QListWidget,
@@ -15,7 +14,6 @@ from qtpy.QtWidgets import (
     QMenu,
     QPushButton,
     QStackedWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -24,7 +22,7 @@ from chemtomo.errors import ParameterError
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.operations import OPERATIONS
 from chemtomo.preprocess.selection.tilts import DropTilts
-from napari_chemtomo.shared.editors import RangeEditor
+from napari_chemtomo.shared.editors import RangeEdit
 from napari_chemtomo.shared.forms import ParameterForm
 
 __all__ = ["OperationList"]
@@ -37,24 +35,21 @@ class _Page(QWidget):
         super().__init__()
         self.kind = kind
         # What the list sets, and a field that most leave alone, come last.
-        self.form = ParameterForm(kind)
-        layout = QFormLayout(self)
+        self.form = ParameterForm(kind, last=("channels",))
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
-        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         about = QLabel((kind.__doc__ or "").strip())
         about.setWordWrap(True)
-        layout.addRow(about)
-        names = [name for name in self.form.names if name != "channels"]
-        self.form.place([*names, "channels"], layout)
+        layout.addWidget(about)
+        layout.addWidget(self.form.native)
         if step is not None:
             self.form.set_values(step.model_dump())
 
     def set_size(self, width: int, height: int) -> None:
         """Let the ranges go over the projections."""
         for name, size in (("x", width), ("y", height)):
-            editor = self.form.editors.get(name)
-            if isinstance(editor, RangeEditor):
-                editor.set_bounds(size)
+            if isinstance(getattr(self.form.fields.get(name), "editor", None), RangeEdit):
+                self.form.set_bounds(name, size)
 
     def step(self) -> Any:
         try:
@@ -77,10 +72,8 @@ class OperationList(QWidget):
         self.list.setMinimumHeight(90)
         self.list.setMaximumHeight(150)
         self.list.setToolTip("Done from top to bottom. Unchecked operations are left out.")
-        self.add_button = QToolButton()
-        self.add_button.setText("Add")
+        self.add_button = QPushButton("Add")
         self.add_button.setToolTip("Add an operation at the end.")
-        self.add_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.add_button)
         self.menu.setToolTipsVisible(True)
         for name, kind in OPERATIONS.items():
@@ -91,6 +84,9 @@ class OperationList(QWidget):
         self.up_button, self.down_button, self.remove_button = (
             QPushButton(text) for text in ("Up", "Down", "Remove")
         )
+        self.up_button.setToolTip("Do the chosen operation earlier.")
+        self.down_button.setToolTip("Do the chosen operation later.")
+        self.remove_button.setToolTip("Remove the chosen operation.")
         self.pages = QStackedWidget()
         buttons = QHBoxLayout()
         for button in (self.add_button, self.up_button, self.down_button, self.remove_button):
@@ -112,7 +108,7 @@ class OperationList(QWidget):
         page = _Page(type(step), step)
         if self._size is not None:
             page.set_size(*self._size)
-        page.form.changed.connect(self.changed)
+        page.form.changed.connect(lambda: self.changed.emit())
         item = QListWidgetItem(step.title)
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(Qt.CheckState.Checked if enabled else Qt.CheckState.Unchecked)

@@ -53,7 +53,7 @@ class PaintedPixels(QWidget):
             "Add a layer of labels over the active or first checked series, with the brush in hand."
         )
         self.layers = LayerChoice(viewer, lambda layer: isinstance(layer, Labels))
-        self.layers.setToolTip("The layer of labels whose painted pixels are left out.")
+        self.layers.tooltip = "The layer of labels whose painted pixels are left out."
         self.mask_button = QPushButton("Mask painted pixels")
         self.mask_button.setToolTip(
             "Put 'Mask pixels' with the painted ones at the top of the operations. Reconstructions do not "
@@ -65,7 +65,7 @@ class PaintedPixels(QWidget):
         about.setWordWrap(True)
         row = QHBoxLayout()
         row.addWidget(self.paint_button)
-        row.addWidget(self.layers, stretch=1)
+        row.addWidget(self.layers.native, stretch=1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(about)
@@ -83,10 +83,10 @@ class PaintedPixels(QWidget):
         layer = self._viewer.add_labels(data, **attributes)
         layer.mode = "paint"
         layer.selected_label = _PAINTED
-        self.layers.choose(layer)
+        self.layers.value = layer
 
     def _mask(self) -> None:
-        labels = self.layers.layer()
+        labels = self.layers.value
         try:
             if labels is None:
                 raise ParameterError(

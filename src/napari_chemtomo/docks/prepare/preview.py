@@ -192,10 +192,13 @@ class PreparePreview(QObject):
             for name in ("scale", "translate"):
                 if not np.array_equal(getattr(self._layer, name), attributes[name]):
                     setattr(self._layer, name, attributes[name])
-            if self._limits_of != question.steps:
+            if self._limits_of != (question.steps, self._source):
                 self._layer.contrast_limits = limits
+            if self._layer.metadata != attributes["metadata"]:  # of another source
+                for name in ("name", "colormap", "metadata"):
+                    setattr(self._layer, name, attributes[name])
             self._layer.visible = True
-        self._limits_of = question.steps
+        self._limits_of = (question.steps, self._source)
         y, x = found.image.shape
         waits = [one.title for one in self._steps if one.whole_stack and one not in question.steps]
         missing = f" Still without {', '.join(waits)}: looking at the whole series…" if waits else ""

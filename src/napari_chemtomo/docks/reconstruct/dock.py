@@ -6,31 +6,27 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Layer
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QFormLayout,
-    QGroupBox,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
-from superqt import QCollapsible
+from napari.utils.notifications import show_warning
+from qtpy.QtWidgets import QCheckBox, QGroupBox, QPushButton, QVBoxLayout
 
+from chemtomo.align.parameters import LinkParameters
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline import ReconstructParameters
 from chemtomo.preprocess.values.intensity import PublishedScaling
 from napari_chemtomo import settings
 from napari_chemtomo.dialogs.tilts_of_stack import TiltsDialog
+from napari_chemtomo.docks.align.link_channels import start_linking
 from napari_chemtomo.docks.reconstruct.run import DOCK, start_reconstruction
 from napari_chemtomo.docks.reconstruct.task import device_names
-from napari_chemtomo.layers.aligned import raw_of
-from napari_chemtomo.layers.metadata import is_stack
+from napari_chemtomo.layers.aligned import current_alignment, raw_of
+from napari_chemtomo.layers.metadata import channel_name, is_stack
 from napari_chemtomo.layers.prepared import source_of
-from napari_chemtomo.shared.editors import SuggestionEditor
+from napari_chemtomo.layers.tilt_series import to_series
+from napari_chemtomo.shared.dock import Dock
+from napari_chemtomo.shared.editors import SuggestionEdit
 from napari_chemtomo.shared.forms import ParameterForm
 from napari_chemtomo.shared.latest import Latest
 from napari_chemtomo.shared.layer_choice import LayerChecks
-from napari_chemtomo.shared.scrolling import VerticalScrollArea
 from napari_chemtomo.shared.session import session_of
 from napari_chemtomo.shared.task_controls import TaskControls
 
@@ -51,7 +47,7 @@ _BASIC = (
 _DEVICES = ("auto", "gpu", "cpu", "numpy")
 
 
-class ReconstructWidget(QWidget):
+class ReconstructWidget(Dock):
     """Choose channels and parameters, run, watch, cancel.
 
     Parameters
@@ -73,9 +69,14 @@ class ReconstructWidget(QWidget):
         )
         self.give_tilts = QPushButton("Give tilts to a stack…")
         self.give_tilts.setToolTip("Make a tilt series of a stack that was opened without its tilts.")
-        self.device = SuggestionEditor(_DEVICES)
+        self.link_button = QPushButton()
+        self.link_button.setToolTip("Without it these channels are reconstructed as they were recorded.")
+        field = ReconstructParameters.model_fields["device"]
+        device = SuggestionEdit(
+            _DEVICES, settings.device(), name="device", label=field.title, tooltip=field.description
+        )
         self.reconstruction = ParameterForm(
-            ReconstructParameters, exclude=("mu",), editors={"device": self.device}
+            ReconstructParameters, exclude=("mu",), basic=_BASIC, editors={"device": device}
         )
         self.scale_as_published = QCheckBox("Scale as published")
         self.scale_as_published.setToolTip("Scale the projections as in Huber et al. 2019, before all else.")
@@ -87,7 +88,6 @@ class ReconstructWidget(QWidget):
         self.controls = TaskControls(
             viewer, DOCK, "Run", self.reset, "Stop after the present iteration and keep its volume."
         )
-        self.advanced = QCollapsible("Advanced")
         self._lay_out()
 
         self.reconstruction.set_values(remembered)
@@ -103,14 +103,15 @@ class ReconstructWidget(QWidget):
         self.scaling.changed.connect(self._parameters_changed)
         self.scale_as_published.toggled.connect(lambda checked: self._parameters_changed())
         self.watch.toggled.connect(lambda checked: self._parameters_changed())
-        self.device.activated.connect(lambda index: settings.set_device(self.device.get()))
-        self.device.lineEdit().editingFinished.connect(lambda: settings.set_device(self.device.get()))
+        device.editor.activated.connect(lambda index: settings.set_device(device.value))
+        device.editor.lineEdit().editingFinished.connect(lambda: settings.set_device(device.value))
         settings.follow_device(self._show_device_setting)
-        self.give_tilts.clicked.connect(lambda: TiltsDialog(self._viewer, self).open())
+        self.link_button.clicked.connect(lambda checked: self.link())
+        self.give_tilts.clicked.connect(lambda: TiltsDialog(self._viewer, self.native).open())
         self.controls.run_clicked.connect(self.run)
         self._devices = Latest(
             lambda question, newer: device_names(),
-            lambda question, names: self.device.suggest(names),
+            lambda question, names: device.editor.suggest(names),
             lambda question, error: None,  # a run will say it
         )
         self._devices.ask(None)
@@ -122,7 +123,18 @@ class ReconstructWidget(QWidget):
         self.scale_as_published.setChecked(False)
         self.channels.reset()
         self.watch.setChecked(True)
-        settings.set_device(self.device.get())
+        settings.set_device(self.device.value)
+
+    def link(self) -> None:
+        """Align the checked channels that are not as the first one that is."""
+        aligned, others = self._aligned_and_not()
+        try:
+            alignment = current_alignment(aligned[0])
+            if alignment is not None:
+                reference = to_series(aligned[0])
+                start_linking(self._viewer, others, alignment, reference, LinkParameters())
+        except ChemTomoError as error:
+            self.controls.refuse(error)
 
     def run(self) -> None:
         """Start a reconstruction of the checked channels."""
@@ -130,6 +142,12 @@ class ReconstructWidget(QWidget):
             layers = self.channels.layers()
             if not layers:
                 raise ParameterError("no channel is checked; expected at least one tilt series")
+            aligned, others = self._aligned_and_not()
+            if aligned and others:
+                show_warning(
+                    f"{_names(aligned)} is aligned, but not {_names(others)}, which will not lie at the same "
+                    "place. Cancel, and use the button below the channels to align them alike"
+                )
             start_reconstruction(
                 self._viewer,
                 layers,
@@ -141,57 +159,51 @@ class ReconstructWidget(QWidget):
             self.controls.refuse(error)
 
     def _show_device_setting(self, event: Any = None) -> None:
-        self.device.set(settings.device())
+        self.device.value = settings.device()
 
     def _channels_changed(self) -> None:
         shapes = [layer.data.shape for layer in self.channels.layers()]
         if shapes:
-            self.reconstruction.editors["slices"].set_bounds(max(shape[-2] for shape in shapes))
-            self.reconstruction.editors["crop"].set_bounds(max(shape[-1] for shape in shapes))
+            self.reconstruction.set_bounds("slices", max(shape[-2] for shape in shapes))
+            self.reconstruction.set_bounds("crop", max(shape[-1] for shape in shapes))
         self.give_tilts.setVisible(any(is_stack(layer) for layer in self._viewer.layers))
+        aligned, others = self._aligned_and_not()
+        self.link_button.setVisible(bool(aligned and others))
+        if aligned and others:
+            self.link_button.setText(f"Align {_names(others)} as {channel_name(aligned[0])}")
+
+    def _aligned_and_not(self) -> tuple[list[Layer], list[Layer]]:
+        """Return the checked channels that have an alignment, and those that have none."""
+        layers = self.channels.layers()
+        aligned = [layer for layer in layers if current_alignment(layer) is not None]
+        return aligned, [layer for layer in layers if layer not in aligned]
 
     def _parameters_changed(self) -> None:
-        """Remember what the forms show, and grey out what has no effect."""
+        """Remember what the forms show."""
+        scaled = self.scale_as_published.isChecked()
+        self.scaling.visible = scaled
         shown = {**self.reconstruction.values(), **self.scaling.values()}
-        self.reconstruction.enable_effective()
-        shown["scale_as_published"] = self.scale_as_published.isChecked()
-        for name in self.scaling.names:
-            self.scaling.enable(name, self.scale_as_published.isChecked())
         del shown["device"]
-        self._remembered.update(shown, watch=self.watch.isChecked())
+        self._remembered.update(shown, scale_as_published=scaled, watch=self.watch.isChecked())
 
     def _lay_out(self) -> None:
         channels = QGroupBox("Channels")
         layout = QVBoxLayout(channels)
         layout.addWidget(self.channels)
+        layout.addWidget(self.link_button)
         layout.addWidget(self.give_tilts)
+        self.lay_out(
+            channels,
+            self.reconstruction,
+            self.scale_as_published,
+            self.scaling,
+            forms=(self.reconstruction, self.scaling),
+            foot=(self.watch, self.controls),
+        )
 
-        basic = QFormLayout()
-        self.reconstruction.place(_BASIC, basic)
-        basic.addRow(self.scale_as_published)
-        advanced = QWidget()
-        rows = QFormLayout(advanced)
-        self.reconstruction.place([name for name in self.reconstruction.names if name not in _BASIC], rows)
-        self.scaling.place(self.scaling.names, rows)
-        for form in (basic, rows):
-            form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        self.advanced.addWidget(advanced)
 
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(channels)
-        layout.addLayout(basic)
-        layout.addWidget(self.advanced)
-        layout.addStretch(1)
-        scroll = VerticalScrollArea()
-        scroll.setWidget(content)
-
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(scroll, stretch=1)
-        layout.addWidget(self.watch)
-        layout.addWidget(self.controls)
+def _names(layers: list[Layer]) -> str:
+    return ", ".join(channel_name(layer) for layer in layers)
 
 
 def _is_replaced(viewer: Viewer, layer: Layer) -> bool:

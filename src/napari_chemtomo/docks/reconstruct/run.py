@@ -26,6 +26,7 @@ __all__ = ["DOCK", "start_reconstruction"]
 
 DOCK = "Reconstruct"
 _SLICE_MILLISECONDS = 300
+_FEWEST_TILTS = 5
 
 
 def start_reconstruction(
@@ -57,6 +58,12 @@ def start_reconstruction(
         When a layer is no tilt series.
     """
     dataset = to_dataset(inputs)
+    for series in dataset:
+        if series.shape[0] < _FEWEST_TILTS:
+            show_warning(
+                f"{series.name}: found {series.shape[0]} tilt{'s' if series.shape[0] > 1 else ''}; a volume "
+                f"that means something needs many more, at least {_FEWEST_TILTS}"
+            )
     layers = ResultLayers(viewer, inputs)
     request = SliceRequest()
 

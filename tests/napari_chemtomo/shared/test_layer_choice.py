@@ -9,7 +9,7 @@ pytest.importorskip("napari", reason="napari is not installed; the extra 'all' b
 
 from napari.components import ViewerModel
 
-from napari_chemtomo.shared.layer_follower import LayerFollower
+from napari_chemtomo.shared.layer_choice import LayerFollower
 
 
 class Owner:
