@@ -78,7 +78,7 @@ class RecipeOnly:
 
 
 class OfTheData:
-    """Marks a field whose value means something only for the data at hand: forms do not keep it for others."""
+    """Marks a field whose value holds for the data at hand only: forms do not keep it."""
 
 
 class Parameters(BaseModel):

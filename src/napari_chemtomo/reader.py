@@ -39,28 +39,38 @@ def _read(path: Paths) -> list[LayerDataTuple]:
     """
     from napari import current_viewer
 
-    from napari_chemtomo.layers.files import read_layers
+    from napari_chemtomo.layers.files import dim_for, read_layers
 
     viewer = current_viewer()
     try:
-        return read_layers(path, beside=viewer.layers if viewer is not None else ())
+        layers = read_layers(path, beside=viewer.layers if viewer is not None else ())
     except NoTiltsError as error:
-        if viewer is not None:
-            _soon(partial(_ask_for_tilts, viewer, path, error))
-        raise
+        if viewer is None:
+            raise
+        # The dialog comes instead of the option of the command line.
+        sentences = [one for one in str(error).split(". ") if "--" not in one]
+        asked = NoTiltsError(". ".join(sentences), error.projections, error.from_names)
+        _soon(partial(_ask_for_tilts, viewer, path, asked))
+        raise asked from error
     except ChemTomoError as error:
         if viewer is not None:
             _show_soon(str(error))
         raise
+    if viewer is not None:
+        dim_for(layers, viewer.layers)
+    return layers
 
 
 def _read_volumes(path: Paths) -> list[LayerDataTuple]:
-    """Read volumes that were written by `chemtomo.io.write`, one layer a channel."""
+    """Read volumes that were written by `chemtomo.io.write`, one layer a channel, in colours that differ."""
+    from napari import current_viewer
+
     from chemtomo.io import read_volume
-    from napari_chemtomo.layers.volume import volume_layers
+    from napari_chemtomo.layers.volume import layers_of_volumes
 
     paths = [path] if isinstance(path, (str, PathLike)) else path
-    return [layer for one in paths for layer in volume_layers(read_volume(one))]
+    viewer = current_viewer()
+    return layers_of_volumes([read_volume(one) for one in paths], viewer.layers if viewer is not None else ())
 
 
 def _ask_for_tilts(viewer: Viewer, path: Paths, error: NoTiltsError) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from chemtomo.parameters import Parameters, RecipeOnly, Renamed, only_for
+from chemtomo.parameters import OfTheData, Parameters, RecipeOnly, Renamed, only_for
 
 __all__ = ["AlignParameters", "ApplyAlignment", "AxisParameters", "LinkParameters", "UseAlignment"]
 
@@ -79,7 +79,7 @@ class AlignParameters(LinkParameters):
         description="How the tilt axis is found after a registration; auto, patch-tracks and "
         "projection-matching find it themselves. none: leave it.",
     )
-    axis_near: float | None = Field(
+    axis_near: Annotated[float | None, OfTheData()] = Field(
         None,
         ge=-180,
         le=180,
@@ -89,7 +89,9 @@ class AlignParameters(LinkParameters):
         "y and x then. A series that has an alignment begins with the axis of that.",
     )
     reference_tilt: Annotated[
-        float | None, only_for(method=("phase-correlation", "stackreg", "projection-matching"))
+        float | None,
+        only_for(method=("phase-correlation", "stackreg", "projection-matching")),
+        OfTheData(),
     ] = Field(
         None,
         title="Reference tilt",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chemtomo.parameters import Parameters, Range, only_for
+from chemtomo.parameters import OfTheData, Parameters, Range, only_for
 from chemtomo.recon.filtered_back_projection import Window
 from chemtomo.solvers.classical.subsets import Order
 
@@ -77,10 +77,10 @@ class ReconstructParameters(Parameters):
     alpha1: Annotated[float, _JOINT] = Field(
         1.0, gt=0, title="alpha1", description="Weight of the first-order term of TGV, or of TV."
     )
-    slices: Range | None = Field(
+    slices: Annotated[Range | None, OfTheData()] = Field(
         None, title="Slices", description="Rows y to reconstruct, START:STOP. All if not given."
     )
-    crop: Literal["auto", "none"] | Range = Field(
+    crop: Annotated[Literal["auto", "none"] | Range, OfTheData()] = Field(
         "auto",
         title="Crop",
         description="Detector columns to use: auto (the support of the data, symmetric about the "
@@ -93,7 +93,7 @@ class ReconstructParameters(Parameters):
         "matter beside the field that is tilted into it; it is cut off at the end. auto: wide where there is "
         "signal at the edges of the detector.",
     )
-    thickness: float | None = Field(
+    thickness: Annotated[float | None, OfTheData()] = Field(
         None,
         gt=0,
         title="Thickness (nm)",

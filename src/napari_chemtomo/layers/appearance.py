@@ -14,14 +14,15 @@ import numpy.typing as npt
 
 from chemtomo.data.colours import is_structural
 
-__all__ = ["image_opacities", "intensity_limits", "volume_appearance"]
+__all__ = ["STRUCTURAL_OPACITY", "image_opacities", "intensity_limits", "volume_appearance"]
 
 # Values looked at, evenly taken from the data.
 _SAMPLES = 500_000
 _BRIGHTEST_PERCENTILE = 99.5
 _FAINTEST_FRACTION = 0.02
 
-_STRUCTURAL_OPACITY = 0.3
+STRUCTURAL_OPACITY = 0.3
+"""Of HAADF and the like where there are elements beside it."""
 _FILLING_OPACITY = 0.4
 # A voxel belongs to a channel from this fraction of its upper contrast limit.
 _PRESENT_FRACTION = 0.25
@@ -47,7 +48,7 @@ def image_opacities(names: Sequence[str]) -> list[float]:
     """Dim the signals of the whole sample (HAADF) where there are elements beside them."""
     structural = [is_structural(name) for name in names]
     dim = not all(structural)
-    return [_STRUCTURAL_OPACITY if dim and one else 1.0 for one in structural]
+    return [STRUCTURAL_OPACITY if dim and one else 1.0 for one in structural]
 
 
 def volume_appearance(names: Sequence[str], data: npt.NDArray[np.float32]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
     from napari.types import LayerDataTuple
     from napari.utils import Colormap
 
-__all__ = ["slice_layers", "to_volume", "volume_layers"]
+__all__ = ["layers_of_volumes", "slice_layers", "to_volume", "volume_layers"]
 
 
 def to_volume(layers: Sequence[Layer]) -> Volume:
     """Return the volume whose channels several layers are.
 
-    The channels have the names that they were reconstructed with, or those of the layers where these
-    are of several reconstructions.
+    The channels have the names that they were reconstructed with, or those of the layers where the user has
+    changed these or they are of several reconstructions.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def to_volume(layers: Sequence[Layer]) -> Volume:
             raise DataError(f"{where}: found voxels of other sizes or places; expected the same")
         if not np.allclose(layer.scale, layer.scale[0], rtol=1e-3):
             raise DataError(f"layer {layer.name!r}: found voxels of {layer.scale} nm; expected cubes")
-    names = [metadata_of(layer)["channel"] for layer in layers]
+    names = [_channel_of(layer) for layer in layers]
     if len(set(names)) != len(names):
         names = [layer.name for layer in layers]
     recipes = [metadata_of(layer).get("recipe", {}) for layer in layers]
@@ -73,6 +74,25 @@ def to_volume(layers: Sequence[Layer]) -> Volume:
         origin_px=(z, y, x),
         provenance=recipes[0] if same else {"channels": dict(zip(names, recipes, strict=True))},
     )
+
+
+def layers_of_volumes(volumes: Sequence[Volume], beside: Sequence[Layer] = ()) -> list[LayerDataTuple]:
+    """Return the layers of several volumes, in colours that go with each other and those `beside` them."""
+    before = [str(metadata_of(layer)["channel"]) for layer in beside if is_volume(layer)]
+    names = [*before, *(name for volume in volumes for name in volume.names)]
+    colours = iter(channel_colours(names)[len(before) :])
+    return [
+        layer
+        for volume in volumes
+        for layer in volume_layers(volume, colours={name: next(colours) for name in volume.names})
+    ]
+
+
+def _channel_of(layer: Layer) -> str:
+    kept = metadata_of(layer)
+    # napari numbers layers of the same name.
+    renamed = re.sub(r" \[\d+\]$", "", layer.name) != kept.get("layer_name", layer.name)
+    return str(layer.name if renamed else kept["channel"])
 
 
 def volume_layers(
@@ -108,6 +128,7 @@ def volume_layers(
                     METADATA_KEY: {
                         "kind": VOLUME,
                         "channel": name,
+                        "layer_name": f"{name}{method}",
                         "recipe": volume.provenance,
                         "report": dict(report or {}),
                     }

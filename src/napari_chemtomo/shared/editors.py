@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from magicgui.types import Undefined
@@ -18,6 +18,7 @@ __all__ = [
     "ListEdit",
     "RangeEdit",
     "SuggestionEdit",
+    "TiltListEdit",
     "WordsEdit",
     "keep_from_wheel",
 ]
@@ -26,6 +27,7 @@ _LARGEST_FLOAT = 1e9
 # Qt would leave room for the longest number.
 _NARROW = 70
 _DECIMALS = 7
+_SAME_TILT_DEG = 0.05
 LEAST_FLOAT = 10.0**-_DECIMALS
 """The step of a `FloatEdit`."""
 
@@ -115,6 +117,21 @@ class ListEdit(_QtEdit):
 
     def __init__(self, value: Any = Undefined, *, nullable: bool = False, **options: Any) -> None:
         super().__init__(_ListLine(absent=None if nullable else ()), value, **options)
+
+
+class TiltListEdit(_QtEdit):
+    """Numbers of projections, shown and typed as their tilts in degrees."""
+
+    def __init__(self, value: Any = Undefined, **options: Any) -> None:
+        super().__init__(_TiltLine(), value, **options)
+
+    def set_tilts(self, tilts_deg: Sequence[float]) -> None:
+        """Say which tilts the projections have; the projections stay."""
+        if self.editor.tilts_deg != tuple(tilts_deg):
+            with self.changed.blocked():
+                projections = self.value
+                self.editor.tilts_deg = tuple(tilts_deg)
+                self.value = projections
 
 
 class SuggestionEdit(_QtEdit):
@@ -237,6 +254,36 @@ class _ListLine(QLineEdit):
 
     def set(self, value: Any) -> None:
         self.setText(value if isinstance(value, str) else ",".join(map(str, value or ())))
+
+
+class _TiltLine(QLineEdit):
+    edited = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tilts_deg: tuple[float, ...] = ()
+        self.textChanged.connect(lambda text: self.edited.emit())
+
+    def get(self) -> Any:
+        if not self.tilts_deg:
+            return self.text()
+        words = self.text().replace(",", " ").replace("°", " ").split()
+        return tuple(dict.fromkeys(self._projection(word) for word in words))
+
+    def _projection(self, word: str) -> Any:
+        """Return the number of the projection at a tilt. The model refuses what is no tilt."""
+        try:
+            distances = [abs(tilt - float(word)) for tilt in self.tilts_deg]
+        except ValueError:
+            return word + "°"
+        nearest = min(distances)
+        return distances.index(nearest) if nearest < _SAME_TILT_DEG else word + "°"
+
+    def set(self, value: Any) -> None:
+        if self.tilts_deg and not isinstance(value, str):
+            number = len(self.tilts_deg)
+            value = [f"{self.tilts_deg[one]:g}" if one < number else str(one) for one in value]
+        self.setText(value if isinstance(value, str) else ", ".join(map(str, value or ())))
 
 
 class _Suggestions(QComboBox):

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 from superqt import QCollapsible
 
 from chemtomo.errors import ParameterError
-from chemtomo.parameters import Parameters, Range
+from chemtomo.parameters import OfTheData, Parameters, Range
 from napari_chemtomo.shared.editors import (
     LEAST_FLOAT,
     FloatEdit,
@@ -113,6 +113,15 @@ class ParameterForm(Container[Widget]):
     def values(self) -> dict[str, Any]:
         """Return what the editors show."""
         return {name: editor.value for name, editor in self.fields.items()}
+
+    def kept_values(self) -> dict[str, Any]:
+        """Return the values that mean the same for other data."""
+        fields = self.model.model_fields
+        return {
+            name: value
+            for name, value in self.values().items()
+            if not any(isinstance(mark, OfTheData) for mark in fields[name].metadata)
+        }
 
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Show values; those of fields that are not in the form are passed over."""

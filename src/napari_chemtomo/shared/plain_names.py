@@ -25,7 +25,7 @@ _NAMES = {
     "counts": "By counting statistics",
     "com-path": "Paths of the centre of mass",
     "max-image": "Sharpest maximum image",
-    "sum-minimum": "Sharpest slices",
+    "sharpness": "Sharpest slices",
     "nmf": "Components without negatives (NMF)",
     "pca": "Principal components (PCA)",
     "eels": "Energy losses (EELS)",

@@ -113,8 +113,8 @@ class TestRegister:
     def test_undo_returns_to_any_earlier_alignment(self, loaded, register, aligned, qtbot):
         first = np.asarray(aligned.data)
         click(qtbot, register.hand.this)
-        register.hand.first.setValue(3)
-        register.hand.last.setValue(5)
+        register.hand.first.value = float(TILTS[2])
+        register.hand.last.value = float(TILTS[4])
         register.hand.step.value = 1.5
         click(qtbot, register.hand.down)
         click(qtbot, register.hand.accept)

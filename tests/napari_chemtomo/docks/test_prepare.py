@@ -186,8 +186,8 @@ class TestApply:
             np.testing.assert_array_equal(loaded.layers[name].data, data)
             assert not loaded.layers[name].visible
         assert "8 tilts of 12 × 12 pixels" in dock.controls.status.text()
-        # What is in view are the results, whose middle along the beam is another one.
-        assert loaded.dims.point[1] == loaded.layers["HAADF (prepared)"].translate[1]
+        # What is in view are the results, at the place of their sources along the beam: no slider goes there.
+        assert loaded.dims.nsteps[1] == 1
         # They are not prepared again by the next click.
         assert [layer.name for layer in dock.series.layers()] == ["HAADF", "Al"]
 
@@ -283,7 +283,7 @@ class TestPreview:
         live.operations.drop([2])
         loaded.dims.set_point(0, dataset["HAADF"].tilts_deg[2])
         settled(qtbot, live)
-        assert live.preview_status.text() == "Projection 2 is dropped."
+        assert live.preview_status.text() == "The projection at -30° is dropped."
         assert not live.preview.layer.visible
         loaded.dims.set_point(0, dataset["HAADF"].tilts_deg[3])
         settled(qtbot, live)
@@ -402,7 +402,7 @@ class TestBadProjections:
         qtbot.waitUntil(lambda: not dock.controls.running, timeout=10_000)
         assert "1 projection proposed" in dock.controls.status.text()
         assert dock.bad.checked() == (4,)
-        assert [dock.bad.table.item(0, column).text() for column in (0, 1, 3)] == ["4", "0", "contrast"]
+        assert [dock.bad.table.item(0, column).text() for column in (1, 3)] == ["0", "contrast"]
         assert dock.bad.accept_button.text() == "Drop the checked projections (1)"
         # A row and a point of the plot show their projection.
         dock.bad.table.setCurrentCell(0, 1)

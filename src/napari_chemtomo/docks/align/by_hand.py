@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from magicgui.widgets import ComboBox
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -14,7 +15,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
 )
 
@@ -27,7 +27,8 @@ from napari_chemtomo.layers.aligned import (
     preview_alignment,
     show_alignment,
 )
-from napari_chemtomo.shared.editors import FloatEdit
+from napari_chemtomo.layers.metadata import metadata_of
+from napari_chemtomo.shared.editors import FloatEdit, keep_from_wheel
 from napari_chemtomo.shared.slider import projection_in_view
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ class ByHand(QGroupBox):
         self._layer: Image | None = None
         self.pending: Alignment | None = None
         self.drag = QCheckBox("Drag the image in view with the mouse")
-        self.first, self.last = QSpinBox(), QSpinBox()
+        self.drag.setToolTip("Moves the projection at which the slider stands.")
+        self.first, self.last = (
+            ComboBox(tooltip=f"The {which} tilt of the projections that are moved.")
+            for which in ("lowest", "highest")
+        )
         self.this = QPushButton("In view")
         self.this.setToolTip("The projection at which the slider stands.")
         self.step = FloatEdit(_STEP_PX, min=0.01, max=1000.0, tooltip="How far an arrow moves them.")
@@ -65,6 +70,9 @@ class ByHand(QGroupBox):
         self.accept = QPushButton("Accept")
         self.accept.setToolTip("Keep what was moved as a new alignment in the history.")
         self.discard = QPushButton("Discard")
+        self.discard.setToolTip("Go back to the alignment in use.")
+        for arrow in (self.up, self.down, self.left, self.right):
+            arrow.setToolTip("Move the projections of these tilts by one step.")
         self._lay_out()
         for button, (dy, dx) in (
             (self.up, (-1, 0)),
@@ -88,8 +96,10 @@ class ByHand(QGroupBox):
         self._listen(False)
         self._layer = layer if layer is not None and is_aligned(layer) else None
         if self._layer is not None:
+            tilts = sorted(metadata_of(self._layer)["tilts_deg"])
             for box in (self.first, self.last):
-                box.setRange(1, self._layer.data.shape[0])
+                box.choices = [(f"{tilt:g}°", tilt) for tilt in tilts]
+                keep_from_wheel(box.native)
             self._listen(self.drag.isChecked())
         self._enable()
 
@@ -101,16 +111,19 @@ class ByHand(QGroupBox):
 
     def _choose_this(self) -> None:
         if self._layer is not None:
-            number = projection_in_view(self._viewer, self._layer) + 1
-            self.first.setValue(number)
-            self.last.setValue(number)
+            index = projection_in_view(self._viewer, self._layer)
+            self.first.value = self.last.value = metadata_of(self._layer)["tilts_deg"][index]
 
     def _nudge(self, dy: int, dx: int) -> None:
-        first, last = sorted((self.first.value(), self.last.value()))
+        if self._layer is None:
+            return
+        first, last = sorted((self.first.value, self.last.value))
+        tilts = metadata_of(self._layer)["tilts_deg"]
         step = self.step.value
-        self._move(range(first - 1, last), dy * step, dx * step)
+        moved = [index for index, tilt in enumerate(tilts) if first <= tilt <= last]
+        self._move(moved, dy * step, dx * step)
 
-    def _move(self, tilts: range, dy: float, dx: float) -> None:
+    def _move(self, tilts: Sequence[int], dy: float, dx: float) -> None:
         if self._layer is None:
             return
         start = self.pending or current_alignment(self._layer)
@@ -154,13 +167,13 @@ class ByHand(QGroupBox):
         yield
         while event.type == "mouse_move":
             here = np.asarray(layer.world_to_data(event.position))
-            self._move(range(index, index + 1), *(here - before)[-2:].tolist())
+            self._move([index], *(here - before)[-2:].tolist())
             before = here
             yield
 
     def _lay_out(self) -> None:
         tilts = QHBoxLayout()
-        for widget in (QLabel("Projections"), self.first, QLabel("to"), self.last, self.this):
+        for widget in (QLabel("Tilts"), self.first.native, QLabel("to"), self.last.native, self.this):
             tilts.addWidget(widget)
         arrows = QGridLayout()
         arrows.addWidget(QLabel("Step (px)"), 0, 0)

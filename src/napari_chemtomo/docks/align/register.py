@@ -207,7 +207,7 @@ class RegisterWidget(Dock):
         )
 
     def _remember(self) -> None:
-        self._remembered.update(self.form.values())
+        self._remembered.update(self.form.kept_values())
 
     def _ask_where_to_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(

@@ -78,7 +78,7 @@ class BadProjections(QWidget):
             range(len(scores.combined)), key=lambda one: (one not in scores.proposed, -scores.combined[one])
         )
         for row, number in enumerate(worst):
-            check = QTableWidgetItem(str(number))
+            check = QTableWidgetItem()
             check.setData(Qt.ItemDataRole.UserRole, number)
             check.setFlags(check.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             proposed = number in scores.proposed

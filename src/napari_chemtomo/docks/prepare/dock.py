@@ -22,7 +22,7 @@ from napari_chemtomo.docks.prepare.operation_list import OperationList
 from napari_chemtomo.docks.prepare.painted_pixels import PaintedPixels
 from napari_chemtomo.docks.prepare.preview import PreparePreview
 from napari_chemtomo.layers.aligned import aligned_of
-from napari_chemtomo.layers.metadata import channel_name
+from napari_chemtomo.layers.metadata import channel_name, metadata_of
 from napari_chemtomo.layers.prepared import add_prepared, source_of
 from napari_chemtomo.layers.tilt_series import to_dataset, to_series
 from napari_chemtomo.shared.dock import Dock, row
@@ -161,7 +161,8 @@ class PrepareWidget(Dock):
     def _changed(self) -> None:
         source = self.source()
         if source is not None:
-            self.operations.set_size(source.data.shape[-1], source.data.shape[-2])
+            height, width = source.data.shape[-2:]
+            self.operations.set_projections(width, height, metadata_of(source)["tilts_deg"])
         try:
             self._remembered["steps"] = self.operations.steps()
         except ParameterError as error:

@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
 from chemtomo.errors import ParameterError
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.operations import OPERATIONS
-from chemtomo.preprocess.selection.tilts import DropTilts
-from napari_chemtomo.shared.editors import RangeEdit
+from chemtomo.preprocess.selection.tilts import DropTilts, SortTilts
+from napari_chemtomo.shared.editors import RangeEdit, TiltListEdit
 from napari_chemtomo.shared.forms import ParameterForm
 
 __all__ = ["OperationList"]
@@ -35,7 +35,12 @@ class _Page(QWidget):
         super().__init__()
         self.kind = kind
         # What the list sets, and a field that most leave alone, come last.
-        self.form = ParameterForm(kind, last=("channels",))
+        self.tilts: TiltListEdit | None = None
+        if kind is DropTilts:
+            help_text = kind.model_fields["projections"].description
+            self.tilts = TiltListEdit((), name="projections", label="Tilts (°)", tooltip=help_text)
+        editors = {} if self.tilts is None else {"projections": self.tilts}
+        self.form = ParameterForm(kind, last=("channels",), editors=editors)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
         about = QLabel((kind.__doc__ or "").strip())
@@ -45,8 +50,10 @@ class _Page(QWidget):
         if step is not None:
             self.form.set_values(step.model_dump())
 
-    def set_size(self, width: int, height: int) -> None:
-        """Let the ranges go over the projections."""
+    def set_projections(self, width: int, height: int, tilts_deg: tuple[float, ...]) -> None:
+        """Let the ranges go over the projections, and name these by their tilts."""
+        if self.tilts is not None:
+            self.tilts.set_tilts(tilts_deg)
         for name, size in (("x", width), ("y", height)):
             if isinstance(getattr(self.form.fields.get(name), "editor", None), RangeEdit):
                 self.form.set_bounds(name, size)
@@ -66,7 +73,7 @@ class OperationList(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._size: tuple[int, int] | None = None
+        self._said: tuple[int, int, tuple[float, ...]] | None = None
         self._first: tuple[Operation, ...] = ()
         self.list = QListWidget()
         self.list.setMinimumHeight(90)
@@ -97,7 +104,7 @@ class OperationList(QWidget):
         layout.addLayout(buttons)
         layout.addWidget(self.pages)
         self.list.currentRowChanged.connect(self._show_page)
-        self.list.itemChanged.connect(lambda item: self.changed.emit())
+        self.list.itemChanged.connect(lambda item: self._tell())
         self.up_button.clicked.connect(lambda: self._move(-1))
         self.down_button.clicked.connect(lambda: self._move(1))
         self.remove_button.clicked.connect(self._remove)
@@ -106,9 +113,7 @@ class OperationList(QWidget):
     def add(self, step: Operation, *, at: int | None = None, enabled: bool = True) -> None:
         """Put an operation into the list, at its end by default, and choose it."""
         page = _Page(type(step), step)
-        if self._size is not None:
-            page.set_size(*self._size)
-        page.form.changed.connect(lambda: self.changed.emit())
+        page.form.changed.connect(self._tell)
         item = QListWidgetItem(step.title)
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(Qt.CheckState.Checked if enabled else Qt.CheckState.Unchecked)
@@ -117,6 +122,10 @@ class OperationList(QWidget):
         self.list.insertItem(row, item)
         self.list.setCurrentRow(row)
         self._show_page(row)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._tell_projections()
         self.changed.emit()
 
     def drop(self, projections: Sequence[int]) -> None:
@@ -154,14 +163,28 @@ class OperationList(QWidget):
             self._take(0)
         for step in steps:
             self.add(step)
-        self.changed.emit()
+        self._tell()
 
-    def set_size(self, width: int, height: int) -> None:
-        """Say how large the projections are."""
-        if self._size != (width, height):
-            self._size = (width, height)
-            for row in range(self.pages.count()):
-                self._page(row).set_size(width, height)
+    def set_projections(self, width: int, height: int, tilts_deg: Sequence[float]) -> None:
+        """Say how large the projections are, and at which tilts."""
+        said = (width, height, tuple(tilts_deg))
+        if self._said != said:
+            self._said = said
+            self._tell_projections()
+
+    def _tell_projections(self) -> None:
+        """Say to every operation what the ones before it leave."""
+        if self._said is None:
+            return
+        width, height, tilts = self._said
+        for row in range(self.pages.count()):
+            page = self._page(row)
+            page.set_projections(width, height, tilts)
+            if self._is_on(row) and page.kind is SortTilts:
+                tilts = tuple(sorted(tilts))
+            elif self._is_on(row) and page.tilts is not None:
+                dropped = page.tilts.value
+                tilts = tuple(tilt for number, tilt in enumerate(tilts) if number not in dropped)
 
     def form(self, row: int) -> ParameterForm:
         """Return the form of an operation."""
@@ -194,12 +217,12 @@ class OperationList(QWidget):
         self.list.insertItem(row + by, item)
         self.list.setCurrentRow(row + by)
         self._show_page(row + by)
-        self.changed.emit()
+        self._tell()
 
     def _remove(self) -> None:
         self._take(self.list.currentRow())
         self._show_page(self.list.currentRow())
-        self.changed.emit()
+        self._tell()
 
     def _take(self, row: int) -> None:
         page = self.pages.widget(row)

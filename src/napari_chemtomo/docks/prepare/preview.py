@@ -13,6 +13,7 @@ from chemtomo.errors import ChemTomoError
 from chemtomo.pipeline.prepare_view import PreparedProjection, PreparedView, ViewStopped
 from chemtomo.preprocess.operation import Operation
 from napari_chemtomo.layers.appearance import intensity_limits
+from napari_chemtomo.layers.metadata import metadata_of
 from napari_chemtomo.layers.prepared import preview_layer
 from napari_chemtomo.layers.tilt_series import to_dataset
 from napari_chemtomo.shared.latest import Latest
@@ -173,11 +174,11 @@ class PreparePreview(QObject):
         if not self._wanted(question):
             return
         found = answer.projection
-        where = f"projection {question.number}"
+        tilt = metadata_of(self._source)["tilts_deg"][question.number] if self._source is not None else 0.0
         if found is None:
             if self._layer is not None:
                 self._layer.visible = False
-            self.status.emit(f"{where[:1].upper()}{where[1:]} is dropped.")
+            self.status.emit(f"The projection at {tilt:g}° is dropped.")
             self.shown.emit(question.number)
             return
         data, attributes, _ = preview_layer(
@@ -202,7 +203,7 @@ class PreparePreview(QObject):
         y, x = found.image.shape
         waits = [one.title for one in self._steps if one.whole_stack and one not in question.steps]
         missing = f" Still without {', '.join(waits)}: looking at the whole series…" if waits else ""
-        self.status.emit(f"Preview of {where}, {found.tilt_deg:g}°: {x} × {y} pixels.{missing}")
+        self.status.emit(f"Preview at {found.tilt_deg:g}°: {x} × {y} pixels.{missing}")
         self.shown.emit(question.number)
 
     def _fail(self, question: _Question, error: ChemTomoError) -> None:

@@ -182,7 +182,7 @@ class ReconstructWidget(Dock):
         """Remember what the forms show."""
         scaled = self.scale_as_published.isChecked()
         self.scaling.visible = scaled
-        shown = {**self.reconstruction.values(), **self.scaling.values()}
+        shown = {**self.reconstruction.kept_values(), **self.scaling.kept_values()}
         del shown["device"]
         self._remembered.update(shown, scale_as_published=scaled, watch=self.watch.isChecked())
 

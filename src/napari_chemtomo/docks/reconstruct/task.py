@@ -135,7 +135,7 @@ def _updates(
             gap = "" if record.gap is None else f" · gap {record.gap:.1e}"
             objective = f" · objective {record.objective:.6g}{gap}"
         done, total, seconds = progress.iteration, progress.iterations, progress.seconds
-        left = seconds / done * (total - done)
+        left = seconds / max(done, 1) * (total - done)
         message = f"Iteration {done} of {total}{objective} · {seconds:.1f} s, at most {left:.0f} s left"
         y_nm = request.take()
         if y_nm is None:
