@@ -31,7 +31,7 @@ def binned(volume: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return means
 
 
-@pytest.mark.parametrize("method", ["sirt", "tv"])
+@pytest.mark.parametrize("method", ["sirt", "mlem", "tv"])
 def test_a_preview_has_the_values_of_the_whole(simulated: Dataset, method: str, opencl: str) -> None:
     parameters = {
         "method": method,

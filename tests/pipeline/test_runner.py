@@ -35,7 +35,7 @@ def digests(dataset: Dataset) -> list[str]:
 # Progress
 
 
-@pytest.mark.parametrize("method", ["sirt", "tgv"])
+@pytest.mark.parametrize("method", ["sirt", "sart", "cgls", "mlem", "tgv"])
 @pytest.mark.parametrize("crop", ["none", "auto"])
 def test_a_progress_after_every_iteration(dataset: Dataset, method: str, crop: str) -> None:
     seen: list[Progress] = []
@@ -80,7 +80,7 @@ def test_a_run_that_is_closed_ends(dataset: Dataset) -> None:
 # Report
 
 
-@pytest.mark.parametrize("method", ["sirt", "tv", "tgv"])
+@pytest.mark.parametrize("method", ["sirt", "sart", "cgls", "mlem", "tv", "tgv"])
 def test_the_report(dataset: Dataset, method: str) -> None:
     report = execute(dataset, few(method=method)).report
     assert json.loads(json.dumps(report)) == report
@@ -100,7 +100,7 @@ def test_the_report(dataset: Dataset, method: str) -> None:
     assert objectives[-1] < objectives[0]
     for one in history:
         assert list(one["data"]) == list(dataset.names)
-        assert ("gap" in one) == (method != "sirt")
+        assert ("gap" in one) == (method in ("tv", "tgv"))
 
 
 def test_the_parts_of_the_published_objective(dataset: Dataset) -> None:
@@ -144,7 +144,7 @@ def test_the_volume_has_names_and_the_size_of_its_voxels(dataset: Dataset) -> No
 # Inputs
 
 
-@pytest.mark.parametrize("method", ["sirt", "tgv"])
+@pytest.mark.parametrize("method", ["fbp", "sirt", "mlem", "dart", "tgv"])
 @pytest.mark.parametrize("operations", [(), (PublishedScaling(),)])
 def test_inputs_are_left_alone(
     dataset: Dataset, method: str, operations: tuple[PublishedScaling, ...]
@@ -173,7 +173,7 @@ def test_a_result_does_not_change_when_the_next_run_does(dataset: Dataset) -> No
 # Cancel
 
 
-@pytest.mark.parametrize("method", ["sirt", "tgv"])
+@pytest.mark.parametrize("method", ["sirt", "sart", "cgls", "mlem", "dart", "tgv"])
 def test_a_cancel_keeps_the_last_iterate(dataset: Dataset, method: str) -> None:
     done = []
     result = execute(

@@ -32,8 +32,11 @@ METHODS = pytest.mark.parametrize(
         {"method": "tv", "steps": "fast", "iterations": 120},
         {"method": "tv", "steps": "fast", "iterations": 120, "data_term": "l2"},
         {"method": "sirt", "iterations": 120},
+        {"method": "sart", "iterations": 10},
+        {"method": "cgls", "iterations": 15},
+        {"method": "mlem", "iterations": 120},
     ],
-    ids=["kl", "l2", "sirt"],
+    ids=["kl", "l2", "sirt", "sart", "cgls", "mlem"],
 )
 
 

@@ -28,8 +28,10 @@ METHODS = pytest.mark.parametrize(
         {"method": "tv", "steps": "fast", "iterations": 150},
         {"method": "tv", "steps": "fast", "iterations": 150, "data_term": "l2"},
         {"method": "sirt", "iterations": 60},
+        {"method": "sart", "iterations": 20, "relaxation": 0.2},
+        {"method": "mlem", "iterations": 60},
     ],
-    ids=["kl", "l2", "sirt"],
+    ids=["kl", "l2", "sirt", "sart", "mlem"],
 )
 
 
@@ -321,7 +323,7 @@ def test_a_negative_background_is_refused_for_kullback_leibler(run: Run) -> None
     run(Dataset((below,)), method="tv", data_term="l2")
 
 
-@pytest.mark.parametrize("method", ["sirt", "tv"])
+@pytest.mark.parametrize("method", ["fbp", "sirt", "mlem", "tv"])
 def test_lazy_data_give_the_same(run: Run, method: str) -> None:
     import dask.array
 

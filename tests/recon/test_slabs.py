@@ -116,7 +116,17 @@ def in_slabs(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "choices", [{"method": "sirt"}, {"method": "tgv", "dims": 2, "steps": "paper"}], ids=["sirt", "tgv-2"]
+    "choices",
+    [
+        {"method": "fbp"},
+        {"method": "sirt"},
+        {"method": "sart"},
+        {"method": "cgls", "iterations": 4},
+        {"method": "mlem", "subsets": 2},
+        {"method": "dart", "levels": 3, "inner_iterations": 2},
+        {"method": "tgv", "dims": 2, "steps": "paper"},
+    ],
+    ids=["fbp", "sirt", "sart", "cgls", "osem", "dart", "tgv-2"],
 )
 @pytest.mark.parametrize("whole_model", [False, True])
 def test_slices_by_themselves_are_the_same_in_slabs(

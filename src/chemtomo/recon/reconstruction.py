@@ -299,7 +299,8 @@ def _seconds_per_iteration(
     method: Method, slices: int, device: DeviceInfo, should_stop: Callable[[], bool] | None
 ) -> float | None:
     """Return the time of an iteration of so many slices, from a few of some; the first one compiles."""
-    if slices < _TIMED_PART * _TIMED_SLICES or (should_stop is not None and should_stop()):
+    short = slices < _TIMED_PART * _TIMED_SLICES or method.most_iterations is not None
+    if short or (should_stop is not None and should_stop()):
         return None
     iteration = method.iteration(0, _TIMED_SLICES, device, should_stop)
     try:

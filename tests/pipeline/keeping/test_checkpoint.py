@@ -26,6 +26,10 @@ METHODS = {
     "tgv": {"method": "tgv", "dims": 3},
     "published": {"method": "tv", "steps": "paper"},
     "sirt": {"method": "sirt"},
+    "sart": {"method": "sart", "order": "random"},
+    "cgls": {"method": "cgls"},
+    "osem": {"method": "mlem", "subsets": 3},
+    "dart": {"method": "dart", "levels": 3, "inner_iterations": 3},
 }
 
 
