@@ -1,4 +1,4 @@
-"""The device of this machine, and both memory layouts on it."""
+"""The device of this machine, both memory layouts on it, and backends on it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.opencl.backends import Case, MakeBackend, problem_of
 from tests.opencl.devices import CPU, GPU, DeviceList, DriverError
 
 from chemtomo.opencl import DeviceInfo, choose_device
@@ -16,6 +17,8 @@ from chemtomo.opencl import device as device_module
 from chemtomo.opencl.choice import comparison
 from chemtomo.opencl.choice.choosing import ENVIRONMENT_VARIABLE
 from chemtomo.opencl.layout import Layout
+from chemtomo.solvers.backend import Backend
+from chemtomo.solvers.numpy_backend import NumpyBackend
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +75,26 @@ def computer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Device
     yield set_devices
     device_module._found.cache_clear()
     comparison._compare.cache_clear()
+
+
+@pytest.fixture
+def opencl_of(device: Any, lie_as_on: Callable[[str], None]) -> Callable[[Case], Backend]:
+    """The problem of a case on the device of this machine, lying in memory as the case wants."""
+    from chemtomo.opencl.variational import OpenCLBackend
+
+    def of_case(case: Case) -> Backend:
+        lie_as_on(case.layout)
+        return OpenCLBackend(problem_of(case), device)
+
+    return of_case
+
+
+@pytest.fixture(params=["numpy", "opencl"])
+def backend_of(request: pytest.FixtureRequest) -> MakeBackend:
+    """The class of the backend."""
+    if request.param == "numpy":
+        return NumpyBackend
+    device = request.getfixturevalue("device")
+    from chemtomo.opencl.variational import OpenCLBackend
+
+    return lambda problem: OpenCLBackend(problem, device)
