@@ -157,7 +157,7 @@ class Results:
                 written = write(other)
             except (WriteError, OSError):
                 if make is not makers[0]:
-                    shutil.rmtree(other.parent, ignore_errors=True)  # it was made for this alone
+                    shutil.rmtree(other.parent, ignore_errors=True)  # it was made only for this file
                 continue
             self.displaced = True
             typer.echo(f"Error: {first}. So that it is not lost, it was written as {other}", err=True)

@@ -94,6 +94,7 @@ class DataTerm(abc.ABC):
         self.background = background
         self.valid = valid
         self._product = (weights[:, np.newaxis] * tilt_weights)[:, :, np.newaxis, np.newaxis]
+        self._check_values()
 
     @property
     def measured(self) -> npt.NDArray[np.bool_]:
@@ -147,6 +148,9 @@ class DataTerm(abc.ABC):
         inside = self._project_domain(r, self._product.astype(r.dtype))
         return np.where(self.measured, inside, r.dtype.type(0))
 
+    def _check_values(self) -> None:  # noqa: B027 - nothing to check by default
+        """Raise `DataError` where the data or the background has a value that ``D`` does not take."""
+
     @abc.abstractmethod
     def _values(self, v: FloatArray, f: FloatArray) -> FloatArray:
         """``D(v, f)`` of every pixel (tilt, y, detector) of a channel, in float64."""
@@ -194,15 +198,8 @@ class KullbackLeibler(DataTerm):
     domain_margin = 1e-6
     """`project_domain` keeps ``1 - r / w`` at least this large where there is data."""
 
-    def __init__(
-        self,
-        data: FloatArray,
-        weight: npt.ArrayLike,
-        tilt_weight: npt.ArrayLike | None = None,
-        background: FloatArray | None = None,
-        valid: npt.NDArray[np.bool_] | None = None,
-    ) -> None:
-        super().__init__(data, weight, tilt_weight, background, valid)
+    def _check_values(self) -> None:
+        """Raise where the data or the background is negative."""
         for what, array in (("data", self.data), ("background", self.background)):
             if array is not None and array.size and array.min() < 0:
                 raise DataError(

@@ -78,7 +78,7 @@ class FrobeniusNorm:
         return self.project_dual(p)
 
     def prox(self, p: FloatArray, tau: float) -> FloatArray:
-        """Shrink the norm at every pixel by ``tau alpha``, to 0 at least: ``p (1 - tau alpha / |p|)+``."""
+        """Shrink the norm at every pixel by ``tau alpha``, but not below 0: ``p (1 - tau alpha / |p|)+``."""
         norm = self.pointwise(p)
         scale = np.maximum(0, 1 - tau * self.alpha / np.where(norm > 0, norm, 1))
         return p * scale.astype(p.dtype)

@@ -56,12 +56,12 @@ _REQUIRED = ("name", "signal", "pixel_size_nm")
 
 
 def describe_dataset(series: Sequence[TiltSeries]) -> dict[str, Any]:
-    """Describe all of `series`, in order, ready for JSON."""
+    """Describe all of `series`, in order, as JSON values."""
     return {"version": _VERSION, "kind": TILT_SERIES, "series": [describe_series(one) for one in series]}
 
 
 def describe_series(series: TiltSeries) -> dict[str, Any]:
-    """Describe a series except for its values and its background, ready for JSON.
+    """Describe a series except for its values and its background, as JSON values.
 
     Reading restores exactly the same numbers. The pixels that are not valid are
     a compressed mask, in base64.
@@ -203,7 +203,7 @@ def entry_shape(entry: Mapping[str, Any], where: str) -> tuple[int, int, int]:
 
 
 def describe_volume(volume: Volume) -> dict[str, Any]:
-    """Describe a volume except for its values, ready for JSON."""
+    """Describe a volume except for its values, as JSON values."""
     return {
         "version": _VERSION,
         "kind": VOLUME,

@@ -86,7 +86,7 @@ class Queue:
         Raises
         ------
         DeviceMemoryError
-            When the device has not got that much: how much was asked, and how much it has.
+            When the device memory is too small.
         """
         size = 4 * int(np.prod(shape, dtype=np.int64))
         try:

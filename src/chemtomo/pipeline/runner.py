@@ -133,7 +133,7 @@ def once_job(
     key : str
         SHA-256 of all that the result depends on, see `content_key`.
     before : State
-        What there is before.
+        The state before the steps.
     should_stop : callable, optional
         ``True`` ends the waiting; the job is to be stopped by it too.
     """

@@ -74,7 +74,7 @@ class ProjectionScores:
     limit: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return it ready for JSON."""
+        """Return the scores as JSON values."""
         names = ("tilts_deg", "blur", "jump", "contrast", "combined")
         return {
             "name": self.name,

@@ -71,7 +71,7 @@ class ScanDrift:
         return matrices
 
     def to_json(self) -> dict[str, Any]:
-        """Return it ready for JSON."""
+        """Return the drift as JSON values."""
         return {
             "speed_px": self.speed_px.tolist(),
             "offset_px": self.offset_px.tolist(),

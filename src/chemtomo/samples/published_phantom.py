@@ -34,7 +34,7 @@ _TILTS_DEG: _Array = -5.0 * np.arange(36, dtype=np.float64)
 _DISC = (4.3, -1.2, 141.2)  # x, z and radius of the section
 
 # The constants of the paper.
-_ELECTRONS = 2e-9 * 2e-3 / 1.602e-19  # 2 nA for 2 ms; equation 4 as it is meant: a current times a time
+_ELECTRONS = 2e-9 * 2e-3 / 1.602e-19  # 2 nA for 2 ms; equation 4, read as current times time
 _DENSITY = {"Yb": 6.9e3, "Al": 2.7e3, "Si": 2.3e3}  # kg / m^3
 _ZETA = {"Yb": 240 / 4, "Al": 500 / 4, "Si": 500 / 4}  # kg / m^2
 _HAADF_RAD = (94.9e-3, 188e-3)

@@ -111,10 +111,10 @@ class Backend(ImageStorage, Protocol):
         """Set every variable to zero."""
 
     def variables(self) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """Yield the variables by their names, so that another backend of the same problem can go on.
+        """Yield the variables by their names, so that another backend of the same problem can continue.
 
         They are named ``u, w, p, q, r, s``, and ``U, W`` the extrapolations. Arrays have the shapes of the
-        problem, whatever the order in the memory of a device. Those that the method has not got may be
+        problem, whatever the order in the memory of a device. Those that the method does not have may be
         left out.
         """
 

@@ -125,7 +125,7 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class Reached:
-    """How far an iteration has come; with the variables of the method it can go on from here.
+    """The progress of an iteration; with the variables of the method it can continue from here.
 
     Attributes
     ----------

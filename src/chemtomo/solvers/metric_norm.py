@@ -84,7 +84,7 @@ def metric_norm(
     backend_of : callable
         Puts a problem on a device: one channel of `problem`, of one or two slices.
     should_stop : callable, optional
-        Asked now and then; ``True`` ends the search with a norm that is not to be used.
+        Asked regularly; ``True`` ends the search with a norm that must not be used.
     norms : MetricNorms, optional
         Where what is found is kept.
     device : hashable, optional

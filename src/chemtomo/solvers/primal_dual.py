@@ -54,7 +54,7 @@ class PrimalDualIteration(abc.ABC):
         """Update all variables once."""
 
     def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield all that `restore` needs to go on from here, by names."""
+        """Yield all that `restore` needs to continue from here, by names."""
         yield from self._backend.variables()
         yield "remembered", np.array([iteration for iteration, _, _ in self._earlier], dtype=np.int64)
         for iteration, largest, relative in self._earlier:

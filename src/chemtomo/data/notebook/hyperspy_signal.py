@@ -52,7 +52,7 @@ def image_signal(
     quantity : str
         What the values are: ``"Counts"`` or ``"Intensity"``.
     details : mapping
-        Further attributes, ready for JSON.
+        Further attributes, as JSON values.
     arrays : mapping
         Further attributes by the names in `ARRAYS`; None for those that are not known.
 
@@ -89,7 +89,7 @@ def spectrum_signal(
     energy_axis_keV : (float, float)
         Energy of the first channel, and the step, in keV. The axis of EELS is in eV, as eXSpy expects it.
     details : mapping
-        Further attributes, ready for JSON.
+        Further attributes, as JSON values.
 
     Raises
     ------

@@ -117,7 +117,7 @@ def describe_spectra(
     tilts: TiltsArgument = None,
     tilts_unit: AngleUnit | None = None,
 ) -> list[dict[str, Any]]:
-    """Describe the spectrum images in files, ready for JSON, without reading the spectra.
+    """Describe the spectrum images in files, as JSON values, without reading the spectra.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 /* The dual of the data term. Sinograms are (block, tilt, detector, lane).
  *
  * Global size: (BLOCK / WIDTH, detectors, blocks * tilts): one work item has WIDTH slices of one channel. All of
- * a work group are at one tilt, so that the constants of a channel and tilt cost next to nothing.
+ * a work group are at one tilt, so that the constants of a channel and tilt cost little.
  */
 /* r <- r + relaxation * (prox of the conjugate at r + sigma T u  -  r)
  *

@@ -62,7 +62,7 @@ class AlignmentResult:
     dataset : Dataset
         The series as recorded, each with the alignment in its own tilts and pixels.
     report : dict
-        Method, tilt axis and residuals, ready for JSON.
+        Method, tilt axis and residuals, as JSON values.
     """
 
     alignment: Alignment

@@ -193,23 +193,7 @@ def make_maps_job(
                 )
         windows = windows_of(series, names, parameters)
     method = map_method(series, parameters, windows, found, spectrum)
-    others = list(parameters.others or ())
-    if method == "fit" and parameters.others is None:
-        # The counts of an element that is not fitted would be given to overlapping lines.
-        mapped = {window.line.partition("_")[0] for window in windows}
-        others = [one.element for one in found if _is_present(one) and one.element not in mapped]
-    kind: MapMethod = "fit" if method == "fit" else "eels" if method == "eels" else "window"
-    dataset = yield from element_maps_job(
-        series,
-        windows,
-        method=kind,
-        others=others,
-        smoothing_px=parameters.smoothing,
-        at_manganese_eV=parameters.resolution,
-        beam_energy_keV=parameters.beam_energy,
-        spectrum=spectrum,
-        should_stop=should_stop,
-    )
+    dataset = yield from _mapped_job(series, windows, parameters, method, found, spectrum, should_stop)
     if dataset is None:
         return None
     dataset = _believable(series, dataset)
@@ -352,28 +336,44 @@ def preview_job(
     windows = (window, *(other for other in others if other.line != window.line))
     method = map_method(series, parameters, windows, suggestions, spectrum)
     one = series.replace(data=series.data[tilt : tilt + 1], tilts_deg=series.tilts_deg[tilt : tilt + 1])
-    beside = parameters.others
-    if beside is None:
-        mapped = {other.line.partition("_")[0] for other in windows}
-        beside = tuple(
-            other.element for other in suggestions if _is_present(other) and other.element not in mapped
-        )
-    wanted: MapMethod = "fit" if method == "fit" else "eels" if method == "eels" else "window"
-    made = yield from element_maps_job(
-        one,
-        windows if wanted == "fit" else windows[:1],
-        method=wanted,
-        others=beside,
-        smoothing_px=parameters.smoothing,
-        at_manganese_eV=parameters.resolution,
-        beam_energy_keV=parameters.beam_energy,
-        spectrum=spectrum,
-        should_stop=should_stop,
-    )
+    if method != "fit":
+        windows = windows[:1]
+    made = yield from _mapped_job(one, windows, parameters, method, suggestions, spectrum, should_stop)
     if made is None:
         return None
     net: npt.NDArray[np.float32] = net_series(made.series[0]).data[0].astype(np.float32)
     return net
+
+
+def _mapped_job(
+    series: SpectrumSeries,
+    windows: Sequence[EnergyWindow],
+    parameters: MapParameters,
+    method: ResolvedMethod,
+    found: Sequence[Suggestion],
+    spectrum: npt.NDArray[np.float64] | None,
+    should_stop: Callable[[], bool] | None,
+) -> Generator[TaskProgress, None, Dataset | None]:
+    """Map windows by a method, with the settings of the parameters."""
+    others = parameters.others
+    if others is None:
+        # The counts of an element that is not fitted would be given to overlapping lines.
+        mapped = {window.line.partition("_")[0] for window in windows}
+        others = tuple(one.element for one in found if _is_present(one) and one.element not in mapped)
+    kind: MapMethod = "fit" if method == "fit" else "eels" if method == "eels" else "window"
+    return (
+        yield from element_maps_job(
+            series,
+            windows,
+            method=kind,
+            others=others,
+            smoothing_px=parameters.smoothing,
+            at_manganese_eV=parameters.resolution,
+            beam_energy_keV=parameters.beam_energy,
+            spectrum=spectrum,
+            should_stop=should_stop,
+        )
+    )
 
 
 def net_series(series: TiltSeries) -> TiltSeries:

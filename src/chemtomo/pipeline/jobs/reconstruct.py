@@ -166,7 +166,7 @@ def _read(series: TiltSeries) -> TiltSeries:
 
 
 def make_report(parameters: ReconstructParameters, reconstructed: Reconstructed) -> dict[str, Any]:
-    """Describe how a reconstruction went, ready for JSON.
+    """Describe how a reconstruction went, as JSON values.
 
     Seconds count from the start of the first iteration, logging excluded. With several slabs each
     line of the history names its slab, and its seconds and iterations are those of the slab.

@@ -55,7 +55,7 @@ class Cache:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What there is to tell a user of it."""
+        """Notes for the user."""
         return (f"results of steps could not be kept: {self.problem}",) if self.problem else ()
 
     def find(self, key: str, before: State) -> Made | None:
@@ -140,7 +140,7 @@ def default_cache_folder() -> Path:
 
 
 def _difference(before: State, after: State, arrays: dict[str, Any]) -> dict[str, Any]:
-    """Describe what a step changed, ready for JSON; the arrays go into `arrays`."""
+    """Describe what a step changed as JSON values; the arrays go into `arrays`."""
     found: dict[str, Any] = {"reports": list(after.reports[len(before.reports) :])}
     if after.series is not None and after.series is not before.series:
         old = _by_name(before)

@@ -128,7 +128,7 @@ def _hot(values: Values, threshold: float) -> Places:
     if not len(suspected):
         return suspected
     # Noise that grows with the brightness, and fine structure, are measured where the pixel is: by what
-    # is left of its surroundings without a slope. Two that are hot themselves shall not count.
+    # is left of its surroundings without a slope. Two that are hot themselves must not count.
     near = _neighbours(values, suspected, _WINDOW)
     ordered = np.sort(near, axis=1)
     near = np.clip(near, ordered[:, 2:3], ordered[:, -3:-2])

@@ -48,7 +48,7 @@ def estimate_levels(
     workspace_of : callable
         Makes a workspace of a problem.
     should_stop : callable, optional
-        Asked now and then; the levels are then as they are.
+        Asked regularly; ``True`` ends the search with the present levels.
 
     Returns
     -------

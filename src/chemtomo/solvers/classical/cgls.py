@@ -51,7 +51,7 @@ class ConjugateGradients(ClassicalIteration):
         return {"r": self._residual}
 
     def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield all that `restore` needs to go on from here, by names."""
+        """Yield all that `restore` needs to continue from here, by names."""
         yield from super().variables()
         yield "gamma", self._gamma
 

@@ -64,15 +64,15 @@ class ClassicalIteration(abc.ABC):
         self._workspace.release_all_but(self._image)
 
     def _volumes(self) -> dict[str, Any]:
-        """Return the volumes from which the method goes on, by their names."""
+        """Return the volumes from which the method continues, by their names."""
         return {"u": self._image}
 
     def _sinograms(self) -> dict[str, Any]:
-        """Return the sinograms from which the method goes on, by their names."""
+        """Return the sinograms from which the method continues, by their names."""
         return {}
 
     def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield all that `restore` needs to go on from here, by names."""
+        """Yield all that `restore` needs to continue from here, by names."""
         for name, volume in self._volumes().items():
             yield name, self._workspace.read_volume(volume)
         for name, sinogram in self._sinograms().items():

@@ -7,7 +7,7 @@ An iteration is one sweep over subsets ``S`` of the tilts, each of which correct
 with ``R`` the inverse sums of the rows of ``T`` and ``C_S`` those of the columns of ``W T_S``, kept within
 bounds: least squares of the projections without their background ``b`` and divided by their gains ``g``. One
 subset of all tilts is SIRT (Gregor and Benson 2008), one of each tilt SART (Andersen and Kak 1984). The
-weights ``W`` are the gains, and 0 for tilts that a channel has not got and for pixels that are not valid.
+weights ``W`` are the gains, and 0 for tilts that a channel does not have and for pixels that are not valid.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Subsets:
     geometry : ParallelBeam
         Its tilts.
     count : int
-        Number of subsets, at most one a tilt. Each takes every `count`-th tilt by angle.
+        Number of subsets, at most one per tilt. Each takes every `count`-th tilt by angle.
     order : {"golden", "sequential", "random"}
         ``sequential``: by angle. ``golden``: each about 0.62 of the range from the one before, so that
         projections that follow each other have little in common (Köhler 2004). ``random``: another order in
