@@ -93,6 +93,12 @@ class DeviceMetric:
         queue.run("metric", "rows_to_spectrum", *row_range, *gradient, self._spectrum, *roots_x, *size)
         lanes = layout.block // layout.width
         column_range = (lanes, self._frequencies, layout.blocks), (lanes, 1, 1)
+
+        def on_every_field(kernel: str) -> None:
+            for field in range(self._fields):
+                common = self._spectrum, self._roots_z, size[0], size[3]
+                queue.run("metric", kernel, *column_range, *common, np.int32(field))
+
         if ny == 1:
             queue.run(
                 "metric",
@@ -107,17 +113,7 @@ class DeviceMetric:
                 size[3],
             )
         else:
-            for field in range(self._fields):
-                queue.run(
-                    "metric",
-                    "columns_forward",
-                    *column_range,
-                    self._spectrum,
-                    self._roots_z,
-                    size[0],
-                    size[3],
-                    np.int32(field),
-                )
+            on_every_field("columns_forward")
             queue.run(
                 "metric",
                 "across_slices",
@@ -132,17 +128,7 @@ class DeviceMetric:
                 size[1],
                 size[3],
             )
-            for field in range(self._fields):
-                queue.run(
-                    "metric",
-                    "columns_backward",
-                    *column_range,
-                    self._spectrum,
-                    self._roots_z,
-                    size[0],
-                    size[3],
-                    np.int32(field),
-                )
+            on_every_field("columns_backward")
         queue.run(
             "metric",
             "spectrum_to_rows",
