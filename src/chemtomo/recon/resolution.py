@@ -81,7 +81,12 @@ class Resolutions:
         return Dataset(tuple(one for one, k in zip(self.dataset, self.factors, strict=True) if k == 1))
 
     def whole_cells(self, start: int, stop: int, size: int) -> tuple[int, int]:
-        """Return the least range that holds ``start <= i < stop`` and only whole cells of `size` pixels."""
+        """Return the least range that holds ``start <= i < stop`` and only whole cells of `size` pixels.
+
+        A range beyond the data is returned as it is: the selection refuses it.
+        """
+        if stop > size:
+            return start, stop
         cell = self.cell
         return start // cell * cell, min(-(-stop // cell) * cell, size // cell * cell)
 
