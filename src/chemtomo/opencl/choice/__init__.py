@@ -1,5 +1,5 @@
-"""Which device computes: the one place where that is decided.
+"""The choice of the device, in one place.
 
-`choosing` finds the device that the user means; `comparison` tells which of several drivers of the CPU is
-faster, by running `trial` with each.
+`choosing` finds the device that the user means; `comparison` finds the fastest of several drivers of the
+CPU, by running `trial` with each.
 """

@@ -1,8 +1,8 @@
 """The device that the user means.
 
-A device is named by ``auto`` (the fastest GPU, else the CPU), ``gpu``, ``cpu``, its number in
-`list_devices`, or a part of its name or of its platform's. ``numpy`` is no OpenCL device: it chooses the slow
-reference, and only ever by name. When nothing fits there is an error, never another device instead.
+A device is named by ``auto`` (the fastest GPU, else the CPU), ``gpu``, ``cpu``, its number in `list_devices`,
+or a part of its name or of its platform's. ``numpy`` is not an OpenCL device: it chooses the slow reference,
+and is never chosen automatically. If no device fits, that is an error: no other device is used instead.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def choose_device(wanted: str | None = None) -> DeviceInfo | None:
     Raises
     ------
     DeviceError
-        When there is no such device: what is there, and what to install.
+        When there is no such device; the message lists the devices, and what to install.
     """
     wanted = (wanted or "").strip()
     if wanted.lower() in ("", "auto"):

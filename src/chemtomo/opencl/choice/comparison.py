@@ -1,8 +1,8 @@
-"""Which of several OpenCL drivers of one CPU is faster.
+"""Find the fastest of several OpenCL drivers of one CPU.
 
-That depends on the processor. So each driver runs a small reconstruction, in a process of its own, because a
-driver that fails may end its process. The times are kept in the user's cache folder until a driver or
-ChemTomo has another version. With one driver nothing is run.
+Which one it is depends on the processor. So each driver runs a small reconstruction, in a separate process,
+because a failing driver may end its process. The times are kept in the user's cache folder until a driver or
+ChemTomo changes its version. With one driver nothing is run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from chemtomo.version import VERSION
 __all__ = ["compare", "fastest", "kept_trials"]
 
 _PATIENCE_SECONDS = 60.0
-_FAILURES_ARE_KEPT_SECONDS = 24 * 3600.0  # a compiler that was missing may be installed meanwhile
+_FAILURES_ARE_KEPT_SECONDS = 24 * 3600.0  # a missing compiler may be installed meanwhile
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -80,9 +80,9 @@ def kept_trials() -> Path:
 
 
 def _run(device: DeviceInfo) -> Trial:
-    # -P: a folder in which the user happens to be is no place for modules.
+    # -P: modules are not imported from the current folder.
     command = [sys.executable, "-P", "-m", "chemtomo.opencl.choice.trial", str(device.number)]
-    no_window = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows opens one for programs without
+    no_window = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows would open a console
     try:
         done = subprocess.run(
             command,
@@ -104,7 +104,7 @@ def _run(device: DeviceInfo) -> Trial:
 
 
 def _read(key: str, count: int) -> list[Trial] | None:
-    """Return the trials that were kept for these drivers, if they still hold."""
+    """Return the stored trials of these drivers, if they are still valid."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         entry = json.loads(kept_trials().read_text(encoding="utf-8"))[key]
         trials = [
@@ -117,7 +117,7 @@ def _read(key: str, count: int) -> list[Trial] | None:
 
 
 def _write(key: str, trials: Sequence[Trial]) -> None:
-    """Keep trials for the next process; without a place for them they hold for this one."""
+    """Store trials for later processes; if they cannot be stored they are used in this one only."""
     path = kept_trials()
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Which part of a device this process may use, where several processes share it."""
+"""The share of a device that this process may use, where several processes share it."""
 
 from __future__ import annotations
 
