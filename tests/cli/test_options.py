@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import pytest
 import typer
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from chemtomo.cli import app
 from chemtomo.cli.options import with_model_options
@@ -22,6 +22,8 @@ class Toy(Parameters):
     columns: Literal["all"] | Range = "all"
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     limit: float | None = None
+    force: PositiveFloat | Literal["auto"] = 1.0
+    shares: dict[str, PositiveFloat] | Literal["auto"] = Field(default_factory=dict)
 
 
 @pytest.fixture
@@ -53,6 +55,10 @@ def test_without_options_a_model_has_its_defaults(parse):
     ("arguments", "changes"),
     [
         (["--speed", "2"], {"speed": 2.0}),
+        (["--force", "2.5"], {"force": 2.5}),
+        (["--force", "auto"], {"force": "auto"}),
+        (["--shares", "auto"], {"shares": "auto"}),
+        (["--shares", "Al=2", "--shares", "Si=0.5"], {"shares": {"Al": 2.0, "Si": 0.5}}),
         (["--many-turns", "9"], {"many_turns": 9}),
         (["--shape", "flat"], {"shape": "flat"}),
         (["--sides", "2"], {"sides": 2}),

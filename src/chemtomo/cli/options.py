@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pydantic
 import typer
+from pydantic import PositiveFloat
 from pydantic.fields import FieldInfo
 from rich.markup import escape
 
@@ -208,8 +209,8 @@ def command_line_type(name: str, annotation: Any) -> tuple[Any, str | None]:
     if origin is Literal:
         choices = {str(value): str(value) for value in typing.get_args(annotation)}
         return enum.Enum(name, choices), None
-    if origin is dict:
-        return list[str], "NAME=VALUE"
+    if _has_pairs(annotation):
+        return list[str], "|".join(["NAME=VALUE", *_words(annotation)])
     if annotation == Range:
         return str, "START:STOP"
     if origin is tuple:
@@ -231,6 +232,7 @@ def command_line_type(name: str, annotation: Any) -> tuple[Any, str | None]:
 
 
 def _word(kind: Any) -> str:
+    kind = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
     return "START:STOP" if kind == Range else str(kind.__name__).upper()
 
 
@@ -257,21 +259,42 @@ def _convert(flag: str, annotation: Any, value: Any) -> Any:
     """Convert a parsed value to that of the model."""
     if isinstance(value, enum.Enum):
         return next(one for one in typing.get_args(annotation) if str(one) == value.value)
-    if typing.get_origin(annotation) is dict:
-        return _pairs(flag, value)
+    words = _words(annotation)
+    if _has_pairs(annotation):
+        return value[0] if len(value) == 1 and value[0] in words else _pairs(flag, value)
     if isinstance(value, str) and Range in (annotation, *typing.get_args(annotation)):
-        words = [
-            word
-            for one in typing.get_args(annotation)
-            if typing.get_origin(one) is Literal
-            for word in typing.get_args(one)
-        ]
         if _RANGE.fullmatch(value):
             return tuple(map(int, value.split(":")))
         if value not in words:
             expected = ", ".join([*words, "START:STOP"])
             raise typer.BadParameter(f"{flag}: found {value!r}; expected {expected}")
+    if isinstance(value, str) and words and PositiveFloat in typing.get_args(annotation):
+        try:
+            return value if value in words else float(value)
+        except ValueError:
+            expected = ", ".join([*words, "a number"])
+            raise typer.BadParameter(f"{flag}: found {value!r}; expected {expected}") from None
     return value
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    """Return the types of a union, or a type alone."""
+    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if union else (annotation,)
+
+
+def _has_pairs(annotation: Any) -> bool:
+    return any(typing.get_origin(one) is dict for one in _alternatives(annotation))
+
+
+def _words(annotation: Any) -> list[str]:
+    """Return the words that a union allows beside other values."""
+    return [
+        str(word)
+        for one in _alternatives(annotation)
+        if typing.get_origin(one) is Literal and one is not annotation
+        for word in typing.get_args(one)
+    ]
 
 
 def _pairs(flag: str, words: list[str]) -> dict[str, float]:

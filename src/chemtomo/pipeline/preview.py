@@ -11,10 +11,21 @@ from chemtomo.data import Dataset, Volume
 from chemtomo.preprocess import bin_pixels
 from chemtomo.recon.parameters import ReconstructParameters
 
-__all__ = ["FACTOR", "binned_range", "full_resolution_origin", "in_full_resolution_units", "preview_of"]
+__all__ = [
+    "FACTOR",
+    "binned_range",
+    "full_resolution_origin",
+    "full_resolution_strength",
+    "in_full_resolution_units",
+    "preview_of",
+]
 
 FACTOR = 2
 """Pixels of a bin along ``y`` and ``x``."""
+
+
+# Of the regularisation of binned data: see `preview_of`.
+_BALANCE = 2 * math.sqrt(2)
 
 
 def preview_of(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dataset, ReconstructParameters]:
@@ -38,17 +49,21 @@ def preview_of(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dat
         When a range is empty after binning.
     """
     changes: dict[str, object] = {"preview": False}
-    balance = 2 * math.sqrt(2)
-    if parameters.normalisation == "counts":
-        changes["strength"] = parameters.strength * balance
-    else:
-        changes["mu"] = {name: mu * balance for name, mu in parameters.mu.items()}
+    if parameters.normalisation == "paper" and not isinstance(parameters.mu, str):
+        changes["mu"] = {name: mu * _BALANCE for name, mu in parameters.mu.items()}
+    elif parameters.normalisation == "counts" and not isinstance(parameters.strength, str):
+        changes["strength"] = parameters.strength * _BALANCE
     changes["alpha0"] = parameters.alpha0 / FACTOR
     if parameters.slices is not None:
         changes["slices"] = binned_range(parameters.slices, dataset.series[0].shape[1])
     if isinstance(parameters.crop, tuple):
         changes["crop"] = binned_range(parameters.crop, dataset.series[0].shape[2])
     return dataset.map(lambda series: bin_pixels(series, FACTOR)), parameters.model_copy(update=changes)
+
+
+def full_resolution_strength(binned: ReconstructParameters) -> float:
+    """Return the strength at the whole resolution to which that of a preview corresponds."""
+    return float(binned.strength) / _BALANCE
 
 
 def binned_range(pixels: tuple[int, int], size: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from chemtomo.parameters import OfTheData, Parameters, Range, only_for
 from chemtomo.recon.filtered_back_projection import Window
@@ -13,8 +13,8 @@ from chemtomo.solvers.classical.subsets import Order
 
 __all__ = ["ReconstructParameters"]
 
-_JOINT = only_for(method=("tv", "tgv"))
-_ITERATIVE = only_for(method=("sirt", "sart", "cgls", "mlem", "dart", "tv", "tgv"))
+_JOINT = only_for(method=("tv", "tgv", "auto"))
+_ITERATIVE = only_for(method=("sirt", "sart", "cgls", "mlem", "dart", "tv", "tgv", "auto"))
 _SUBSETS = only_for(method=("sirt", "mlem"))
 _SWEEPS = only_for(method=("sirt", "sart", "mlem"))
 _CLASSICAL = only_for(method=("bp", "fbp", "sirt", "sart", "cgls", "mlem", "dart"))
@@ -24,10 +24,11 @@ _DISCRETE = only_for(method="dart")
 class ReconstructParameters(Parameters):
     """How tilt series are reconstructed to a volume."""
 
-    method: Literal["bp", "fbp", "sirt", "sart", "cgls", "mlem", "dart", "tv", "tgv"] = Field(
+    method: Literal["bp", "fbp", "sirt", "sart", "cgls", "mlem", "dart", "tv", "tgv", "auto"] = Field(
         "tgv",
         title="Method",
-        description="tgv and tv: joint regularised reconstruction. The others take each channel alone. bp, "
+        description="tgv and tv: joint regularised reconstruction; auto: the one of the two that predicts "
+        "held-out data better. The others take each channel alone. bp, "
         "fbp: back-projection, plain or filtered. sirt, sart, cgls: least squares, with all tilts at once, "
         "one after the other, or in the fewest iterations. mlem: maximum likelihood of counts. dart: a "
         "specimen of few grey levels.",
@@ -44,11 +45,11 @@ class ReconstructParameters(Parameters):
         "negative, and reconstruct what is above it. zero: take intensities as they are. Counts, and the "
         "paper's normalisation, always begin at zero.",
     )
-    coupling: Annotated[Literal["none", "frobenius", "nuclear"], _JOINT] = Field(
+    coupling: Annotated[Literal["none", "frobenius", "nuclear", "auto"], _JOINT] = Field(
         "frobenius",
         title="Coupling",
         description="frobenius: channels share the places of their edges. nuclear: also their directions. "
-        "none: each channel alone.",
+        "none: each channel alone. auto: what predicts held-out data better.",
     )
     dims: Annotated[Literal[2, 3], _JOINT] = Field(
         3, title="Dimensions", description="3: smooth across slices too. 2: every slice by itself."
@@ -59,19 +60,23 @@ class ReconstructParameters(Parameters):
         description="counts: channels weigh by their statistics and 'strength' scales the "
         "regularisation. paper: the weights 'mu' as in Huber et al. 2019.",
     )
-    strength: Annotated[float, only_for(method=("tv", "tgv"), normalisation="counts")] = Field(
+    strength: Annotated[
+        PositiveFloat | Literal["auto"],
+        only_for(method=("tv", "tgv", "auto"), normalisation="counts"),
+    ] = Field(
         1.0,
-        gt=0,
         title="Strength",
-        description="Regularisation strength (counts normalisation): larger is smoother.",
+        description="Regularisation strength (counts normalisation): larger is smoother. auto: found from "
+        "the data, by how well counts or tilts that are held out are predicted.",
     )
-    mu: Annotated[dict[str, Annotated[float, Field(gt=0)]], _JOINT] = Field(
+    mu: Annotated[dict[str, PositiveFloat] | Literal["auto"], _JOINT] = Field(
         default_factory=dict,
         title="Weights",
         description="Weight of the data of a channel. In the paper's normalisation its mu; "
-        "in counts a factor on its statistical weight (1 if not given).",
+        "in counts a factor on its statistical weight (1 if not given). auto: a factor for every channel, "
+        "found from the data like the strength.",
     )
-    alpha0: Annotated[float, only_for(method="tgv")] = Field(
+    alpha0: Annotated[float, only_for(method=("tgv", "auto"))] = Field(
         4.0, gt=0, title="alpha0", description="Weight of the second-order term of TGV."
     )
     alpha1: Annotated[float, _JOINT] = Field(
@@ -145,8 +150,13 @@ class ReconstructParameters(Parameters):
         description="Order of the subsets, or of the tilts of sart, in an iteration. golden: neighbours far "
         "apart. sequential: by angle. random: another one in every iteration.",
     )
-    seed: Annotated[int, only_for(method=("sirt", "sart", "mlem", "dart"))] = Field(
-        0, ge=0, lt=2**31, title="Seed", description="Of the random order, and of the free voxels of dart."
+    seed: Annotated[int, only_for(method=("sirt", "sart", "mlem", "dart", "tv", "tgv", "auto"))] = Field(
+        0,
+        ge=0,
+        lt=2**31,
+        title="Seed",
+        description="Of the random order, of the free voxels of dart, and of the data held out where "
+        "something is auto.",
     )
     grey_levels: Annotated[tuple[float, ...], _DISCRETE] = Field(
         (),
@@ -233,7 +243,7 @@ class ReconstructParameters(Parameters):
     @property
     def couples_slices(self) -> bool:
         """Whether slices depend on each other, so that slabs of them overlap."""
-        return self.method in ("tv", "tgv") and self.dims == 3
+        return self.method in ("tv", "tgv", "auto") and self.dims == 3
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -260,3 +270,18 @@ class ReconstructParameters(Parameters):
                 "two, all different"
             )
         return self
+
+    @model_validator(mode="after")
+    def _auto_has_a_strength(self) -> Self:
+        if self.undecided and self.normalisation == "paper":
+            raise ValueError(
+                f"{self.undecided[0]}: found auto with the paper's normalisation; expected numbers, or the "
+                "normalisation by counts"
+            )
+        return self
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """The fields with an effect that are to be chosen by the data."""
+        fields = ("strength", "mu", "method", "coupling") if self.method in ("tv", "tgv", "auto") else ()
+        return tuple(name for name in fields if getattr(self, name) == "auto")

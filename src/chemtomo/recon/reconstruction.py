@@ -31,7 +31,7 @@ from chemtomo.solvers import Iteration, Limits, Outcome, Progress, Reached, iter
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
 
-__all__ = ["Plan", "Reconstructed", "ReconstructionProgress", "reconstruct"]
+__all__ = ["Plan", "Reconstructed", "ReconstructionProgress", "field_of", "reconstruct"]
 
 # So many slices are iterated before the run to tell its time, where they are a small part of it.
 _TIMED_SLICES = 16
@@ -161,7 +161,7 @@ def reconstruct(
     """
     device = choose_device(settings.device)
     frame = Frame.of(
-        dataset, settings.slices, settings.crop, settings.keep_crop, _field(settings), settings.thickness
+        dataset, settings.slices, settings.crop, settings.keep_crop, field_of(settings), settings.thickness
     )
     classical = settings.method in CLASSICAL_METHODS
     if frame.resolutions.cell > 1 and classical:
@@ -234,7 +234,7 @@ def reconstruct(
     return Reconstructed(volume, name, tuple(ended), budget, peak, tuple(notes), tilts)
 
 
-def _field(settings: ReconstructParameters) -> Literal["sample", "wide", "auto"]:
+def field_of(settings: ReconstructParameters) -> Literal["sample", "wide", "auto"]:
     """Return the field; ``auto`` is never wide with columns set by hand or with published weights."""
     by_hand = settings.crop not in ("auto", "none") or settings.normalisation == "paper"
     return "sample" if settings.field == "auto" and by_hand else settings.field

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.errors import DataError
+from chemtomo.errors import DataError, ParameterError
 from chemtomo.functionals import Problem
 from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.memory import MemoryEstimate, estimate_variational_memory
@@ -28,7 +28,7 @@ from chemtomo.solvers.primal_dual import FastIteration, PaperIteration, PrimalDu
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
 
-__all__ = ["VariationalIteration", "VariationalMethod", "problem_of"]
+__all__ = ["VariationalIteration", "VariationalMethod", "backend_of", "problem_of"]
 
 # Shared by all runs of this process.
 _NORMS = MetricNorms()
@@ -92,12 +92,12 @@ class VariationalMethod:
             metric = metric_norm(
                 problem,
                 self._dual_step_sizes,
-                lambda small: _backend(small, device),
+                lambda small: backend_of(small, device),
                 should_stop,
                 norms=_NORMS,
                 device=device,
             )
-        backend = _backend(problem, device, upload)
+        backend = backend_of(problem, device, upload)
         iteration: PrimalDualIteration
         if self._dual_step_sizes is not None and metric is not None:
             backend.reserve(metric)
@@ -181,10 +181,14 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
                     "for the Kullback-Leibler data term"
                 )
     norm = Projector(frame.geometry, 1, 1).norm()
+    strength, mu, coupling = settings.strength, settings.mu, settings.coupling
+    if strength == "auto" or mu == "auto" or coupling == "auto" or settings.method == "auto":
+        undecided = ", ".join(settings.undecided)
+        raise ParameterError(f"{undecided}: found auto; expected what was chosen (chemtomo.trust.strength)")
     if settings.normalisation == "paper":
-        weights = paper_weights(frame.dataset, settings.mu, norm)
+        weights = paper_weights(frame.dataset, mu, norm)
     else:
-        weights = counts_weights(frame.all_slices, settings.mu, settings.strength, settings.data_term)
+        weights = counts_weights(frame.all_slices, mu, strength, settings.data_term)
     weights = weights.in_resolutions(frame.resolutions, settings.normalisation, settings.data_term)
     if frame.geometry != frame.sample_geometry:
         # The strength is that in the field of the sample, however far the volume reaches.
@@ -217,7 +221,7 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
         alpha1=settings.alpha1,
         dims=settings.dims,
         data_term=settings.data_term,
-        coupling=settings.coupling,
+        coupling=coupling,
         second_order=settings.method == "tgv",
         operator_norm=norm,
         tilt_weights=tilt_weights,
@@ -228,7 +232,8 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
     return problem, weights
 
 
-def _backend(problem: Problem, device: DeviceInfo | None, upload: Upload | None = None) -> Backend:
+def backend_of(problem: Problem, device: DeviceInfo | None, upload: Upload | None = None) -> Backend:
+    """Put a problem on a device, all variables zero; NumPy where there is none."""
     if device is None:
         return NumpyBackend(problem)
     from chemtomo.opencl.variational import OpenCLBackend  # pyopencl is loaded when it is used

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from chemtomo.cli.choice import show_choice
 from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, tell_written
 from chemtomo.cli.keeping import (
     CacheOption,
@@ -122,7 +123,8 @@ def reconstruct(
     steps += [Entry(one.operation, one) for one in operations]
     # Before any work is done.
     results.check(output, report, names=dataset.names, volume=True)
-    parameters = parameters.model_copy(update={"mu": by_full_name(dataset, parameters.mu)})
+    if not isinstance(parameters.mu, str):
+        parameters = parameters.model_copy(update={"mu": by_full_name(dataset, parameters.mu)})
     with watch(parameters.iterations) as watching:
         steps.append(Entry("reconstruct", parameters))
         before = with_key(State(series=dataset))
@@ -140,6 +142,8 @@ def reconstruct(
     if report is not None:
         results.write(lambda path: write_json(made, path), report)
         typer.echo(f"Wrote {report}")
+    if "auto" in made:
+        show_choice(made["auto"])
     for note in made["memory"]["notes"]:
         typer.echo(note)
     slabs = f" of {len(made['slabs'])} slabs together" if "slabs" in made else ""

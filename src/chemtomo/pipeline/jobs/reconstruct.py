@@ -11,13 +11,20 @@ import numpy as np
 from chemtomo.align import apply
 from chemtomo.data import Dataset, TiltSeries, Volume
 from chemtomo.pipeline.keeping.checkpoint import Checkpoint
-from chemtomo.pipeline.preview import full_resolution_origin, in_full_resolution_units, preview_of
+from chemtomo.pipeline.preview import (
+    full_resolution_origin,
+    full_resolution_strength,
+    in_full_resolution_units,
+    preview_of,
+)
 from chemtomo.preprocess import from_vacuum, without_saturated
+from chemtomo.progress import TaskProgress
 from chemtomo.recon.parameters import ReconstructParameters
 from chemtomo.recon.reconstruction import Plan, Reconstructed, ReconstructionProgress
 from chemtomo.recon.reconstruction import reconstruct as reconstruct_dataset
 from chemtomo.recon.slabs.plan import OVERLAP, Slab, even_slabs
 from chemtomo.solvers import IterationRecord, Limits, Progress
+from chemtomo.trust.strength import choose_job
 
 __all__ = ["Result", "make_report", "reconstruct_job", "repeated_by"]
 
@@ -32,7 +39,8 @@ class Result:
         The reconstruction. Its ``provenance`` is the recipe.
     report : dict
         ``method, device, seconds, iterations, seconds_per_iteration, stopped, cancelled, history``,
-        ``memory`` and, if there are several, ``slabs``, ready to be written as JSON.
+        ``memory``, if there are several ``slabs``, and what was chosen if something was ``auto``, ready to be
+        written as JSON.
     """
 
     volume: Volume
@@ -45,7 +53,7 @@ def reconstruct_job(
     *,
     should_stop: Callable[[], bool] | None = None,
     checkpoint: Checkpoint | None = None,
-) -> Generator[Plan | Progress, None, Result]:
+) -> Generator[TaskProgress | Plan | Progress, None, Result]:
     """Reconstruct a dataset, one iteration at a time.
 
     A series with an alignment is aligned first (`chemtomo.align.apply`), so that all later
@@ -65,6 +73,8 @@ def reconstruct_job(
 
     Yields
     ------
+    TaskProgress
+        While parameters that are ``auto`` are found: see `chemtomo.trust.strength`.
     Plan
         Before the first iteration of a long run: its memory and time.
     Progress
@@ -90,6 +100,15 @@ def reconstruct_job(
     if settings.slices is None:
         # All of it is needed in memory, by several passes: it is read, or computed, once.
         binned = binned.map(_read)
+    choice = None
+    if settings.method != "sirt" and settings.undecided:
+
+        def prepare(series: Dataset) -> Dataset:
+            measured, _ = _measured(series, parameters)
+            return preview_of(measured, parameters)[0] if parameters.preview else measured
+
+        choice = yield from choose_job(dataset, prepare, settings, prepared=binned, should_stop=should_stop)
+        settings = choice.parameters
     limits = Limits(settings.iterations, settings.report_every, settings.tolerance or None)
     if parameters.preview and limits.tolerance is not None:
         limits = dataclasses.replace(limits, tolerance=10 * limits.tolerance, change_tolerance=0.1)
@@ -99,7 +118,11 @@ def reconstruct_job(
     volume = reconstructed.volume
     if parameters.preview:
         volume = in_full_resolution_units(volume, prepared)
-    return Result(volume, make_report(settings, reconstructed))
+    report = make_report(settings, reconstructed)
+    if choice is not None:
+        strength = full_resolution_strength(settings) if parameters.preview else settings.strength
+        report["auto"] = choice.report | {"chosen": choice.report["chosen"] | {"strength": strength}}
+    return Result(volume, report)
 
 
 def _placed(
@@ -139,9 +162,12 @@ def _measured(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Data
 def repeated_by(parameters: ReconstructParameters, report: dict[str, Any]) -> ReconstructParameters:
     """Return the parameters that repeat a run.
 
-    One that was stopped is repeated up to its last iteration. Slabs of slices that depend on each other are
-    named, where the memory of the device decided how many there are: another device would have others.
+    They have what was chosen in place of every ``auto``, so that a repetition chooses nothing. One that was
+    stopped is repeated up to its last iteration. Slabs of slices that depend on each other are named, where
+    the memory of the device decided how many there are: another device would have others.
     """
+    if "auto" in report:
+        parameters = parameters.model_copy(update=report["auto"]["chosen"])
     done = report["iterations"]
     if "slabs" not in report:
         stopped = report["cancelled"] and done > 0

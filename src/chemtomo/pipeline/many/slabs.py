@@ -63,7 +63,7 @@ def run_in_slabs_job(
     Raises
     ------
     ParameterError
-        When the last step is no reconstruction, or makes a preview.
+        When the last step is no reconstruction, makes a preview or has something ``auto``.
     ChemTomoError
         When the steps before it cannot be done, or a result cannot be written.
     """
@@ -72,6 +72,11 @@ def run_in_slabs_job(
     parameters = recipe.steps[-1].parameters if recipe.steps else None
     if not isinstance(parameters, ReconstructParameters) or parameters.preview:
         raise ParameterError("found no full reconstruction at the end of the recipe; expected one for slabs")
+    if parameters.undecided and parameters.method != "sirt":
+        raise ParameterError(
+            f"{', '.join(parameters.undecided)}: found auto for a volume in slabs; expected the same numbers "
+            "for all of them. A reconstruction of a few slices with auto finds them"
+        )
     note = on_outcome or (lambda _: None)
     prepared = yield from as_tasks(_prepared_job(run, recipe, should_stop), run.data)
     if isinstance(prepared, Outcome):
