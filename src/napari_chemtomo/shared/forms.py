@@ -208,6 +208,10 @@ def _editor_of(name: str, field: FieldInfo) -> Any:
     if not others:
         return ComboBox(value=default, choices=[(plain_name(one), one) for one in choices], **options)
     (kind,) = others
+    limits = [*field.metadata]
+    if typing.get_origin(kind) is typing.Annotated:
+        kind, *more = typing.get_args(kind)
+        limits += more
     optional = type(None) in kinds
     is_list = typing.get_origin(kind) is tuple and kind != Range
     if is_list or (kind is str and optional and not choices):
@@ -217,8 +221,8 @@ def _editor_of(name: str, field: FieldInfo) -> Any:
         words = {"All" if kind == Range else "Not set": None} | words
     typed = {} if default in words.values() else {"value": default}
     if not words:
-        return _EDITORS.create_widget(annotation=kind, options={**options, **_bounds(kind, field), **typed})
-    inner = _EDITORS.create_widget(annotation=kind, options={**_bounds(kind, field), **typed})
+        return _EDITORS.create_widget(annotation=kind, options={**options, **_bounds(kind, limits), **typed})
+    inner = _EDITORS.create_widget(annotation=kind, options={**_bounds(kind, limits), **typed})
     return WordsEdit(value=default, words=words, kind=_KINDS[kind], editor=inner, **options)
 
 
@@ -227,14 +231,14 @@ def _alternatives(kind: Any) -> tuple[Any, ...]:
     return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
 
 
-def _bounds(kind: Any, field: FieldInfo) -> dict[str, float]:
+def _bounds(kind: Any, limits: Iterable[Any]) -> dict[str, float]:
     """Return the smallest and largest value of a number, as its editor takes them."""
     if kind not in (int, float):
         return {}
     largest = _LARGEST_INTEGER if kind is int else float("inf")
     least = 1 if kind is int else LEAST_FLOAT
     lowest, highest = -largest, largest
-    for one in field.metadata:
+    for one in limits:
         lowest = max(lowest, getattr(one, "ge", lowest), getattr(one, "gt", lowest - least) + least)
         highest = min(highest, getattr(one, "le", highest), getattr(one, "lt", highest + least) - least)
     return {"min": lowest, "max": highest}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QWidget
@@ -32,6 +32,7 @@ class Everything(Parameters):
     limit: int | None = Field(None, ge=1, title="Limit")
     tolerance: float | None = Field(None, gt=0, title="Tolerance")
     note: str | None = Field(None, title="Note")
+    force: PositiveFloat | Literal["auto"] = Field(1.0, title="Force")
 
 
 OTHER_VALUES = {
@@ -46,6 +47,7 @@ OTHER_VALUES = {
     "limit": 12,
     "tolerance": 1e-4,
     "note": "hello",
+    "force": "auto",
 }
 
 
