@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from chemtomo.errors import ParameterError
 from chemtomo.spectra import choose_line, edge_energies_keV, lines_of, shell_members
+from chemtomo.spectra.lines import line_groups
 
 _ELEMENTS = ["C", "O", "Na", "Al", "Si", "Ti", "Fe", "Cu", "Mo", "Ba", "Yb", "Pt", "Au", "U"]
 
@@ -75,3 +76,14 @@ def test_edges_have_their_known_energies():
     assert edge_energies_keV("Fe")["L3"] == pytest.approx(0.708, abs=0.003)
     assert edge_energies_keV("Co")["L3"] == pytest.approx(0.779, abs=0.003)
     assert edge_energies_keV("C")["K"] == pytest.approx(0.284, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("element", "ratio"),
+    [("Mg", 0.010), ("Al", 0.013), ("Si", 0.028), ("S", 0.062), ("Ca", 0.126), ("Ti", 0.130), ("Fe", 0.134)],
+)
+def test_k_beta_of_light_elements_is_weak(element, ratio):
+    """Photons of Kb for one of Ka, from xraylib 4.3; their M shell is still being filled."""
+    shares = {group.name: group.share for group in line_groups(element, "K")}
+    assert shares["Kb"] / shares["Ka"] == pytest.approx(ratio, rel=0.08)
+    assert sum(shares.values()) == pytest.approx(1)

@@ -167,6 +167,9 @@ def extractor_job(
         "step": "element_maps",
         "method": method,
         "fitted": dict(zip(model.names, np.round(model.amplitudes, 1).tolist(), strict=True)),
+        "fitted_deviation": dict(
+            zip(model.names[:-1], np.round(model.deviations[:-1], 1).tolist(), strict=True)
+        ),
         "at_manganese_eV": round(model.response.at_manganese_eV, 1),
         "energy_offset_keV": round(model.response.offset_keV, 5),
         "energy_gain": round(model.response.gain, 6),

@@ -16,8 +16,8 @@ from chemtomo.spectra.windows import EnergyWindow
 __all__ = ["FitExtractor"]
 
 # Fitted together, two shapes of the cosine c have 1 / sqrt(1 - c^2) times the deviation of one by itself;
-# at this one it is 5 / 3 of it.
-_ALIKE = 0.8
+# at this one it is 3 / 2 of it.
+_ALIKE = 0.75
 _PIXELS_AT_ONCE = 2048
 
 

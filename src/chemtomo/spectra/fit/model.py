@@ -40,6 +40,9 @@ class SpectrumModel:
         lines.
     misfit : float
         Chi squared per channel; about 1 for a good fit.
+    deviations : numpy.ndarray, shape (component,)
+        Standard deviations of the amplitudes. They hold what is not known as well as it is counted too:
+        proportions of lines, tails, background, and what the fit does not explain. NaN for the background.
     """
 
     energies_keV: npt.NDArray[np.float64]
@@ -50,6 +53,7 @@ class SpectrumModel:
     response: Response
     weights: npt.NDArray[np.float64]
     misfit: float
+    deviations: npt.NDArray[np.float64]
 
     @property
     def total(self) -> npt.NDArray[np.float64]:

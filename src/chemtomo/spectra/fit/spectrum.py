@@ -26,6 +26,8 @@ _LEAST_SHARE = 0.3
 _LINE_ERROR = 0.02
 # How far the groups of a shell may depart from their tabulated proportions (standard deviations).
 _PROPORTIONS = {"K": 0.1, "L": 0.3, "M": 1.0}
+# Tables differ by so much in the energies of M lines (3 eV for Pt Ma, 2 eV for Pt Mg, 10 eV for Pt Mz).
+_M_ENERGY_ERROR_KEV = 0.002
 # Prior standard deviations of the calibration: offset, gain, shift at small energies, squared width, its
 # growth.
 _CALIBRATION = np.array([0.015, 0.002, 0.02, 0.002, 0.0003])
@@ -304,6 +306,12 @@ class _Fit:
                 break
         return found
 
+    def _shifting(self, lines: _Lines, amplitudes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return how the spectrum changes when a group of M lines is off by what tables differ by."""
+        uncertain = [lines.shells[shell].endswith("_M") for shell in lines.shell_of]
+        spectra = amplitudes[uncertain, np.newaxis] * lines.shapes[uncertain]
+        return np.asarray(_M_ENERGY_ERROR_KEV * np.gradient(spectra, self.energies, axis=1))
+
     def model(self, response: Response, effects: tuple[str, ...]) -> SpectrumModel:
         """Return the fit for a calibration, with one component per shell."""
         lines = self.lines(response)
@@ -315,6 +323,9 @@ class _Fit:
             found = self.iterated(lines, needed)
         amplitudes = found.amplitudes[found.kinds == "line"]
         photons = lines.photons(amplitudes)
+        of_photons = np.zeros((len(lines.shells), len(found.amplitudes)))
+        of_photons[lines.shell_of, np.arange(len(lines.shares))] = lines.shares
+        deviations = found.deviations(of_photons, self._shifting(lines, amplitudes), self.fitted)
         mean = photons / lines.photons(np.ones(len(lines.shares)))
         departures = np.where(
             mean[lines.shell_of] > 0, amplitudes / np.maximum(mean, 1e-300)[lines.shell_of], 1
@@ -328,6 +339,7 @@ class _Fit:
             more = shapes.sum(axis=1) / before
             shapes /= more[:, np.newaxis]
             photons = photons * more
+            deviations = deviations * more
         rest = found.without_lines
         counted = rest[self.fitted].sum()
         rest = rest / counted if counted > 0 else self.background[0]
@@ -340,6 +352,7 @@ class _Fit:
             response,
             found.weights,
             found.misfit,
+            np.append(deviations, np.nan),
         )
 
 
@@ -376,6 +389,37 @@ class _Solution:
     def without_lines(self) -> npt.NDArray[np.float64]:
         """Background and sum peaks."""
         return self._part("background") + self._part("pairs")
+
+    def deviations(
+        self, sums: npt.NDArray[np.float64], shifting: npt.NDArray[np.float64], fitted: slice
+    ) -> npt.NDArray[np.float64]:
+        """Return the standard deviations of sums of the amplitudes, all that is not known being free too.
+
+        Scaled by what the fit does not explain. Shapes other than lines that are at zero stay there.
+
+        Parameters
+        ----------
+        sums : numpy.ndarray, shape (sum, shape)
+            What is summed.
+        shifting : numpy.ndarray, shape (change, energy)
+            Changes of the spectrum by as much as the energies of lines are uncertain.
+        fitted : slice
+            The channels that were fitted.
+        """
+        free = (self.kinds == "line") | (self.amplitudes > 0)
+        used = np.vstack([self.shapes, shifting])[:, fitted]
+        normal = (used * self.weights) @ used.T
+        lines, moved = len(self.penalty), len(self.shapes)
+        normal[:lines, :lines] += self.penalty
+        unexplained = max(1.0, self.misfit)
+        normal[moved:, moved:] += unexplained * np.eye(len(shifting))
+        chosen = np.append(free, np.ones(len(shifting), np.bool_))
+        normal = normal[np.ix_(chosen, chosen)]
+        scale = np.sqrt(np.maximum(np.diag(normal), 1e-300))
+        covariance = np.linalg.pinv(normal / np.outer(scale, scale), rcond=1e-12, hermitian=True)
+        own = np.hstack([sums, np.zeros((len(sums), len(shifting)))])[:, chosen] / scale
+        variances = np.einsum("si,ij,sj->s", own, covariance, own)
+        return np.asarray(np.sqrt(np.maximum(variances, 0) * unexplained))
 
     def _part(self, kind: str) -> npt.NDArray[np.float64]:
         mine = self.kinds == kind
