@@ -10,7 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from chemtomo.cli.commands import align, convert, listing, maps, prepare, recipe, reconstruct, simulated
+from chemtomo.cli.commands import (
+    align,
+    convert,
+    listing,
+    maps,
+    prepare,
+    recipe,
+    reconstruct,
+    simulated,
+    trust,
+)
 from chemtomo.errors import ChemTomoError
 from chemtomo.version import VERSION
 
@@ -32,6 +42,7 @@ app.command("prepare")(prepare.prepare)
 app.command("maps")(maps.maps)
 app.command("align")(align.align)
 app.command("reconstruct")(reconstruct.reconstruct)
+app.command("trust")(trust.trust)
 app.command("run")(recipe.run)
 app.command("recipe")(recipe.recipe)
 app.command("script")(recipe.script)

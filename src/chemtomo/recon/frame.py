@@ -130,12 +130,7 @@ class Frame:
             left, right = crop
         left, right = resolutions.whole_cells(left, right, edge)
         cropped = dataset.map(lambda one: select_slices(crop_detector(one, left, right), start, stop))
-        all_slices = Dataset(
-            tuple(
-                crop_detector(one, left // factor, right // factor)
-                for one, factor in zip(recorded, resolutions.factors, strict=True)
-            )
-        )
+        all_slices = _own_columns(recorded, resolutions, left, right)
         width = right - left
         axis = cropped.series[0].axis_position
         if not 0 <= axis <= width - 1:
@@ -192,6 +187,18 @@ class Frame:
             view.margin,
             sample,
             "; ".join(note for note in (resolutions.note, view.note) if note) or None,
+        )
+
+    def with_data(self, dataset: Dataset) -> Frame:
+        """Return the same frame of other data with the same tilts, rows and columns."""
+        resolutions = Resolutions.of(dataset)
+        return dataclasses.replace(
+            self,
+            dataset=resolutions.dataset.map(
+                lambda one: select_slices(crop_detector(one, *self.columns), *self.slices)
+            ),
+            all_slices=_own_columns(dataset, resolutions, *self.columns),
+            resolutions=resolutions,
         )
 
     @property
@@ -258,3 +265,9 @@ class Frame:
         if self.keep_crop:
             return float(self.rows[0]), float(self.slices[0]), float(self.columns[0])
         return 0.0, float(self.slices[0]), 0.0
+
+
+def _own_columns(dataset: Dataset, resolutions: Resolutions, left: int, right: int) -> Dataset:
+    """Return the columns of each signal, in its own pixels."""
+    pairs = zip(dataset, resolutions.factors, strict=True)
+    return Dataset(tuple(crop_detector(one, left // factor, right // factor) for one, factor in pairs))

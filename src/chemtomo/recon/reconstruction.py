@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ from chemtomo.solvers import Iteration, Limits, Outcome, Progress, Reached, iter
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
 
-__all__ = ["Plan", "Reconstructed", "ReconstructionProgress", "field_of", "reconstruct"]
+__all__ = ["Plan", "Reconstructed", "ReconstructionProgress", "frame_of", "reconstruct"]
 
 # So many slices are iterated before the run to tell its time, where they are a small part of it.
 _TIMED_SLICES = 16
@@ -121,6 +121,7 @@ def reconstruct(
     limits: Limits,
     should_stop: Callable[[], bool] | None = None,
     checkpoints: CheckpointStore | None = None,
+    frame: Frame | None = None,
 ) -> Generator[Plan | ReconstructionProgress, None, Reconstructed]:
     """Reconstruct a dataset, one iteration at a time.
 
@@ -137,6 +138,8 @@ def reconstruct(
         Asked before every iteration; ``True`` ends the run with the present iterate.
     checkpoints : CheckpointStore, optional
         Where the state of the iteration is written, and from which an earlier run continues.
+    frame : Frame, optional
+        That of other data with the same tilts, rows and columns, in place of one chosen by these.
 
     Yields
     ------
@@ -160,9 +163,7 @@ def reconstruct(
         When there is no such device, or it has too little memory.
     """
     device = choose_device(settings.device)
-    frame = Frame.of(
-        dataset, settings.slices, settings.crop, settings.keep_crop, field_of(settings), settings.thickness
-    )
+    frame = frame_of(dataset, settings) if frame is None else frame.with_data(dataset)
     classical = settings.method in CLASSICAL_METHODS
     if frame.resolutions.cell > 1 and classical:
         raise ParameterError(
@@ -234,10 +235,14 @@ def reconstruct(
     return Reconstructed(volume, name, tuple(ended), budget, peak, tuple(notes), tilts)
 
 
-def field_of(settings: ReconstructParameters) -> Literal["sample", "wide", "auto"]:
-    """Return the field; ``auto`` is never wide with columns set by hand or with published weights."""
+def frame_of(dataset: Dataset, settings: ReconstructParameters) -> Frame:
+    """Return the frame in which data are reconstructed; see `Frame.of`.
+
+    A field ``auto`` is never wide with columns set by hand or with published weights.
+    """
     by_hand = settings.crop not in ("auto", "none") or settings.normalisation == "paper"
-    return "sample" if settings.field == "auto" and by_hand else settings.field
+    field = "sample" if settings.field == "auto" and by_hand else settings.field
+    return Frame.of(dataset, settings.slices, settings.crop, settings.keep_crop, field, settings.thickness)
 
 
 def _budget(memory_gib: float | None, device: DeviceInfo) -> int:

@@ -16,9 +16,8 @@ from chemtomo.functionals import Coupling
 from chemtomo.opencl import DeviceInfo, choose_device
 from chemtomo.operators import Projector
 from chemtomo.progress import TaskProgress
-from chemtomo.recon.frame import Frame
 from chemtomo.recon.parameters import ReconstructParameters
-from chemtomo.recon.reconstruction import field_of
+from chemtomo.recon.reconstruction import frame_of
 from chemtomo.trust.curves import Curve, Reading, read, standard_error
 from chemtomo.trust.fitting import Fits
 from chemtomo.trust.held_out import Division, divide, misfit
@@ -211,9 +210,8 @@ class _Search:
         self._device: DeviceInfo | None = choose_device(parameters.device)
         rows = parameters.slices or (0, prepared.series[0].shape[1])
         self.blocks = signal_blocks(prepared, rows)
-        field = field_of(parameters)
         self._frames = [
-            Frame.of(prepared, block, parameters.crop, False, field, parameters.thickness)
+            frame_of(prepared, parameters.model_copy(update={"slices": block, "keep_crop": False}))
             for block in self.blocks
         ]
         if any(frame.resolutions.cell > 1 for frame in self._frames):

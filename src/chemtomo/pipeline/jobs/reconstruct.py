@@ -26,7 +26,7 @@ from chemtomo.recon.slabs.plan import OVERLAP, Slab, even_slabs
 from chemtomo.solvers import IterationRecord, Limits, Progress
 from chemtomo.trust.strength import choose_job
 
-__all__ = ["Result", "make_report", "reconstruct_job", "repeated_by"]
+__all__ = ["Result", "make_report", "measured", "reconstruct_job", "repeated_by"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,7 @@ def reconstruct_job(
         When data, parameters or device do not fit together, or an iterate is not finite.
     """
     checkpoints = None if checkpoint is None else checkpoint.of_problem(dataset, parameters)
-    prepared, notes = _measured(dataset, parameters)
+    prepared, notes = measured(dataset, parameters)
     settings = parameters
     binned = prepared
     if parameters.preview:
@@ -104,8 +104,8 @@ def reconstruct_job(
     if settings.method != "sirt" and settings.undecided:
 
         def prepare(series: Dataset) -> Dataset:
-            measured, _ = _measured(series, parameters)
-            return preview_of(measured, parameters)[0] if parameters.preview else measured
+            recorded, _ = measured(series, parameters)
+            return preview_of(recorded, parameters)[0] if parameters.preview else recorded
 
         choice = yield from choose_job(dataset, prepare, settings, prepared=binned, should_stop=should_stop)
         settings = choice.parameters
@@ -143,7 +143,7 @@ def _placed(
         running.close()
 
 
-def _measured(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dataset, list[str]]:
+def measured(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dataset, list[str]]:
     """Align, mask invalid pixels, set the zero of intensities to vacuum; return notes on these too."""
     prepared, notes = [], []
     for series in dataset:
