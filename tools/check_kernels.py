@@ -24,7 +24,7 @@ TESTS.append("tests/opencl/test_backend_contract.py")
 TOY = (
     "not numpy and not wide and not cpu and not whole and not 70 and "
     "(3x9 or tv-2d-5x22 and (plain or preconditioned) or classical and 2-9 or data_term or gpu-2-64 or mix "
-    "or binned)"
+    "or binned or weighted)"
 )
 INSIDE = "--inside-oclgrind"
 

@@ -34,7 +34,7 @@ class Case:
     """A kind of problem, and how it lies in memory."""
 
     layout: Literal["cpu", "gpu"]
-    data_term: Literal["kl", "l2"]
+    data_term: Literal["kl", "l2", "mixed"]
     coupling: Literal["none", "frobenius", "nuclear"]
     order: Literal["tv", "tgv"]
     dims: Literal[2, 3]
@@ -44,10 +44,13 @@ class Case:
     """With gains, a background, channels without some of the projections, and pixels that are not valid."""
     factors: tuple[int, ...] | None = None
     """Edge of a detector pixel of every channel."""
+    pixel_weights: bool = False
+    """With a weight of its own for every pixel."""
 
     def __str__(self) -> str:
         size = f"{self.channels}x{self.slices}" + ("-whole model" if self.whole_model else "")
         size += "-binned" if self.factors else ""
+        size += "-weighted" if self.pixel_weights else ""
         return f"{self.layout}-{self.data_term}-{self.coupling}-{self.order}-{self.dims}d-{size}"
 
 
@@ -70,6 +73,10 @@ CASES = [
     Case("cpu", "l2", "nuclear", "tv", 2, 2, 70, factors=(7, 1), whole_model=True),  # cells in two chunks
     Case("gpu", "kl", "frobenius", "tgv", 3, 2, 4, factors=(1, 2)),
     Case("gpu", "l2", "none", "tv", 2, 2, 70, factors=(1, 7)),
+    Case("cpu", "l2", "frobenius", "tv", 2, 5, 22, pixel_weights=True),
+    Case("cpu", "mixed", "frobenius", "tgv", 3, 5, 9, whole_model=True, pixel_weights=True),
+    Case("gpu", "mixed", "none", "tv", 2, 3, 4, pixel_weights=True),
+    Case("gpu", "mixed", "nuclear", "tgv", 3, 2, 6, factors=(2, 1)),
     Case("cpu", "kl", "frobenius", "tgv", 3, 2, 9, whole_model=True),
     Case("cpu", "l2", "none", "tgv", 3, 2, 5, whole_model=True),
     Case("cpu", "kl", "none", "tv", 3, 1, 70, whole_model=True),
@@ -91,6 +98,10 @@ def specimen(channels: int, slices: int) -> npt.NDArray[np.float64]:
             for c in range(channels)
         ]
     )
+
+
+def weights_of_pixels(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    return np.random.default_rng(5).uniform(0.2, 3, shape).astype(np.float32)
 
 
 def problem_of(case: Case, **changes: Any) -> Problem:
@@ -116,11 +127,14 @@ def problem_of(case: Case, **changes: Any) -> Problem:
         "alpha0": 0.03,
         "alpha1": 0.25,
         "dims": case.dims,
-        "data_term": case.data_term,
+        "data_term": ("kl", "l2", "l2", "kl", "l2")[: case.channels]
+        if case.data_term == "mixed"
+        else case.data_term,
         "coupling": case.coupling,
         "second_order": case.order == "tgv",
         "operator_norm": NORM,
         "factors": case.factors,
+        "pixel_weights": weights_of_pixels(projections.shape) if case.pixel_weights else None,
         **model,
     }
     return Problem(**(arguments | changes))

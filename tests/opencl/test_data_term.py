@@ -51,7 +51,7 @@ def prox_of(request: pytest.FixtureRequest) -> Prox:
         constants = queue.upload(np.repeat([sigma, weight], tilts).astype(np.float32))
         size = (layout.block // layout.width, detectors, layout.blocks * tilts)
         numbers = (np.int32(tilts), np.int32(detectors), np.int32(layout.chunks), np.float32(1))
-        arguments = (*buffers, buffers[2], constants, *numbers)  # no background
+        arguments = (*buffers, buffers[2], buffers[2], constants, *numbers)  # no background, no weights
         queue.run("data_term", "data_dual_update", size, (1, 1, 1), *arguments)
         return layout.unpack(queue.read(buffers[0], shape))
 

@@ -1,6 +1,12 @@
 """Data terms, regularisers and the problem made of them, in NumPy: the specification."""
 
-from chemtomo.functionals.data_terms import DataTerm, KullbackLeibler, SquaredL2
+from chemtomo.functionals.data_terms import (
+    DataTerm,
+    DataTermName,
+    KullbackLeibler,
+    SeparateDataTerms,
+    SquaredL2,
+)
 from chemtomo.functionals.gap import DualityGap, duality_gap
 from chemtomo.functionals.norms import Coupling, FrobeniusNorm, NuclearNorm
 from chemtomo.functionals.problem import Problem
@@ -9,11 +15,13 @@ from chemtomo.functionals.total_variation import TotalGeneralizedVariation, Tota
 __all__ = [
     "Coupling",
     "DataTerm",
+    "DataTermName",
     "DualityGap",
     "FrobeniusNorm",
     "KullbackLeibler",
     "NuclearNorm",
     "Problem",
+    "SeparateDataTerms",
     "SquaredL2",
     "TotalGeneralizedVariation",
     "TotalVariation",

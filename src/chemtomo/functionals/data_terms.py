@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,9 @@ from scipy.special import kl_div
 from chemtomo.errors import DataError
 from chemtomo.operators.base import FloatArray, require_shape
 
-__all__ = ["DataTerm", "KullbackLeibler", "SquaredL2"]
+__all__ = ["DataTerm", "DataTermName", "KullbackLeibler", "SeparateDataTerms", "SquaredL2"]
+
+DataTermName = Literal["kl", "l2"]
 
 
 class DataTerm(abc.ABC):
@@ -34,6 +38,9 @@ class DataTerm(abc.ABC):
     valid : numpy.ndarray of bool, shape (channel, tilt, y, detector), optional
         Which pixels were measured; all by default. The sum leaves the others out: their data are
         ignored, whatever they are, and their dual variables are 0.
+    pixel_weight : numpy.ndarray, shape (channel, tilt, y, detector), optional
+        A factor on ``D`` at every pixel, positive where it is valid; 1 by default. The inverse of its
+        variance, for squares.
 
     Raises
     ------
@@ -49,6 +56,7 @@ class DataTerm(abc.ABC):
         tilt_weight: npt.ArrayLike | None = None,
         background: FloatArray | None = None,
         valid: npt.NDArray[np.bool_] | None = None,
+        pixel_weight: FloatArray | None = None,
     ) -> None:
         where = type(self).__name__
         weights = np.asarray(weight, dtype=np.float64)
@@ -88,12 +96,24 @@ class DataTerm(abc.ABC):
                 background = np.where(valid, background, background.dtype.type(0))
             if not np.isfinite(background).all():
                 raise DataError(f"{where}: the background holds NaN or infinite values; expected finite ones")
+        if pixel_weight is not None:
+            require_shape(f"{where}, weights of the pixels", pixel_weight, data.shape)
+            if valid is not None:
+                pixel_weight = np.where(valid, pixel_weight, pixel_weight.dtype.type(1))
+            if not (np.isfinite(pixel_weight).all() and (pixel_weight > 0).all()):
+                raise DataError(
+                    f"{where}: the weights of the pixels reach from {pixel_weight.min():g} to "
+                    f"{pixel_weight.max():g}; expected positive numbers"
+                )
         self.data = data
+        self.pixel_weight = pixel_weight
         self.weight = weights
         self.tilt_weight = tilt_weights
         self.background = background
         self.valid = valid
         self._product = (weights[:, np.newaxis] * tilt_weights)[:, :, np.newaxis, np.newaxis]
+        if pixel_weight is not None:
+            self._product = self._product * pixel_weight
         self._check_values()
 
     @property
@@ -114,6 +134,8 @@ class DataTerm(abc.ABC):
             pixels = self._values(expected[has], f[has].astype(np.float64))
             if self.valid is not None:
                 pixels = np.where(self.valid[channel, has], pixels, 0)
+            if self.pixel_weight is not None:
+                pixels = pixels * self.pixel_weight[channel, has]
             values[channel] = weights[has] @ pixels.sum(axis=(1, 2))
         return values
 
@@ -183,7 +205,7 @@ class KullbackLeibler(DataTerm):
     ----------
     data : numpy.ndarray, shape (channel, tilt, y, detector)
         The data ``f``, not negative.
-    weight, tilt_weight, background, valid
+    weight, tilt_weight, background, valid, pixel_weight
         See `DataTerm`; no background is negative.
 
     Raises
@@ -240,7 +262,11 @@ class KullbackLeibler(DataTerm):
 
 
 class SquaredL2(DataTerm):
-    """Half the sum of squares, ``1/2 sum((v - f)^2)``, for Gaussian noise."""
+    """Half the sum of squares, ``1/2 sum((v - f)^2)``, for Gaussian noise.
+
+    Noise that is not the same everywhere is weighed by the inverse of its variance, as the weights of the
+    pixels.
+    """
 
     def _values(self, v: FloatArray, f: FloatArray) -> FloatArray:
         """``1/2 (v - f)^2``."""
@@ -257,3 +283,74 @@ class SquaredL2(DataTerm):
     def _project_domain(self, r: FloatArray, w: FloatArray) -> FloatArray:
         """Copy ``r``: the conjugate is finite everywhere."""
         return r.copy()
+
+
+_KINDS: dict[DataTermName, type[DataTerm]] = {"kl": KullbackLeibler, "l2": SquaredL2}
+
+
+class SeparateDataTerms:
+    """A data term of its own for every channel; it has what a `DataTerm` has.
+
+    Parameters
+    ----------
+    kinds : sequence of {"kl", "l2"}
+        That of every channel.
+    data, weight, tilt_weight, background, valid, pixel_weight
+        See `DataTerm`.
+
+    Raises
+    ------
+    DataError
+        See `DataTerm`.
+    """
+
+    def __init__(
+        self, kinds: Sequence[DataTermName], data: FloatArray, weight: npt.ArrayLike, *more: Any
+    ) -> None:
+        arrays: tuple[Any, ...] = (data, np.asarray(weight), *more)
+        if len(kinds) != len(data):
+            raise DataError(f"data terms: found {len(kinds)} for {len(data)} channels; expected one each")
+        parts: list[list[Any]] = [
+            [None if one is None else one[c : c + 1] for one in arrays] for c in range(len(kinds))
+        ]
+        self.terms: tuple[DataTerm, ...] = tuple(
+            _KINDS[kind](*part) for kind, part in zip(kinds, parts, strict=True)
+        )
+        self.data = _joined([one.data for one in self.terms])
+        self.weight = _joined([one.weight for one in self.terms])
+        self.tilt_weight = _joined([one.tilt_weight for one in self.terms])
+        self.background = _joined([one.background for one in self.terms])
+        self.valid = _joined([one.valid for one in self.terms])
+        self.pixel_weight = _joined([one.pixel_weight for one in self.terms])
+
+    @property
+    def measured(self) -> npt.NDArray[np.bool_]:
+        """See `DataTerm.measured`."""
+        return np.concatenate([one.measured for one in self.terms])
+
+    def value(self, v: FloatArray) -> npt.NDArray[np.float64]:
+        """See `DataTerm.value`."""
+        return np.concatenate([one.value(part) for one, part in self._with(v)])
+
+    def conjugate(self, r: FloatArray) -> float:
+        """See `DataTerm.conjugate`."""
+        return sum(one.conjugate(part) for one, part in self._with(r))
+
+    def prox_conjugate(self, r: FloatArray, sigma: npt.ArrayLike) -> FloatArray:
+        """See `DataTerm.prox_conjugate`."""
+        steps = np.broadcast_to(np.asarray(sigma), self.data.shape[:1])
+        return np.concatenate(
+            [one.prox_conjugate(part, step) for (one, part), step in zip(self._with(r), steps, strict=True)]
+        )
+
+    def project_domain(self, r: FloatArray) -> FloatArray:
+        """See `DataTerm.project_domain`."""
+        return np.concatenate([one.project_domain(part) for one, part in self._with(r)])
+
+    def _with(self, arrays: FloatArray) -> list[tuple[DataTerm, FloatArray]]:
+        require_shape("SeparateDataTerms", arrays, self.data.shape)
+        return [(one, arrays[c : c + 1]) for c, one in enumerate(self.terms)]
+
+
+def _joined(arrays: Sequence[Any]) -> Any:
+    return None if arrays[0] is None else np.concatenate(arrays)

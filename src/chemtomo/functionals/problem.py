@@ -12,7 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import DataError, ParameterError
-from chemtomo.functionals.data_terms import DataTerm, KullbackLeibler, SquaredL2
+from chemtomo.functionals.data_terms import (
+    DataTerm,
+    DataTermName,
+    KullbackLeibler,
+    SeparateDataTerms,
+    SquaredL2,
+)
 from chemtomo.functionals.norms import Coupling
 from chemtomo.functionals.total_variation import TotalGeneralizedVariation, TotalVariation
 from chemtomo.geometry import ParallelBeam
@@ -50,8 +56,8 @@ class Problem:
         Weights of the second-order and the first-order term, positive.
     dims : {2, 3}
         3 with the derivatives across slices, 2 for every slice by itself.
-    data_term : {"kl", "l2"}
-        ``D``: Kullback-Leibler divergence or half the sum of squares.
+    data_term : {"kl", "l2"} or tuple of them
+        ``D``: Kullback-Leibler divergence or half the sum of squares, for all channels or for each of them.
     coupling : {"none", "frobenius", "nuclear"}
         How the channels share their edges: see `TotalGeneralizedVariation`.
     second_order : bool
@@ -68,6 +74,9 @@ class Problem:
     factors : tuple of int, optional
         Edge of a detector pixel of every channel in voxels, 1 by default: ``T`` bins, and the data are at the
         first pixels of the cells, see `BinnedProjector`. `valid` leaves the other pixels out.
+    pixel_weights : numpy.ndarray, shape (channel, tilt, y, detector), optional
+        A factor on ``D`` at every pixel, positive, float32: the inverse of its variance, relative to that
+        of a typical pixel. 1 by default.
 
     Raises
     ------
@@ -83,7 +92,7 @@ class Problem:
     alpha0: float
     alpha1: float
     dims: Literal[2, 3]
-    data_term: Literal["kl", "l2"]
+    data_term: DataTermName | tuple[DataTermName, ...]
     coupling: Coupling
     second_order: bool
     operator_norm: float
@@ -91,6 +100,7 @@ class Problem:
     background: npt.NDArray[np.float32] | None = None
     valid: npt.NDArray[np.bool_] | None = None
     factors: tuple[int, ...] | None = None
+    pixel_weights: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         data = np.asarray(self.data)
@@ -114,8 +124,11 @@ class Problem:
             object.__setattr__(self, "tilt_weights", tilt_weights)
         if self.dims not in (2, 3):
             raise ParameterError(f"problem: found {self.dims} dimensions; expected 2 or 3")
-        if self.data_term not in ("kl", "l2"):
-            raise ParameterError(f"problem: the data term is {self.data_term!r}; expected 'kl' or 'l2'")
+        if isinstance(self.data_term, tuple) and len(set(self.data_term)) == 1:
+            object.__setattr__(self, "data_term", self.data_term[0])
+        for term in self.terms:
+            if term not in typing.get_args(DataTermName):
+                raise ParameterError(f"problem: the data term is {term!r}; expected 'kl' or 'l2'")
         if self.coupling not in typing.get_args(Coupling):
             raise ParameterError(
                 f"problem: the coupling is {self.coupling!r}; expected 'none', 'frobenius' or 'nuclear'"
@@ -133,6 +146,7 @@ class Problem:
         discrepancy = self.discrepancy  # checks the values of data and weights
         object.__setattr__(self, "data", discrepancy.data)
         object.__setattr__(self, "background", discrepancy.background)
+        object.__setattr__(self, "pixel_weights", discrepancy.pixel_weight)
 
     def _leave_out_all_but_cells(self, factors: tuple[int, ...]) -> None:
         """Make the pixels invalid that no projection of a binned channel has."""
@@ -174,10 +188,24 @@ class Problem:
         return BinnedProjector(self.geometry, self.channels, self.slices, factors)
 
     @functools.cached_property
-    def discrepancy(self) -> DataTerm:
+    def discrepancy(self) -> DataTerm | SeparateDataTerms:
         """The data term with its weights, of the projections ``A u``."""
-        kind = KullbackLeibler if self.data_term == "kl" else SquaredL2
-        return kind(self.data, self.weights, self.tilt_weights, self.background, self.valid)
+        arrays = (
+            self.data,
+            self.weights,
+            self.tilt_weights,
+            self.background,
+            self.valid,
+            self.pixel_weights,
+        )
+        if isinstance(self.data_term, tuple):
+            return SeparateDataTerms(self.data_term, *arrays)
+        return (KullbackLeibler if self.data_term == "kl" else SquaredL2)(*arrays)
+
+    @property
+    def terms(self) -> tuple[DataTermName, ...]:
+        """The data term of every channel."""
+        return self.data_term if isinstance(self.data_term, tuple) else (self.data_term,) * self.channels
 
     @property
     def recorded(self) -> npt.NDArray[np.bool_]:
@@ -206,6 +234,8 @@ class Problem:
             background=None if self.background is None else self.background[channels, :, slices],
             valid=None if self.valid is None else self.valid[channels, :, slices],
             factors=None if self.factors is None else self.factors[channels],
+            pixel_weights=None if self.pixel_weights is None else self.pixel_weights[channels, :, slices],
+            data_term=self.terms[channels],
         )
 
     @functools.cached_property

@@ -33,10 +33,12 @@ class ReconstructParameters(Parameters):
         "one after the other, or in the fewest iterations. mlem: maximum likelihood of counts. dart: a "
         "specimen of few grey levels.",
     )
-    data_term: Annotated[Literal["kl", "l2"], _JOINT] = Field(
+    data_term: Annotated[Literal["kl", "l2", "weighted", "auto"], _JOINT] = Field(
         "kl",
         title="Data term",
-        description="kl: Kullback-Leibler, for counts (Poisson noise). l2: squares, for Gaussian noise.",
+        description="kl: Kullback-Leibler, for counts (Poisson noise). l2: squares, for noise of the same "
+        "size everywhere. weighted: squares over the variance of each pixel, which grows with the signal as "
+        "the data say. auto: kl for counts, weighted for intensities.",
     )
     vacuum: Literal["auto", "zero"] = Field(
         "auto",

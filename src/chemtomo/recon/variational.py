@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from chemtomo.errors import DataError, ParameterError
-from chemtomo.functionals import Problem
+from chemtomo.functionals import DataTermName, Problem
 from chemtomo.opencl import DeviceInfo
 from chemtomo.opencl.memory import MemoryEstimate, estimate_variational_memory
 from chemtomo.operators import Projector
+from chemtomo.preprocess import select_slices
 from chemtomo.recon.frame import Frame
 from chemtomo.recon.method import BackendIteration
+from chemtomo.recon.noise import NoiseModel
 from chemtomo.recon.parameters import ReconstructParameters
-from chemtomo.recon.weights import Weights, counts_weights, paper_weights
+from chemtomo.recon.weights import Weights, counts_weights, paper_weights, typical_value
 from chemtomo.solvers.backend import Backend
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric_norm import MetricNorms, metric_norm
@@ -151,7 +153,8 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
     The expected data are ``g T u + b`` with the gain ``g`` of a projection and the background ``b``. The
     problem has the data ``f / g`` with the background ``b / g`` and gives them the weight ``g``: that is
     the Kullback-Leibler divergence of ``f`` itself, and counts keep their statistics. For squares the
-    weight is ``g^2``; in the normalisation by counts over the channel's mean gain, as is their noise.
+    weight is ``g^2``; in the normalisation by counts over the channel's mean gain, as is their noise, unless
+    the pixels are weighed by it.
 
     Raises
     ------
@@ -164,18 +167,19 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
     valid = frame.valid()
     if valid is not None:
         data[~valid] = 0
-    if settings.data_term == "kl":
-        for name, f in zip(frame.dataset.names, data, strict=True):
-            if f.min() < 0:
-                raise DataError(
-                    f"tilt series {name!r} has {int((f < 0).sum())} negative values, down to {f.min():g}; "
-                    "expected none for the Kullback-Leibler data term. Choose the data term l2, or remove "
-                    "the background"
-                )
+    noise = _noise_of(frame, settings)
+    terms = _terms_of(frame, settings)
+    for name, term, f in zip(frame.dataset.names, terms, data, strict=True):
+        if term == "kl" and f.min() < 0:
+            raise DataError(
+                f"tilt series {name!r} has {int((f < 0).sum())} negative values, down to {f.min():g}; "
+                "expected none for the Kullback-Leibler data term. Choose the data term l2 or weighted, or "
+                "remove the background"
+            )
     background = frame.backgrounds()
-    if settings.data_term == "kl" and background is not None:
-        for name, b in zip(frame.dataset.names, background, strict=True):
-            if b.min() < 0:
+    if background is not None:
+        for name, term, b in zip(frame.dataset.names, terms, background, strict=True):
+            if term == "kl" and b.min() < 0:
                 raise DataError(
                     f"tilt series {name!r} has a background down to {b.min():g}; expected none below 0 "
                     "for the Kullback-Leibler data term"
@@ -188,8 +192,8 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
     if settings.normalisation == "paper":
         weights = paper_weights(frame.dataset, mu, norm)
     else:
-        weights = counts_weights(frame.all_slices, mu, strength, settings.data_term)
-    weights = weights.in_resolutions(frame.resolutions, settings.normalisation, settings.data_term)
+        weights = counts_weights(frame.all_slices, mu, strength, terms, noise)
+    weights = weights.in_resolutions(frame.resolutions, settings.normalisation, terms)
     if frame.geometry != frame.sample_geometry:
         # The strength is that in the field of the sample, however far the volume reaches.
         longer = norm / Projector(frame.sample_geometry, 1, 1).norm()
@@ -207,12 +211,13 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
         data /= divisor
         if background is not None:
             background /= divisor
-    tilt_weights = gains
-    if settings.data_term == "l2":
-        tilt_weights = gains**2
-        if settings.normalisation == "counts":
-            mean_gains = gains.sum(axis=1) / (gains > 0).sum(axis=1)
-            tilt_weights = tilt_weights / mean_gains[:, np.newaxis]
+    tilt_weights = gains.copy()
+    for channel, (name, term) in enumerate(zip(frame.dataset.names, terms, strict=True)):
+        if term == "l2":
+            own = gains[channel]
+            tilt_weights[channel] = own**2
+            if settings.normalisation == "counts" and name not in noise:
+                tilt_weights[channel] /= own.sum() / (own > 0).sum()
     problem = Problem(
         geometry=frame.geometry,
         data=data,
@@ -220,7 +225,7 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
         alpha0=settings.alpha0,
         alpha1=settings.alpha1,
         dims=settings.dims,
-        data_term=settings.data_term,
+        data_term=terms,
         coupling=coupling,
         second_order=settings.method == "tgv",
         operator_norm=norm,
@@ -228,8 +233,49 @@ def problem_of(frame: Frame, settings: ReconstructParameters) -> tuple[Problem, 
         background=background,
         valid=valid,
         factors=frame.resolutions.factors,
+        pixel_weights=_pixel_weights(frame, noise),
     )
     return problem, weights
+
+
+def _terms_of(frame: Frame, settings: ReconstructParameters) -> tuple[DataTermName, ...]:
+    """Return the data term of every channel."""
+    chosen = settings.data_term
+    if chosen == "auto":
+        return tuple("kl" if one.kind == "counts" else "l2" for one in frame.dataset)
+    return ("kl" if chosen == "kl" else "l2",) * len(frame.dataset)
+
+
+def _noise_of(frame: Frame, settings: ReconstructParameters) -> dict[str, NoiseModel]:
+    """Return the noise of the channels whose pixels are weighed by it.
+
+    Counts have a variance that is their expected value.
+    """
+    found = {}
+    if settings.data_term in ("weighted", "auto"):
+        for series in frame.all_slices:
+            if series.kind == "counts":
+                noise = None if settings.data_term == "auto" else NoiseModel(0.0, 1.0)
+            else:
+                noise = NoiseModel.of(series)
+            if noise is not None:
+                found[series.name] = noise
+    return found
+
+
+def _pixel_weights(frame: Frame, noise: Mapping[str, NoiseModel]) -> npt.NDArray[np.float32] | None:
+    """Return the weights of the pixels, shape (channel, tilt, y, detector), or None where all are 1."""
+    if not noise:
+        return None
+    _, height, width = frame.dataset.series[0].shape
+    weights = np.ones((len(frame.dataset), frame.joint.count, height, width), dtype=np.float32)
+    for channel, (series, k) in enumerate(zip(frame.all_slices, frame.resolutions.factors, strict=True)):
+        if series.name in noise:
+            chosen = select_slices(series, frame.slices[0] // k, frame.slices[1] // k)
+            own = noise[series.name].weights(chosen, typical_value(series))
+            for place, of_projection in zip(frame.joint.places[channel], own, strict=True):
+                weights[channel, place, ::k, ::k] = of_projection
+    return weights
 
 
 def backend_of(problem: Problem, device: DeviceInfo | None, upload: Upload | None = None) -> Backend:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
+from chemtomo.functionals import DataTermName
+from chemtomo.recon.noise import NoiseModel
 from chemtomo.recon.resolution import Resolutions
 
 __all__ = ["Weights", "by_full_name", "counts_weights", "equivalent_counts", "paper_weights", "typical_value"]
@@ -47,19 +49,26 @@ class Weights:
     report: float
     data_report: tuple[float, ...]
 
-    def in_resolutions(self, resolutions: Resolutions, normalisation: str, data_term: str) -> Weights:
+    def in_resolutions(
+        self, resolutions: Resolutions, normalisation: str, terms: Sequence[DataTermName]
+    ) -> Weights:
         """Return the weights for data on the pixels of the finest signals, multiplied by the lifts.
 
         ``D(f / s)`` of a pixel as recorded is ``(t / (lift s))^power D(lift f / t)`` with any scale ``t``. In
         the normalisation by counts ``t = lift s / k``: the image has the same scale in all resolutions.
         """
-        power = 1 if data_term == "kl" else 2
         scales, weights, reports = [], [], []
-        for scale, weight, report, k, lift in zip(
-            self.scales, self.weights, self.data_report, resolutions.factors, resolutions.lifts, strict=True
+        for scale, weight, report, k, lift, term in zip(
+            self.scales,
+            self.weights,
+            self.data_report,
+            resolutions.factors,
+            resolutions.lifts,
+            terms,
+            strict=True,
         ):
             own = scale if normalisation == "paper" else lift * scale / k
-            ratio = (own / (lift * scale)) ** power
+            ratio = (own / (lift * scale)) ** _power(term)
             scales.append(own)
             weights.append(weight * ratio)
             reports.append(report * ratio)
@@ -93,7 +102,13 @@ def paper_weights(dataset: Dataset, mu: Mapping[str, float], norm: float) -> Wei
     )
 
 
-def counts_weights(dataset: Dataset, mu: Mapping[str, float], strength: float, data_term: str) -> Weights:
+def counts_weights(
+    dataset: Dataset,
+    mu: Mapping[str, float],
+    strength: float,
+    data_term: DataTermName | Sequence[DataTermName],
+    noise: Mapping[str, NoiseModel] | None = None,
+) -> Weights:
     """Weights from the statistics of each channel, divided by the strength of the regularisation.
 
     With ``s`` the typical value of a channel and ``g`` its variance over its mean (1 for counts), the
@@ -110,18 +125,33 @@ def counts_weights(dataset: Dataset, mu: Mapping[str, float], strength: float, d
         Factors on the statistical weights, 1 by default.
     strength : float
         Strength of the regularisation.
-    data_term : {"kl", "l2"}
-        Its unit is that of the data, or the square of it.
+    data_term : {"kl", "l2"} or sequence of them
+        Of all channels, or of each. Its unit is that of the data, or the square of it.
+    noise : mapping of str to NoiseModel, optional
+        The noise of channels whose pixels are weighed by it: the number of counts that would be as noisy is
+        then ``s^2`` over the variance at ``s``.
     """
     given = by_full_name(dataset, mu)
     scales = tuple(typical_value(series) for series in dataset)
-    counts = tuple(equivalent_counts(series, scale) for series, scale in zip(dataset, scales, strict=True))
+    known = {} if noise is None else noise
+    counts = tuple(
+        min(scale**2 / float(known[series.name].variance(scale)), _MOST_EQUIVALENT_COUNTS)
+        if series.name in known
+        else equivalent_counts(series, scale)
+        for series, scale in zip(dataset, scales, strict=True)
+    )
     weights = tuple(
         given.get(name, 1.0) * number * _AT_UNIT_STRENGTH / strength
         for name, number in zip(dataset.names, counts, strict=True)
     )
-    power = 1 if data_term == "kl" else 2
-    return Weights(scales, weights, strength / _AT_UNIT_STRENGTH, tuple(scale**power for scale in scales))
+    terms = [data_term] * len(scales) if isinstance(data_term, str) else data_term
+    units = tuple(scale ** _power(term) for scale, term in zip(scales, terms, strict=True))
+    return Weights(scales, weights, strength / _AT_UNIT_STRENGTH, units)
+
+
+def _power(term: DataTermName) -> int:
+    """Return the power of the data in the unit of a data term."""
+    return 1 if term == "kl" else 2
 
 
 def typical_value(series: TiltSeries) -> float:

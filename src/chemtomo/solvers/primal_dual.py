@@ -174,10 +174,15 @@ def fast_step_sizes(problem: Problem) -> DualStepSizes:
     first = 3.0 / scale
     data = []
     tilt_weights = problem.discrepancy.tilt_weight
-    for f, weight, of_tilts in zip(problem.data, problem.weights, tilt_weights, strict=True):
+    measured, of_pixels = problem.discrepancy.measured, problem.pixel_weights
+    for channel, term in enumerate(problem.terms):
+        f, of_tilts = problem.data[channel], tilt_weights[channel]
         positive = f[f > 0]
-        mean = float(positive.mean(dtype=np.float64)) if problem.data_term == "kl" and positive.size else 1.0
-        data.append(float(weight) * float(of_tilts[of_tilts > 0].mean()) / mean)
+        mean = float(positive.mean(dtype=np.float64)) if term == "kl" and positive.size else 1.0
+        curvature = float(problem.weights[channel]) * float(of_tilts[of_tilts > 0].mean()) / mean
+        if of_pixels is not None:
+            curvature *= float(of_pixels[channel][measured[channel]].mean(dtype=np.float64))
+        data.append(curvature)
     positivity = tuple(2 * math.sqrt(first * step) for step in data)
     return DualStepSizes(first, 10 * first, tuple(data), positivity)
 

@@ -44,7 +44,10 @@
 #define SECOND_ORDER 1 /* TGV; 0 for TV */
 #endif
 #ifndef KULLBACK_LEIBLER
-#define KULLBACK_LEIBLER 1 /* 0 for squares */
+#define KULLBACK_LEIBLER 1 /* 0 for squares, 2 where the constants say which */
+#endif
+#ifndef PIXEL_WEIGHTS
+#define PIXEL_WEIGHTS 0 /* 1: the data term has a weight of its own at every pixel */
 #endif
 #ifndef BACKGROUND
 #define BACKGROUND 0 /* 1: an expected value without a sample is added to the projections */
@@ -101,6 +104,17 @@ inline int channel_of(size_t block, int lane, int chunks)
     const int channel = (block / chunks) * PER_BLOCK + lane / CHUNK;
     return channel < CHANNELS ? channel : CHANNELS - 1;
 }
+
+#if KULLBACK_LEIBLER == 2
+#define IS_KULLBACK_LEIBLER(flag) ((flag) > 0.0f)
+#else
+#define IS_KULLBACK_LEIBLER(flag) KULLBACK_LEIBLER
+#endif
+#if PIXEL_WEIGHTS
+#define PIXEL_WEIGHT(at) LOAD(pixel_weights, at)
+#else
+#define PIXEL_WEIGHT(at) ((slices_t)(1.0f))
+#endif
 
 /* Where a work item is: its lanes are the slices y ... y + WIDTH - 1 of the voxel (z, x). Neighbours beyond
    the volume are replaced by the voxel itself (a step of 0) and their weight is 0, so that no kernel branches. */

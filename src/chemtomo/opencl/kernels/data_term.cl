@@ -8,11 +8,12 @@
  * Kullback-Leibler (Huber et al. 2019): prox(b) = b - (b - m + sqrt((b - m)^2 + 4 sigma m f)) / 2,
  * rearranged so that nothing large is subtracted from something equally large.
  * Squares: prox(b) = (b - sigma f) / (1 + sigma / m).
- * constants: sigma, then m, of every channel and tilt; 0 where the channel has no projection, and r stays 0.
- * The background is read with BACKGROUND only. */
+ * constants: sigma, then m, of every channel and tilt; 0 where the channel has no projection, and r stays 0; then
+ * whether it is Kullback-Leibler. The background is read with BACKGROUND only, the weights of the pixels, by which m is
+ * multiplied, with PIXEL_WEIGHTS only. */
 __kernel void data_dual_update(
     __global float *r, __global const float *projected, __global const float *data,
-    __global const float *background, __global const float *constants,
+    __global const float *background, __global const float *pixel_weights, __global const float *constants,
     const int tilts, const int detectors, const int chunks, const float relaxation)
 {
     const int lane = get_global_id(0) * WIDTH;
@@ -36,16 +37,18 @@ __kernel void data_dual_update(
     const slices_t expected = LOAD(projected, at);
 #endif
     const slices_t argument = old + sigma * expected;
-#if KULLBACK_LEIBLER
-    const slices_t b = argument - weight;
-    const slices_t product = 4.0f * sigma * weight * f;
-    const slices_t root = sqrt(b * b + product);
-    const slices_t sum = b + root;
-    const slices_t large = sum > 0.0f ? -product / (2.0f * sum) : ZERO;
-    const slices_t next = weight + (b > 0.0f ? large : 0.5f * (b - root));
-#else
-    const slices_t next = (argument - sigma * f) / (1.0f + sigma / weight);
-#endif
+    const slices_t own = weight * PIXEL_WEIGHT(at);
+    slices_t next;
+    if (IS_KULLBACK_LEIBLER(constants[2 * CHANNELS * tilts + c])) {
+        const slices_t b = argument - own;
+        const slices_t product = 4.0f * sigma * own * f;
+        const slices_t root = sqrt(b * b + product);
+        const slices_t sum = b + root;
+        const slices_t large = sum > 0.0f ? -product / (2.0f * sum) : ZERO;
+        next = own + (b > 0.0f ? large : 0.5f * (b - root));
+    } else {
+        next = (argument - sigma * f) / (1.0f + sigma / own);
+    }
     STORE(IF_VALID(recorded, old + relaxation * (next - old)), r, at);
 }
 

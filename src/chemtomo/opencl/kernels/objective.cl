@@ -184,10 +184,11 @@ __kernel void slope_sums(
 /* Data term, and minus its conjugate at the feasible dual; `projected` becomes the feasible dual.
    Global size: (BLOCK / WIDTH, tilts, blocks). constants: m of every channel and tilt, 0 where there is no
    projection; then m in units of that of the channel, by which the data term is multiplied; then the
-   smallest projection that it sees, of every channel. partial: (2, blocks, tilts, BLOCK). */
+   smallest projection that it sees, and whether it is Kullback-Leibler, of every channel.
+   partial: (2, blocks, tilts, BLOCK). */
 __kernel void data_sums(
     __global float *projected, __global const float *data, __global const float *background,
-    __global const float *r, __global const float *constants,
+    __global const float *pixel_weights, __global const float *r, __global const float *constants,
     __global float *partial, const int tilts, const int detectors, const int chunks)
 {
     const int lane = get_global_id(0) * WIDTH;
@@ -197,39 +198,42 @@ __kernel void data_sums(
         return;
     const int channel = (block / chunks) * PER_BLOCK + lane / CHUNK;
     const int c = channel < CHANNELS ? channel : CHANNELS - 1;
-    const float weight = constants[c * tilts + tilt];
+    const float of_projection = constants[c * tilts + tilt];
     const float relative = constants[(CHANNELS + c) * tilts + tilt];
     const slices_t least_seen = (slices_t)(constants[2 * CHANNELS * tilts + c]);
     slices_t primal = ZERO, dual = ZERO;
     const size_t row = (block * tilts + tilt) * detectors;
     for (int i = 0; i < detectors; ++i) {
         const size_t at = (row + i) * BLOCK + lane;
-        if (!(weight > 0.0f)) {
+        if (!(of_projection > 0.0f)) {
             STORE(ZERO, projected, at);
             continue;
         }
         const slices_t recorded = LOAD(data, at);
         const slices_t f = IF_VALID(recorded, recorded);
         const slices_t own = LOAD(r, at);
+        const slices_t of_pixel = PIXEL_WEIGHT(at);
+        const slices_t weight = of_projection * of_pixel;
 #if BACKGROUND
         const slices_t v = LOAD(projected, at) + LOAD(background, at);
 #else
         const slices_t v = LOAD(projected, at);
 #endif
-#if KULLBACK_LEIBLER
-        const slices_t seen = v < least_seen ? least_seen : v;
-        const slices_t logarithm = f > 0.0f ? f * log((f > 0.0f ? f : (slices_t)(1.0f)) / seen) : ZERO;
-        primal += IF_VALID(recorded, (f > 0.0f ? seen : v) - f + logarithm);
-        /* what is left below the weight, on its own: the difference would be a few units in the last place */
-        const slices_t least = f > 0.0f ? (slices_t)(1e-6f * weight) : ZERO;
-        const slices_t left = weight - own < least ? least : weight - own;
-        const slices_t feasible = IF_VALID(recorded, weight - own < least ? weight - least : own);
-        dual += f > 0.0f ? weight * f * log(left / weight) : ZERO;
-#else
-        const slices_t feasible = IF_VALID(recorded, own);
-        primal += IF_VALID(recorded, 0.5f * (v - f) * (v - f));
-        dual -= feasible * f + feasible * feasible / (2.0f * weight);
-#endif
+        slices_t feasible;
+        if (IS_KULLBACK_LEIBLER(constants[2 * CHANNELS * tilts + CHANNELS + c])) {
+            const slices_t seen = v < least_seen ? least_seen : v;
+            const slices_t logarithm = f > 0.0f ? f * log((f > 0.0f ? f : (slices_t)(1.0f)) / seen) : ZERO;
+            primal += IF_VALID(recorded, of_pixel * ((f > 0.0f ? seen : v) - f + logarithm));
+            /* what is left below the weight, on its own: the difference would be a few units in the last place */
+            const slices_t least = f > 0.0f ? 1e-6f * weight : ZERO;
+            const slices_t left = weight - own < least ? least : weight - own;
+            feasible = IF_VALID(recorded, weight - own < least ? weight - least : own);
+            dual += f > 0.0f ? weight * f * log(left / weight) : ZERO;
+        } else {
+            feasible = IF_VALID(recorded, own);
+            primal += IF_VALID(recorded, 0.5f * of_pixel * (v - f) * (v - f));
+            dual -= feasible * f + feasible * feasible / (2.0f * weight);
+        }
 #if BACKGROUND
         dual += feasible * LOAD(background, at);
 #endif

@@ -90,7 +90,10 @@ class OpenCLBackend(DeviceImage):
             own.projected,
             own.data,
             own.background,
-            own.constants((*own.per_projection(step_sizes.data), *own.projection_weights)),
+            own.pixel_weights,
+            own.constants(
+                (*own.per_projection(step_sizes.data), *own.projection_weights, *own.projection_terms)
+            ),
             *own.ray_size,
             np.float32(relaxation),
         )

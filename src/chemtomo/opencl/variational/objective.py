@@ -55,6 +55,7 @@ def evaluate_objective(variables: DeviceVariables, spare: Any | None) -> Objecti
     variables.project(variables.scratch)
     largest = problem.data.max(axis=(1, 2, 3))
     floors = (KullbackLeibler.floor_factor * largest).tolist()
+    flags = [float(term == "kl") for term in problem.terms]
     tilt_weights = problem.discrepancy.tilt_weight.ravel().tolist()
     partial_shape = (2, layout.blocks, tilts, layout.block)
     partial = queue.zeros(partial_shape)
@@ -66,8 +67,9 @@ def evaluate_objective(variables: DeviceVariables, spare: Any | None) -> Objecti
         variables.projected,
         variables.data,
         variables.background,
+        variables.pixel_weights,
         variables.r,
-        variables.constants((*variables.projection_weights, *tilt_weights, *floors)),
+        variables.constants((*variables.projection_weights, *tilt_weights, *floors, *flags)),
         partial,
         *variables.ray_size,
     )

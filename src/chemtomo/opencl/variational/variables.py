@@ -41,10 +41,11 @@ class DeviceVariables:
         Buffers of the extrapolations.
     scratch, projected
         Buffers of a volume and of a sinogram for intermediate results.
-    data, background
-        Buffers of the data; the background is not read where the problem has none.
-    projection_weights : list of float
-        Weight of the data term of every projection, in the order (channel, tilt).
+    data, background, pixel_weights
+        Buffers of the data; the others are not read where the problem has none.
+    projection_weights, projection_terms : list of float
+        Weight of the data term of every projection, in the order (channel, tilt), and 1 where it is
+        Kullback-Leibler, else 0.
     over_relaxed : bool
         Whether there were updates with a relaxation above 1, by which dual variables leave their balls.
 
@@ -63,7 +64,8 @@ class DeviceVariables:
             "COUPLED": int(problem.coupling != "none"),
             "NUCLEAR": int(problem.coupling == "nuclear"),
             "SECOND_ORDER": int(problem.second_order),
-            "KULLBACK_LEIBLER": int(problem.data_term == "kl"),
+            "KULLBACK_LEIBLER": 2 if isinstance(problem.data_term, tuple) else int(problem.data_term == "kl"),
+            "PIXEL_WEIGHTS": int(problem.pixel_weights is not None),
             "BACKGROUND": int(problem.background is not None),
             "VALIDITY": int(problem.valid is not None),
         }
@@ -96,11 +98,16 @@ class DeviceVariables:
             sent = [self.queue.upload(array) for array in _packed(self.problem, self.layout)]
         else:
             sent = [self.queue.adopt(buffer) for buffer in upload.take()]
-        self.data, self.background = sent[0], sent[-1]
+        # In the order of _packed; what the problem has not got is not read.
+        self.data = sent[0]
+        self.background = sent[1] if self.problem.background is not None else self.data
+        self.pixel_weights = sent[-1]
         discrepancy = self.problem.discrepancy
         self.projection_weights: list[float] = (
             (discrepancy.weight[:, np.newaxis] * discrepancy.tilt_weight).ravel().tolist()
         )
+        flags = np.array([float(term == "kl") for term in self.problem.terms])
+        self.projection_terms: list[float] = flags.repeat(self.problem.geometry.tilts).tolist()
 
     def project(self, volume: Any) -> None:
         """Write ``A`` of a volume to `projected`."""
@@ -244,6 +251,10 @@ def upload_ahead(problem: Problem, device: DeviceInfo, executor: Executor) -> Up
 
 
 def _packed(problem: Problem, layout: Layout) -> list[npt.NDArray[np.float32]]:
-    """Return the data, and the background where there is one, as the device has them."""
+    """Return the data, and background and weights of the pixels where there are any, as on the device."""
     packed = [layout.pack(marked(problem.data, problem.valid))]
-    return packed if problem.background is None else [*packed, layout.pack(problem.background)]
+    if problem.background is not None:
+        packed.append(layout.pack(problem.background))
+    if problem.pixel_weights is not None:
+        packed.append(layout.pack(problem.pixel_weights - 1) + 1)  # 1 where no pixel is: it is divided by
+    return packed
