@@ -21,9 +21,10 @@ TESTS = [f"tests/opencl/test_{name}.py" for name in ("projector_contract", "clas
 TESTS.append("tests/opencl/test_backend_contract.py")
 # The interpreter is slow: joint TGV in 3D of three channels, joint TV, and the classical methods, each
 # at toy size.
+CLASSICAL = "classical and 2-9 and not bounds0 and not bounds1 and not bounds3"
 TOY = (
     "not numpy and not wide and not cpu and not whole and not 70 and "
-    "(3x9 or tv-2d-5x22 and (plain or preconditioned) or classical and 2-9 or data_term or gpu-2-64 or mix "
+    f"(3x9 or tv-2d-5x22 and (plain or preconditioned) or {CLASSICAL} or data_term or gpu-2-64 or mix "
     "or binned or weighted)"
 )
 INSIDE = "--inside-oclgrind"

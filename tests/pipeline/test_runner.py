@@ -131,6 +131,25 @@ def test_the_recipe_repeats_the_result(dataset: Dataset) -> None:
     assert again.provenance == result.volume.provenance
 
 
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"method": "fbp", "filter": "cosine", "nonnegative": False},
+        {"method": "sart", "order": "random", "seed": 3, "maximum": 5.0},
+        {"method": "mlem", "subsets": 3},
+        {"method": "dart", "grey_levels": (0.0, 2.0), "free_share": 0.3},
+    ],
+    ids=lambda choices: choices["method"],
+)
+def test_the_recipe_of_every_kind_of_method_repeats_the_result(
+    dataset: Dataset, choices: dict[str, Any]
+) -> None:
+    result = execute(dataset, few(slices=(0, 2), iterations=3, **choices))
+    found = json.loads(json.dumps(result.volume.provenance))
+    again = chemtomo.run(Recipe.from_json(found))
+    np.testing.assert_array_equal(again.data, result.volume.data)
+
+
 def test_the_volume_has_names_and_the_size_of_its_voxels(dataset: Dataset) -> None:
     volume = execute(dataset, few(slices=(1, 3))).volume
     assert volume.names == dataset.names
