@@ -106,7 +106,7 @@ def test_an_old_alignment_is_not_overwritten(
     saved = tmp_path / "alignment.json"
     saved.write_text("old")
     assert main(["align", str(folder), "--save", str(saved)]) == 1
-    assert "expected a new name, or --overwrite" in capsys.readouterr().err
+    assert "exists already; expected another name, or --overwrite" in capsys.readouterr().err
     assert saved.read_text() == "old"
 
 

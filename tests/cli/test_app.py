@@ -351,12 +351,14 @@ def test_before_there_is_an_iterate_ctrl_c_aborts_at_once_and_the_old_result_sta
     arguments = ["reconstruct", *files, "-o", output, "--device", "numpy", "--method", "sirt"]
     assert run(*arguments, "--iterations", 2)[0] == 0
     before = read_volume(output)
+    assert run(*arguments, "--iterations", 3)[0] == 1
+    assert np.array_equal(read_volume(output).data, before.data)
 
     def prepare(*_, **__):
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("chemtomo.pipeline.runner.run_steps_job", prepare)
-    status, out, err = run(*arguments, "--iterations", 2)
+    status, out, err = run(*arguments, "--iterations", 2, "--overwrite")
     assert (status, out) == (130, "")
     assert one_line(err) == "Error: interrupted"
     assert np.array_equal(read_volume(output).data, before.data)

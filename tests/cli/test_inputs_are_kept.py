@@ -148,8 +148,8 @@ def test_two_results_need_two_names(run, stack):
 def test_a_volume_beside_its_series_can_be_made_again(run, stack):
     """The folder was given, but the volume in it is a result, not an input."""
     arguments = ["reconstruct", stack.parent, "--iterations", "1", "--device", "numpy", "--method", "sirt"]
-    for _ in range(2):
-        status, _, err = run(*arguments, "-o", stack.parent / "v.zarr")
+    for again in ([], ["--overwrite"]):
+        status, _, err = run(*arguments, "-o", stack.parent / "v.zarr", *again)
         assert status == 0, err
 
 
@@ -208,3 +208,59 @@ def test_a_result_that_fits_nowhere_is_an_error_and_leaves_nothing(run, stack, t
     assert status == 1
     assert "cannot be written: no space left" in " ".join(err.split())
     assert set(tmp_path.rglob("*")) == before
+
+
+SIRT = ["--iterations", "1", "--device", "numpy", "--method", "sirt"]
+RESULTS = {
+    "prepare": (["prepare", "{stack}", "--bin", "2"], "-o", "r.zarr"),
+    "prepare into a folder": (["prepare", "{stack}", "--bin", "2"], "-o", "r"),
+    "prepare --save-steps": (["prepare", "{stack}", "--bin", "2", "-o", "{new}"], "--save-steps", "r.toml"),
+    "align": (["align", "{stack}", "--method", "center-of-mass"], "-o", "r.mrc"),
+    "align --save": (["align", "{stack}", "--method", "center-of-mass"], "--save", "r.json"),
+    "reconstruct": (["reconstruct", "{stack}", *SIRT], "-o", "r.zarr"),
+    "reconstruct to MRC": (["reconstruct", "{stack}", *SIRT], "-o", "r.mrc"),
+    "convert": (["convert", "{stack}"], "-o", "r.ome.tif"),
+    "recipe": (["recipe", "{volume}"], "-o", "r.toml"),
+    "run": (["run", "{volume}"], "-o", "r.emd"),
+    "phantom": (["phantom"], "", "r"),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_what_is_there_stays_unless_it_may_be_overwritten(run, stack, tmp_path, monkeypatch, name):
+    """One rule for every command, and it is held before any work."""
+    volume = tmp_path / "v.zarr"
+    assert run("reconstruct", stack, *SIRT, "-o", volume)[0] == 0
+    words, option, file = RESULTS[name]
+    number = iter(range(9))
+
+    def command():
+        new = tmp_path / f"new{next(number)}.zarr"
+        given = [one.format(stack=stack, volume=volume, new=new) for one in words]
+        return [*given, *([option] if option else []), tmp_path / file]
+
+    status, _, err = run(*command())
+    assert status == 0, err
+    there = {
+        path: path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file() and path.relative_to(tmp_path).parts[0].startswith("r")
+    }
+    assert there
+    with monkeypatch.context() as busy:
+        busy.setattr("chemtomo.pipeline.runner.run_steps_job", lambda *_, **__: pytest.fail("the work began"))
+        status, _, err = run(*command())
+    assert (status, "exists already; expected another name, or --overwrite" in " ".join(err.split())) == (
+        1,
+        True,
+    )
+    assert {path: path.read_bytes() for path in there} == there
+    status, _, err = run(*command(), "--overwrite")
+    assert status == 0, err
+
+
+def test_a_report_is_renewed_by_every_run(run, stack, tmp_path):
+    arguments = ["reconstruct", stack, *SIRT, "--report", tmp_path / "report.json"]
+    for number in range(2):
+        status, _, err = run(*arguments, "-o", tmp_path / f"{number}.zarr")
+        assert status == 0, err

@@ -83,12 +83,15 @@ class Results:
     ----------
     inputs : iterable of path, str or None
         All files and folders that the command reads, also those given by options.
+    overwrite : bool
+        Whether outputs may replace what is there.
     """
 
-    def __init__(self, inputs: Iterable[Path | str | None]) -> None:
+    def __init__(self, inputs: Iterable[Path | str | None], *, overwrite: bool = False) -> None:
         from chemtomo.io import input_files
 
         self.inputs = input_files(inputs)
+        self.overwrite = overwrite
         self.displaced = False
 
     def check(
@@ -97,43 +100,58 @@ class Results:
         *others: Path | None,
         names: Sequence[str] = (),
         volume: bool = False,
+        renewed: Sequence[Path | None] = (),
     ) -> None:
-        """Check, before any work, that all outputs can be written and that none is an input.
+        """Check, before any work, that all outputs can be written and that none is an input or exists.
 
         Parameters
         ----------
         output : pathlib.Path or None
             Where the series, or the `volume`, will be written.
         *others : pathlib.Path or None
-            Further files: a report, a recipe.
+            Further files: an alignment, a recipe.
         names : sequence of str
             The channels of `output`, once they are known: some formats have one file per channel.
         volume : bool
             Whether `output` is a volume.
+        renewed : sequence of pathlib.Path or None
+            Files that every run writes anew: reports.
 
         Raises
         ------
         WriteError
-            When something cannot be written, or is an input.
+            When something cannot be written, is an input, or is there and must not be replaced.
         """
-        from chemtomo.io import check_targets, files_of_output
+        from chemtomo.io import check_free, check_output, check_targets, files_of_output
 
-        targets = [one for one in others if one is not None]
-        for one in targets:
+        files = [one for one in (*others, *renewed) if one is not None]
+        results: list[Path] = []
+        if output is not None and names:
+            results = files_of_output(output, names, volume=volume)
+        elif output is not None and (volume or files_of_output(output, (), volume=False)):
+            results = [output]  # a folder gets files whose names are not known yet
+        for one in files:
             if one.is_dir():
                 raise WriteError(f"{one}: found a folder; expected a file to write")
             if not one.parent.is_dir():
                 raise WriteError(f"{one}: there is no folder {one.parent}; expected one to write to")
-        if output is not None and names:
-            targets += files_of_output(output, names, volume=volume)
-        elif output is not None and (volume or files_of_output(output, (), volume=False)):
-            targets.append(output)  # a folder gets files whose names are not known yet
-        check_targets(targets, self.inputs)
+        check_targets([*files, *results], self.inputs)
+        if output is not None:
+            check_output(output, overwrite=self.overwrite, folders=not volume)
+        for one in (*results, *files):
+            check_free(one, zarr=one.is_dir(), overwrite=self.overwrite or one in renewed)
 
-    def write(self, write: Callable[[Path], _Written], path: Path) -> _Written:
+    def write(self, write: Callable[[Path, bool], _Written], path: Path) -> _Written:
         """Write a result; if that fails, to the current folder, or else to that for temporary files.
 
         Nothing is replaced there. `finish` then ends the command with the exit code of an error.
+
+        Parameters
+        ----------
+        write : callable
+            Writes to a path; its second argument says whether it may replace what is there.
+        path : pathlib.Path
+            Where to.
 
         Raises
         ------
@@ -141,7 +159,7 @@ class Results:
             When it can be written nowhere.
         """
         try:
-            return write(path)
+            return write(path, self.overwrite)
         except WriteError as error:
             first = error
         makers: tuple[Callable[[], str | Path], ...] = (
@@ -154,7 +172,7 @@ class Results:
                 continue
             try:
                 self._check_elsewhere(other)
-                written = write(other)
+                written = write(other, False)
             except (WriteError, OSError):
                 if make is not makers[0]:
                     shutil.rmtree(other.parent, ignore_errors=True)  # it was made only for this file

@@ -92,7 +92,8 @@ def end_checkpoint(checkpoint: Checkpoint | None, state: State) -> None:
     if not any(report.get("cancelled") for _, report in state.reports):
         checkpoint.remove()
     elif checkpoint.file.exists():
-        typer.echo(f"Stopped before the end: --checkpoint {checkpoint.path} --resume continues from there")
+        options = f"--checkpoint {checkpoint.path} --resume --overwrite"
+        typer.echo(f"Stopped before the end: {options} continues from there")
 
 
 def cache_of(folder: str | None, gib: float) -> Cache | None:

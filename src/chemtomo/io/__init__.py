@@ -6,7 +6,7 @@ from chemtomo.io.assembly.spectra import assemble_spectra, describe_spectra, rea
 from chemtomo.io.assembly.tilt_series import Contents, contents, read
 from chemtomo.io.formats.file_format import FileFormat, OutputFormat
 from chemtomo.io.formats.registry import FORMATS, readable_suffixes
-from chemtomo.io.formats.target import Written
+from chemtomo.io.formats.target import Written, check_free
 from chemtomo.io.inputs import check_targets, files_of_output, input_files
 from chemtomo.io.mask import read_mask
 from chemtomo.io.outputs import OUTPUT_FORMATS, check_output
@@ -21,6 +21,7 @@ __all__ = [
     "OutputFormat",
     "Written",
     "assemble_spectra",
+    "check_free",
     "check_output",
     "check_targets",
     "contents",

@@ -44,6 +44,45 @@ def test_nobody_else_hears_a_message(capfd, library, child):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("where", ["rsciio", ""])
+def test_a_logger_that_is_new_is_heard_by_nobody_else(where, capfd):
+    """A library makes one when a module of it is imported; the handlers were there before."""
+    heard = []
+    handler = logging.Handler()
+    handler.emit = heard.append
+    logging.getLogger(where).addHandler(handler)
+    name = f"rsciio.new_{where or 'root'}"
+    assert name not in logging.root.manager.loggerDict
+    try:
+        found = collect_warnings(lambda: logging.getLogger(name).warning("one"))
+    finally:
+        logging.getLogger(where).removeHandler(handler)
+    assert found == (None, ("rsciio: one",))
+    assert heard == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_logging_itself_is_left_alone():
+    """Other programs may change it as well, and in another order."""
+
+    def state():
+        loggers = [logging.getLogger(name) for name in ("", *LIBRARIES)]
+        return [(list(one.handlers), list(one.filters), one.propagate, one.level) for one in loggers]
+
+    before, at_first = dict(vars(logging.Logger)), state()
+    assert collect_warnings(lambda: dict(vars(logging.Logger))) == (before, ())
+    assert state() == at_first
+
+
+def test_messages_in_other_threads_of_a_reader_are_kept_too(capfd):
+    def reading():
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(logging.getLogger("tifffile").error, "a broken strip").result(timeout=30)
+
+    assert collect_warnings(reading) == (None, ("tifffile: a broken strip",))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_afterwards_handlers_hear_again():
     heard = []
     handler = logging.Handler()
@@ -101,7 +140,8 @@ def test_every_reader_keeps_messages_and_warnings_as_notes(tmp_path, monkeypatch
     assert capfd.readouterr() == ("", "")
 
 
-def test_standard_output_of_info_is_json_only(tmp_path):
+@pytest.mark.parametrize("first", [True, False])
+def test_standard_output_of_info_is_json_only(tmp_path, first):
     """In a process of its own: the library binds its handler to standard output when it is imported."""
     np.savez(tmp_path / "a.npz", data=np.zeros((2, 3, 4), np.float32), tilts=[0.0, 5.0])
     code = (
@@ -109,6 +149,7 @@ def test_standard_output_of_info_is_json_only(tmp_path):
         "from chemtomo.io.formats import registry as formats\n"
         "from chemtomo.cli import main\n"
         "import dataclasses\n"
+        f"{'import rsciio' if first else ''}\n"
         "known = {one.name: one for one in formats.FORMATS}\n"
         "def talks(path):\n"
         "    import rsciio\n"
@@ -122,4 +163,5 @@ def test_standard_output_of_info_is_json_only(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     (series,) = json.loads(done.stdout)["series"]
-    assert "rsciio: numba is not installed" in series["notes"]
+    # What RosettaSciIO says right after its import only its own handler hears: readers import it before.
+    assert ("rsciio: numba is not installed" in series["notes"]) == first

@@ -20,7 +20,7 @@ from chemtomo.cli.common import (
 from chemtomo.cli.keeping import CacheOption, CacheSizeOption, cache_of, tell_cache_problem
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import task_bar
-from chemtomo.errors import ParameterError, WriteError
+from chemtomo.errors import ParameterError
 
 __all__ = ["align"]
 
@@ -57,7 +57,7 @@ def align(
 
     Ctrl-C stops the search and keeps the alignment found so far, if there is one.
     """
-    from chemtomo.io import check_output, read
+    from chemtomo.io import read
     from chemtomo.pipeline import Entry, State
     from chemtomo.pipeline.jobs.align import save_alignment
     from chemtomo.pipeline.runner import run_steps_job
@@ -65,12 +65,8 @@ def align(
 
     if save is None and output is None and not as_json:
         raise ParameterError("found neither --save nor --output; expected where to write the alignment")
-    results = Results([*files, tilts])
+    results = Results([*files, tilts], overwrite=overwrite)
     results.check(output, save)
-    if output is not None:
-        check_output(output, overwrite=overwrite, folders=True)
-    if save is not None:
-        _check_file(save, overwrite)
     store = cache_of(cache, cache_size)
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     results.check(output, save, names=dataset.names)
@@ -88,25 +84,14 @@ def align(
     if save is not None:
         assert state.alignment is not None
         found = state.alignment
-        results.write(lambda path: save_alignment(found, path), save)
+        results.write(lambda path, _: save_alignment(found, path), save)
         typer.echo(f"Wrote {save}", err=as_json)
     if output is not None:
         aligned = state.require_series("align")
-        written = results.write(
-            lambda path: write_series(aligned, path, overwrite=overwrite and path == output), output
-        )
+        written = results.write(lambda path, replace: write_series(aligned, path, overwrite=replace), output)
         tell_written(written, on_stderr=as_json)
     tell_cache_problem(store)
     results.finish()
-
-
-def _check_file(path: Path, overwrite: bool) -> None:
-    """Raise, before any work, when the alignment could not be written."""
-    if not path.parent.is_dir():
-        raise WriteError(f"{path}: there is no folder {path.parent}; expected one to write to")
-    if path.is_dir() or (path.exists() and not overwrite):
-        what = "a folder" if path.is_dir() else "a file"
-        raise WriteError(f"{path}: found {what}; expected a new name, or --overwrite for a file")
 
 
 def _print(report: dict[str, object]) -> None:

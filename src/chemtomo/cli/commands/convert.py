@@ -37,7 +37,7 @@ def convert(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write tilt series or a volume in another format, with all metadata that it can store."""
-    from chemtomo.io import check_output, contents, is_volume, read_volume, write
+    from chemtomo.io import contents, is_volume, read_volume, write
     from chemtomo.pipeline.writing import write_series
     from chemtomo.preprocess.selection.select import Select
 
@@ -48,8 +48,7 @@ def convert(
             f"found {sum(volumes)} volumes among {len(inputs)} inputs; "
             "expected one volume, or tilt series only"
         )
-    check_output(output, overwrite=overwrite, folders=not any(volumes))
-    results = Results([*inputs, tilts])
+    results = Results([*inputs, tilts], overwrite=overwrite)
     results.check(output, volume=any(volumes))
     if any(volumes):
         if tilts is not None:

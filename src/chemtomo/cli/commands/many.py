@@ -58,7 +58,7 @@ def run_many(
 
     for run in runs:
         Path(run.output).parent.mkdir(parents=True, exist_ok=True)
-    Results(inputs).check(None, report)
+    Results(inputs).check(None, renewed=[report])
     ended: list[Outcome] = []
 
     def note(outcome: Outcome) -> None:

@@ -67,7 +67,7 @@ def maps(
     as_json: JsonOption = False,
 ) -> None:
     """Make maps of elements from spectra: one tilt series of counts for every line."""
-    from chemtomo.io import check_output, read_spectra
+    from chemtomo.io import read_spectra
     from chemtomo.pipeline import Entry, State
     from chemtomo.pipeline.jobs.maps import components_job, map_method, suggest_job
     from chemtomo.pipeline.runner import content_key, once_job
@@ -77,10 +77,8 @@ def maps(
 
     if output is None and not suggest:
         raise typer.BadParameter("--output: found none; expected where to write, or --suggest")
-    results = Results([*files, tilts])
+    results = Results([*files, tilts], overwrite=overwrite)
     results.check(output, spectrum)
-    if output is not None:
-        check_output(output, overwrite=overwrite, folders=True)
     store = cache_of(cache, cache_size)
     series = read_spectra(files, tilts=tilts, tilts_unit=tilts_unit, signal=signal)
     total, found = None, None
@@ -110,11 +108,9 @@ def maps(
             key = "" if store is None else content_key(before, [Entry("maps", parameters)])
             made = finish(once_job(job, store, key, before), show).state.require_series("maps")
     results.check(output, spectrum, names=made.names)
-    written = results.write(
-        lambda path: write_series(made, path, overwrite=overwrite and path == output), output
-    )
+    written = results.write(lambda path, replace: write_series(made, path, overwrite=replace), output)
     if spectrum is not None:
-        results.write(lambda path: _write_table(path, series, columns), spectrum)
+        results.write(lambda path, _: _write_table(path, series, columns), spectrum)
     if as_json:
         maps_made = [
             {

@@ -89,7 +89,7 @@ def prepare(
     The prepared series are new files; inputs are never changed. The operations are done in the order in
     which they are listed here.
     """
-    from chemtomo.io import check_output, read, read_mask
+    from chemtomo.io import read, read_mask
     from chemtomo.pipeline import Entry, Recipe, State
     from chemtomo.pipeline.recipes.saved_steps import load_operations
     from chemtomo.pipeline.runner import run_steps_job
@@ -98,10 +98,8 @@ def prepare(
 
     if output is None and not find_bad:
         raise typer.BadParameter("--output: found none; expected where to write, or --find-bad")
-    results = Results([*files, tilts, steps, invalid])
+    results = Results([*files, tilts, steps, invalid], overwrite=overwrite)
     results.check(output, save_steps)
-    if output is not None:
-        check_output(output, overwrite=overwrite, folders=True)
     listed = load_operations(steps) if steps is not None else ()
     store = cache_of(cache, cache_size)
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
@@ -115,12 +113,10 @@ def prepare(
         print_json({"series": _scores(prepared)})
     # Standard output is kept for the JSON.
     if output is not None:
-        written = results.write(
-            lambda path: write_series(prepared, path, overwrite=overwrite and path == output), output
-        )
+        written = results.write(lambda path, replace: write_series(prepared, path, overwrite=replace), output)
         tell_written(written, on_stderr=find_bad)
     if save_steps is not None:
-        results.write(Recipe(steps=entries).save, save_steps)
+        results.write(lambda path, _: Recipe(steps=entries).save(path), save_steps)
         typer.echo(f"Wrote {save_steps}", err=find_bad)
     tell_cache_problem(store)
     results.finish()

@@ -36,6 +36,7 @@ def recipe(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE.toml", help="Write it there.")
     ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Print the recipe of a result as TOML: its inputs, and the steps that made it.
 
@@ -43,6 +44,8 @@ def recipe(
     """
     from chemtomo.pipeline.writing import recipe_in
 
+    if output is not None:
+        Results(result, overwrite=overwrite).check(None, output)
     found = recipe_in(result)
     if output is None:
         typer.echo(found.to_toml(), nl=False)
@@ -156,7 +159,6 @@ def run(
     With --each or --grid it is run many times. Existing results of the same steps on the same values
     are not made again; a failed run does not end the others.
     """
-    from chemtomo.io import check_output
     from chemtomo.pipeline.many import plan_runs
     from chemtomo.pipeline.recipes.inputs import in_folder
     from chemtomo.pipeline.recipes.recipe import with_settings
@@ -198,12 +200,11 @@ def run(
         )
         return
     gives_volume = any(one.step == "reconstruct" for one in found.steps)
-    check_output(output, overwrite=overwrite, folders=not gives_volume)
     if inputs is not None:
         found = in_folder(found, inputs)
     paths = [path for one in found.inputs for path in one.paths if Path(path).exists()]
-    results = Results([file, *paths])
-    results.check(output, checkpoint, volume=gives_volume)
+    results = Results([file, *paths], overwrite=overwrite)
+    results.check(output, volume=gives_volume, renewed=[checkpoint])
     kept = checkpoint_of(checkpoint, resume, checkpoint_minutes, checkpoint_iterations)
     with watch(1) as watching:
         job = run_recipe_job(
@@ -216,8 +217,7 @@ def run(
         state = finish(job, watching.on_progress)
     made = state.volume if state.volume is not None else state.require_series("run")
     written = results.write(
-        lambda path: write(made, path, overwrite=overwrite and path == output, made_from=state.made_from),
-        output,
+        lambda path, replace: write(made, path, overwrite=replace, made_from=state.made_from), output
     )
     tell_written(written)
     end_checkpoint(kept, state)

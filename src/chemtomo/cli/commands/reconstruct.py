@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from chemtomo.cli.choice import show_choice
-from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption, tell_written
+from chemtomo.cli.common import OverwriteOption, Results, TiltsOption, TiltsUnitOption, tell_written
 from chemtomo.cli.keeping import (
     CacheOption,
     CacheSizeOption,
@@ -78,6 +78,7 @@ def reconstruct(
             "--report", metavar="FILE", help="Write time, device and the history of the objective as JSON."
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     cache: CacheOption = None,
     cache_size: CacheSizeOption = 10.0,
     checkpoint: CheckpointOption = None,
@@ -90,7 +91,7 @@ def reconstruct(
     Ctrl-C stops the iteration and writes the last iterate; a second Ctrl-C, or one before the first
     iteration, aborts and writes nothing.
     """
-    from chemtomo.io import check_output, read
+    from chemtomo.io import read
     from chemtomo.io.atomic import write_json
     from chemtomo.pipeline import State
     from chemtomo.pipeline.jobs.align import alignment_table
@@ -101,9 +102,8 @@ def reconstruct(
     from chemtomo.progress import finish
     from chemtomo.recon.weights import by_full_name
 
-    check_output(output)
-    results = Results([*files, tilts, alignment])
-    results.check(output, report, checkpoint, volume=True)
+    results = Results([*files, tilts, alignment], overwrite=overwrite)
+    results.check(output, volume=True, renewed=[report, checkpoint])
     store = cache_of(cache, cache_size)
     kept = checkpoint_of(checkpoint, resume, checkpoint_minutes, checkpoint_iterations)
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
@@ -122,7 +122,7 @@ def reconstruct(
         steps.append(Entry.of("apply_alignment", {}))
     steps += [Entry(one.operation, one) for one in operations]
     # Before any work is done.
-    results.check(output, report, names=dataset.names, volume=True)
+    results.check(output, names=dataset.names, volume=True)
     if not isinstance(parameters.mu, str):
         parameters = parameters.model_copy(update={"mu": by_full_name(dataset, parameters.mu)})
     with watch(parameters.iterations) as watching:
@@ -134,13 +134,13 @@ def reconstruct(
     assert volume is not None
     _, made = state.reports[-1]
     written = results.write(
-        lambda path: write(volume, path, overwrite=path == output, made_from=state.made_from), output
+        lambda path, replace: write(volume, path, overwrite=replace, made_from=state.made_from), output
     )
     tell_written(written)
     end_checkpoint(kept, state)
     tell_cache_problem(store)
     if report is not None:
-        results.write(lambda path: write_json(made, path), report)
+        results.write(lambda path, _: write_json(made, path), report)
         typer.echo(f"Wrote {report}")
     if "auto" in made:
         show_choice(made["auto"])

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from chemtomo.cli.common import tell_written
+from chemtomo.cli.common import OverwriteOption, tell_written
 from chemtomo.cli.progress import watch
 from chemtomo.data import Dataset, Volume
 from chemtomo.errors import ParameterError
@@ -51,12 +51,13 @@ def phantom(
             help="Counts in the brightest HAADF pixel; without it no noise.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write a simulated acquisition: MRC files with their tilts in .rawtlt files.
 
     For a specimen that is not aligned the true alignment is written too, as truth.json.
     """
-    from chemtomo.io import write_dataset
+    from chemtomo.io import check_free, write_dataset
     from chemtomo.pipeline.jobs.align import save_alignment
     from chemtomo.samples import huber2019, specimen_series
     from chemtomo.samples import phantom as simulate
@@ -65,11 +66,12 @@ def phantom(
         if dose is not None:
             raise ParameterError(f"found --dose for {sample}; expected a film, lamella, pillar or grains")
         made_aligned = simulate(seed=seed) if sample == "phantom" else huber2019(seed=seed)
-        tell_written(write_dataset(made_aligned, folder, overwrite=True))
+        tell_written(write_dataset(made_aligned, folder, overwrite=overwrite))
         return
     made = specimen_series(sample, dose=dose, counts=4.0, seed=seed)
-    tell_written(write_dataset(made.dataset, folder, overwrite=True))
     truth = folder / "truth.json"
+    check_free(truth, zarr=False, overwrite=overwrite)
+    tell_written(write_dataset(made.dataset, folder, overwrite=overwrite))
     save_alignment(made.truth, truth)
     typer.echo(f"Wrote {truth}")
 

@@ -94,7 +94,9 @@ def check_free(path: Path, *, zarr: bool, overwrite: bool) -> None:
     if not zarr and path.is_dir():
         raise WriteError(f"{path}: found a folder; expected a file to write")
     if not overwrite:
-        raise WriteError(f"{path}: exists already; expected another name, or to be told to overwrite it")
+        raise WriteError(
+            f"{path}: exists already; expected another name, or --overwrite (overwrite=True in Python)"
+        )
 
 
 def is_zarr(path: Path) -> bool:

@@ -18,6 +18,7 @@ LIBRARIES = ("dask", "h5py", "hyperspy", "mrcfile", "numba", "numcodecs", "rscii
 
 _Result = TypeVar("_Result")
 _MAX_LENGTH = 200
+_NOTED = "chemtomo_noted"
 _OWN_PACKAGES = ("chemtomo", "napari_chemtomo")
 # Warning filters and log handlers belong to the whole process: one thread at a time.
 _LIBRARY_LOCK = threading.RLock()
@@ -71,24 +72,45 @@ def _package(file: str, names: tuple[str, ...]) -> str:
     return next((part for part in reversed(PurePath(file).parts[:-1]) if part in names), "")
 
 
-@contextlib.contextmanager
-def _logging_captured(said: list[str]) -> Iterator[None]:
-    """Keep log messages of libraries from all handlers, including those that are added in the meantime.
+class _Collector(logging.Handler):
+    """Keeps the warnings of libraries; as a filter, it also keeps them from whoever would hear them."""
 
-    Adding a handler of our own would not be enough: RosettaSciIO installs one that prints to standard output
-    when it is imported.
-    """
-    hand_on = logging.Logger.callHandlers
+    def __init__(self, said: list[str]) -> None:
+        super().__init__()
+        self._said = said
 
-    def keep(logger: logging.Logger, record: logging.LogRecord) -> None:
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take a record of a library, and let those of others pass."""
         library = record.name.partition(".")[0]
         if library not in LIBRARIES:
-            hand_on(logger, record)
-        elif record.levelno >= logging.WARNING:
-            said.append(f"{library}: {record.getMessage()}")
+            return True
+        if record.levelno >= logging.WARNING and not hasattr(record, _NOTED):
+            setattr(record, _NOTED, True)  # several handlers may hear it, also of a call around this one
+            self._said.append(f"{library}: {record.getMessage()}")
+        return False
 
-    logging.Logger.callHandlers = keep  # type: ignore[method-assign, assignment]
+
+@contextlib.contextmanager
+def _logging_captured(said: list[str]) -> Iterator[None]:
+    """Keep log messages of libraries from all handlers.
+
+    The loggers of libraries get a filter. A logger that is made in the meantime, when a module is
+    imported, has none, so the handlers that hear it get one too, such as that of RosettaSciIO, which prints.
+    """
+    collector = _Collector(said)
+    known = logging.root.manager.loggerDict
+    loggers = [one for one in map(known.get, list(known)) if isinstance(one, logging.Logger)]
+    above = [logging.root, *map(logging.getLogger, LIBRARIES)]
+    filtered: list[logging.Filterer] = [one for one in loggers if one.name.partition(".")[0] in LIBRARIES]
+    filtered += [handler for logger in above for handler in logger.handlers]
+    for one in filtered:
+        one.addFilter(collector)
+    for logger in above[1:]:
+        logger.addHandler(collector)
     try:
         yield
     finally:
-        logging.Logger.callHandlers = hand_on  # type: ignore[method-assign]
+        for logger in above[1:]:
+            logger.removeHandler(collector)
+        for one in filtered:
+            one.removeFilter(collector)

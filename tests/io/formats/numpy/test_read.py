@@ -60,14 +60,26 @@ def test_large_files_are_mapped(tmp_path, monkeypatch):
 
 def test_what_is_wrong_with_an_archive(tmp_path):
     path = tmp_path / "a.npz"
-    np.savez(path, a=stack(), tilts=np.arange(4))
-    assert "found tilts of shape (4,); expected 5, one for each projection of 'a'" in message(path)
     np.savez(path, a=stack(), pixel_size_nm=-1)
     assert "pixel_size_nm: found -1; expected one positive number" in message(path)
     np.savez(path, a=np.arange(3))
     assert "found the arrays a; expected one of the axes (tilt, y, x)" in message(path)
     np.savez(path, a=np.array([{"an": "object"}], dtype=object))
     assert "expected real numbers" in message(path)
+
+
+@pytest.mark.parametrize("wrong", [np.arange(4), np.zeros((5, 2)), np.array(3.0)])
+def test_tilts_of_another_number_are_an_error_unless_others_are_given(tmp_path, wrong):
+    path = tmp_path / "a.npz"
+    np.savez(path, a=stack(), tilts=wrong)
+    with pytest.raises(ReadError, match=f"found {wrong.size} tilts in the file itself; expected 5"):
+        read(path)
+    (series,) = read(path, tilts="0:2:5")
+    assert series.tilts_deg.tolist() == [0, 2, 4, 6, 8]
+    (tmp_path / "a.rawtlt").write_text("1\n2\n3\n4\n5\n", encoding="utf-8")
+    (series,) = read(path)
+    assert series.tilts_deg.tolist() == [1, 2, 3, 4, 5]
+    assert any(f"has {wrong.size} tilts for 5 projections and is not used" in note for note in series.notes)
 
 
 def test_a_header_that_claims_more_than_the_file_holds(tmp_path):

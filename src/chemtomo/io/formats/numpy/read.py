@@ -119,13 +119,13 @@ def find_npz(path: Path) -> list[Found]:
         notes = tuple(f"left out: {one}" for one in left_out)
         one = _found(key, array, f"{path}: {key}", pixel_size_nm=pixel_size, notes=notes)
         if tilts is not None and one.kind == "stack":
-            if tilts.shape != array.shape[:1]:
-                raise ReadError(
-                    f"{path}: found tilts of shape {tilts.shape}; "
-                    f"expected {array.shape[0]}, one for each projection of {key!r}"
+            if tilts.size == array.shape[0]:
+                unit = _TILT_KEYS[key_of_tilts]
+                one = one.replace(
+                    tilts_deg=as_degrees(np.ravel(tilts).astype(np.float64), unit), tilt_unit=unit
                 )
-            unit = _TILT_KEYS[key_of_tilts]
-            one = one.replace(tilts_deg=as_degrees(np.asarray(tilts, np.float64), unit), tilt_unit=unit)
+            else:
+                one = one.replace(wrong_tilt_count=tilts.size)  # an error, unless tilts are given by hand
         found.append(one)
     return found
 

@@ -132,6 +132,9 @@ def find(
     if module == "tia":
         _require_tia_elements_in_file(path, size)
     options: dict[str, Any] = {"lazy": True} if lazy else {}
+    # Before its messages are collected: it replaces the handlers of its logger when it is imported.
+    import rsciio  # noqa: F401
+
     try:
         # The library has a module per format, which its own list of formats names by its path too.
         signals, notes = collect_warnings(
