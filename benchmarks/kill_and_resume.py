@@ -35,7 +35,7 @@ def main() -> None:
 def measured(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     files = chemtomo.write_dataset(chemtomo.phantom((24, 48), tilts=31), folder / "series.zarr")
     command = [sys.executable, "-m", "chemtomo", "reconstruct", *map(str, files), "--device", chosen.device,
-               "--dims", "3", "--iterations", "150", "--tolerance", "0"]  # fmt: skip
+               "--dims", "3", "--iterations", "150", "--tolerance", "0", "--overwrite"]  # fmt: skip
     if chosen.memory is not None:
         command += ["--memory", chosen.memory]
     began = time.monotonic()

@@ -11,6 +11,7 @@ from tests.spectra.conftest import make_specimen, write_spectra
 
 from chemtomo.cli.commands import simulated
 from chemtomo.io import read, read_volume
+from chemtomo.opencl import list_devices
 from chemtomo.pipeline import Recipe
 
 QUICK = ["--device", "numpy", "--iterations", "3", "--tolerance", "0", "--method", "sirt"]
@@ -191,3 +192,24 @@ def test_a_checkpoint_is_removed_when_the_result_is_written(run, files, tmp_path
     status, _, err = run("reconstruct", *files, *QUICK, "--resume", "-o", tmp_path / "third.zarr")
     assert (status, "--checkpoint FILE" in err) == (2, True)
     assert not (tmp_path / "third.zarr").exists()
+
+
+@pytest.mark.parametrize("other", ["numpy", "another driver"])
+def test_another_device_gives_the_same_to_1e_4(run, files, tmp_path, opencl, other):
+    """A recipe that was made on the default OpenCL device, in NumPy and by another driver (extra intel)."""
+    device = other
+    if other == "another driver":
+        found = [one for one in list_devices() if str(one.number) != opencl]
+        if not found:
+            pytest.skip("there is one OpenCL device only; expected another driver, such as the extra intel")
+        device = str(found[0].number)
+    options = ["--method", "tgv", "--iterations", "40", "--tolerance", "0", "--strength", "2"]
+    first, again = tmp_path / "first.zarr", tmp_path / "again.zarr"
+    status, _, err = run("reconstruct", *files, "-o", first, "--device", opencl, *options)
+    assert status == 0, err
+    status, _, err = run("run", first, "-o", again, "--set", f"reconstruct.device={device}")
+    assert status == 0, err
+    one, two = read_volume(first), read_volume(again)
+    assert one.provenance["device"] != two.provenance["device"]
+    for expected, values in zip(one.data, two.data, strict=True):
+        assert np.linalg.norm(values - expected) < 1e-4 * np.linalg.norm(expected)
