@@ -59,7 +59,7 @@ def trust(
     with --uncertainty N, replicas of the data are reconstructed for the standard deviation of every voxel.
     """
     from chemtomo.errors import WriteError
-    from chemtomo.io import check_output, read_volume
+    from chemtomo.io import read_volume
     from chemtomo.pipeline.jobs.trust import trust_job
     from chemtomo.pipeline.recipes.inputs import in_folder
     from chemtomo.pipeline.writing import recipe_in
@@ -69,9 +69,8 @@ def trust(
     if inputs is not None:
         recipe = in_folder(recipe, inputs)
     paths = [path for one in recipe.inputs for path in one.paths if Path(path).exists()]
-    results = Results([*result, *paths])
+    results = Results([*result, *paths], overwrite=overwrite)
     if output is not None:
-        check_output(output, overwrite=overwrite, folders=True)
         results.check(output)
         if (output / "report.json").exists() and not overwrite:
             raise WriteError(
@@ -92,7 +91,7 @@ def trust(
     tell_cache_problem(store)
     _tell(found)
     if output is not None:
-        results.write(lambda path: _write(found, path, volume.voxel_size_nm, overwrite), output)
+        results.write(lambda path, replace: _write(found, path, volume.voxel_size_nm, replace), output)
     results.finish()
 
 
