@@ -143,6 +143,21 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(file), f"{link.where}: {file.name} has no heading #{anchor}"
 
 
+def test_the_questions_of_strangers_are_answered_by_names_that_are_there():
+    text = (
+        (ROOT / "CONTRIBUTING.md")
+        .read_text(encoding="utf-8")
+        .partition("Three questions")[2]
+        .partition("##")[0]
+    )
+    answers = re.findall(r"`([\w.]+)`\s+in\s+`(chemtomo/[\w/]+\.py)`", text)
+    assert len(answers) == 3
+    for name, file in answers:
+        source = (ROOT / "src" / file).read_text(encoding="utf-8")
+        for part in name.split("."):
+            assert re.search(rf"^ *(def|class) {part}\b", source, re.MULTILINE), f"{file} has no {part}"
+
+
 def test_every_page_is_in_the_contents():
     text = yaml.safe_dump(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"])
     missing = [path.name for path in (ROOT / "docs").glob("*.md") if path.name not in text]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from chemtomo.io import Written
 
 __all__ = [
+    "AcceptChangedOption",
+    "InputsOption",
     "JsonOption",
     "OverwriteOption",
     "Results",
@@ -51,6 +53,17 @@ TiltsUnitOption = Annotated[
 
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+InputsOption = Annotated[
+    Path | None,
+    typer.Option("--inputs", metavar="FOLDER", help="Look for the files of the recipe in this folder."),
+]
+
+AcceptChangedOption = Annotated[
+    bool,
+    typer.Option("--accept-changed-inputs", help="Continue although inputs differ from those of the recipe."),
+]
 
 
 def print_json(value: Any) -> None:

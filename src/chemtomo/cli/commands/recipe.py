@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from chemtomo.cli.commands.many import expanded, grid_of, run_many
-from chemtomo.cli.common import OverwriteOption, Results, tell_written
+from chemtomo.cli.common import AcceptChangedOption, InputsOption, OverwriteOption, Results, tell_written
 from chemtomo.cli.keeping import (
     CacheOption,
     CacheSizeOption,
@@ -89,17 +89,8 @@ def run(
         str | None,
         typer.Option("--slices", metavar="START:STOP", help="Reconstruct these slices only."),
     ] = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option("--inputs", metavar="FOLDER", help="Look for the files of the recipe in this folder."),
-    ] = None,
-    accept_changed_inputs: Annotated[
-        bool,
-        typer.Option(
-            "--accept-changed-inputs",
-            help="Continue although inputs differ from those of the recipe.",
-        ),
-    ] = False,
+    inputs: InputsOption = None,
+    accept_changed_inputs: AcceptChangedOption = False,
     overwrite: OverwriteOption = False,
     each: Annotated[
         list[Path] | None,

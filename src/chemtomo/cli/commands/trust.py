@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chemtomo.cli.common import Results
+from chemtomo.cli.common import AcceptChangedOption, InputsOption, Results
 from chemtomo.cli.keeping import CacheOption, CacheSizeOption, cache_of, tell_cache_problem
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import watch
@@ -38,16 +38,8 @@ def trust(
             "reprojections of tilt series, and deviation.zarr, mean.zarr and bias.zarr.",
         ),
     ] = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option("--inputs", metavar="FOLDER", help="Look for the files of the recipe in this folder."),
-    ] = None,
-    accept_changed_inputs: Annotated[
-        bool,
-        typer.Option(
-            "--accept-changed-inputs", help="Go on where inputs are not those with which it was made."
-        ),
-    ] = False,
+    inputs: InputsOption = None,
+    accept_changed_inputs: AcceptChangedOption = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in DIR.")] = False,
     cache: CacheOption = None,
     cache_size: CacheSizeOption = 10.0,

@@ -14,9 +14,10 @@ from chemtomo.pipeline.recipes.history import recipe_as_written
 from chemtomo.pipeline.recipes.inputs import in_folder, read_inputs_job
 from chemtomo.pipeline.recipes.recipe import Recipe
 from chemtomo.pipeline.runner import content_key, run_steps_job, with_key
+from chemtomo.pipeline.step import State
 from chemtomo.pipeline.writing import write
 
-__all__ = ["Outcome", "PlannedRun", "is_made_from", "planned_run_job"]
+__all__ = ["Outcome", "PlannedRun", "begun_job", "is_made_from", "planned_run_job"]
 
 Became = Literal["made", "there already", "failed", "cancelled"]
 ShouldStop = Callable[[], bool]
@@ -132,7 +133,19 @@ def planned_run_job(run: PlannedRun, should_stop: ShouldStop) -> Generator[Any, 
     return dataclasses.replace(outcome, seconds=time.monotonic() - start)
 
 
-def _try(run: PlannedRun, should_stop: ShouldStop) -> Generator[Any, None, Outcome]:
+def begun_job(run: PlannedRun) -> Generator[Any, None, tuple[Recipe, State] | Outcome]:
+    """Read the inputs of a run, and check its output.
+
+    Returns
+    -------
+    (Recipe, State) or Outcome
+        What is to be done, and with what; or that the result is there already.
+
+    Raises
+    ------
+    ChemTomoError
+        When an input cannot be read, or the result could not be written.
+    """
     from chemtomo.io import check_output, check_targets, input_files
 
     recipe = Recipe.from_json(run.recipe)
@@ -141,16 +154,23 @@ def _try(run: PlannedRun, should_stop: ShouldStop) -> Generator[Any, None, Outco
     output = Path(run.output)
     check_targets([output], input_files(path for one in recipe.inputs for path in one.paths))
     state = with_key((yield from read_inputs_job(recipe, accept_changed=run.accept_changed)))
-    key = content_key(state, recipe.steps)
-    if is_made_from(output, key):
+    if is_made_from(output, content_key(state, recipe.steps)):
         return Outcome(run, "there already")
     output.parent.mkdir(parents=True, exist_ok=True)
     check_output(output, overwrite=run.overwrite)
+    return recipe, state
+
+
+def _try(run: PlannedRun, should_stop: ShouldStop) -> Generator[Any, None, Outcome]:
+    begun = yield from begun_job(run)
+    if isinstance(begun, Outcome):
+        return begun
+    recipe, state = begun
     state = yield from run_steps_job(state, recipe.steps, should_stop=should_stop, store=run.cache)
     if should_stop():
         return Outcome(run, "cancelled")
     result = state.volume if state.volume is not None else state.require_series("run")
-    written = write(result, output, overwrite=run.overwrite, made_from=key)
+    written = write(result, run.output, overwrite=run.overwrite, made_from=state.made_from)
     notes = written.notes if run.cache is None else (*written.notes, *run.cache.notes)
     return Outcome(run, "made", "", tuple(map(str, written)), notes, reports=state.reports)
 

@@ -13,11 +13,10 @@ import numpy as np
 
 from chemtomo.data import Volume
 from chemtomo.errors import ParameterError
-from chemtomo.pipeline.many.planned import Outcome, PlannedRun, is_made_from
+from chemtomo.pipeline.many.planned import Outcome, PlannedRun, begun_job, is_made_from
 from chemtomo.pipeline.many.running import as_tasks, run_many_job
-from chemtomo.pipeline.recipes.inputs import read_inputs_job
 from chemtomo.pipeline.recipes.recipe import Entry, Input, Recipe
-from chemtomo.pipeline.runner import content_key, run_steps_job, with_key
+from chemtomo.pipeline.runner import content_key, run_steps_job
 from chemtomo.pipeline.writing import write, write_series
 from chemtomo.progress import TaskProgress
 from chemtomo.recon.parameters import ReconstructParameters
@@ -109,15 +108,11 @@ def _prepared_job(
     run: PlannedRun, recipe: Recipe, should_stop: Callable[[], bool] | None
 ) -> Generator[Any, None, tuple[str, Path] | Outcome]:
     """Do the steps before the reconstruction; return the key of the volume and the series that they gave."""
-    from chemtomo.io import check_output, check_targets, input_files
-
-    output = Path(run.output)
-    check_targets([output], input_files(path for one in recipe.inputs for path in one.paths))
-    state = with_key((yield from read_inputs_job(recipe, accept_changed=run.accept_changed)))
-    key = content_key(state, recipe.steps)
-    if is_made_from(output, key):
-        return Outcome(run, "there already")
-    check_output(output, overwrite=run.overwrite)
+    begun = yield from begun_job(run)
+    if isinstance(begun, Outcome):
+        return begun
+    state = begun[1]
+    output, key = Path(run.output), content_key(state, recipe.steps)
     folder = output.with_name(f".{output.name}.slabs")
     folder.mkdir(exist_ok=True)
     series = folder / "series.zarr"
