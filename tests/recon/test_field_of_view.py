@@ -127,6 +127,16 @@ def test_the_slab_is_where_the_sample_is(above: float) -> None:
     assert found.rows[0] <= bright[0]
     assert found.rows[1] > bright[-1]
     assert found.rows[1] - found.rows[0] < EDGE
+    # Matter that ends inside is found too, where the data are asked.
+    ending = grains(-5, above)
+    for field in ("sample", "auto"):
+        inside = Frame.of(Dataset((series_of(ending),)), None, "none", False, field, "auto")
+        there = np.flatnonzero(ending.any(axis=(1, 2)))
+        assert inside.margin == 0
+        assert inside.rows[0] <= there[0]
+        assert inside.rows[1] > there[-1]
+        assert inside.rows[1] - inside.rows[0] < EDGE
+        assert "thickness found" in str(inside.note)
     given_nm = Frame.of(dataset, None, "none", False, "sample", 16.0)
     start, stop = given_nm.rows
     assert 16 <= stop - start <= 18

@@ -102,11 +102,13 @@ def test_the_unit_of_an_intensity_does_not_matter(data_term: str, factor: float,
     assert found.data_report[0] == pytest.approx(factor**power * weights.data_report[0], rel=1e-6)
 
 
-@pytest.mark.parametrize("brightest", [0.5, 2.0, 20.0])
-def test_twice_the_exposure_is_twice_the_weight(brightest: float) -> None:
+@pytest.mark.parametrize(("brightest", "factor"), [(0.5, 2**0.5), (4.0, 2.0), (20.0, 2.0)])
+def test_twice_the_exposure_is_twice_the_weight_and_of_few_counts_as_much_as_their_noise(
+    brightest: float, factor: float
+) -> None:
     once = counts_weights(Dataset((counts("Al", brightest * disc(60), 1),)), {}, 1.0, "kl")
     twice = counts_weights(Dataset((counts("Al", 2 * brightest * disc(60), 2),)), {}, 1.0, "kl")
-    assert twice.weights[0] == pytest.approx(2 * once.weights[0], rel=0.05)
+    assert twice.weights[0] == pytest.approx(factor * once.weights[0], rel=0.05)
     assert twice.scales[0] == pytest.approx(2 * once.scales[0], rel=0.05)
 
 
@@ -183,6 +185,22 @@ def test_a_channel_without_signal_is_named(value: float, kind: str) -> None:
     empty = series("Yb", np.full(disc().shape, value), kind)
     with pytest.raises(DataError, match=r"tilt series 'Yb' sums to -?\d+; expected a positive signal"):
         counts_weights(Dataset((intensity("HAADF"), empty)), {}, 1.0, "kl")
+
+
+@pytest.mark.parametrize("brightest", [0.15, 0.5])
+def test_the_typical_value_of_very_few_counts_on_a_background_is_that_where_they_are(
+    brightest: float,
+) -> None:
+    """A disc in an empty field, with four times as much background everywhere: not the mean of the field."""
+    field = np.zeros((9, 64, 64))
+    field[:, 20:36, 24:40] = brightest
+    background = np.full(field.shape, 4 * brightest)
+    found = [
+        typical_value(counts("Al", field + background, seed).replace(background=background))
+        for seed in range(6)
+    ]
+    assert np.mean(found) == pytest.approx(brightest, rel=0.5)
+    assert np.mean(found) > 5 * field.mean()
 
 
 # What the forward model has besides the sample

@@ -65,7 +65,7 @@ class FieldOfView:
         beam: ParallelBeam,
         rows: tuple[int, int],
         field: Literal["sample", "wide", "auto"],
-        thickness_px: float | None,
+        thickness_px: float | Literal["auto"] | None,
     ) -> FieldOfView:
         """Choose the field.
 
@@ -80,14 +80,16 @@ class FieldOfView:
         field : {"sample", "wide", "auto"}
             As wide as the detector, or as far as the highest tilt sees; ``auto`` for the latter where there
             is signal at the edges of the detector.
-        thickness_px : float, optional
-            Depth of the sample. If not given, estimated for a wide field, and unlimited for others.
+        thickness_px : float or "auto", optional
+            Depth of the sample, or ``auto`` to estimate it. If not given, it is estimated for a wide field,
+            and unlimited for others.
         """
         wide = field == "wide" or (field == "auto" and leaves_the_field(dataset))
         if not wide and thickness_px is None:
             return cls(0, rows)
         profile, first, step = _coarse_profile(dataset, beam, rows, wide)
-        depth = _depth(profile, first, step, thickness_px, rows)
+        given = thickness_px if isinstance(thickness_px, (int, float)) else None
+        depth = _depth(profile, first, step, given, rows)
         axis = beam.volume_axis[0] + rows[0]
         highest = max(axis - depth[0], depth[1] - 1 - axis, 0.0)
         margin = 0
@@ -107,7 +109,9 @@ class FieldOfView:
             notes.append(
                 f"{across} x {height} voxels per slice, {size:.1f} times those of the sample's field"
             )
-        if thickness_px is None:
+        if given is None and depth == rows:
+            notes.append(f"thickness not found: the data do not say it; all {height} px are used")
+        elif given is None:
             notes.append(f"thickness found: {height} px, z from {depth[0]} to {depth[1]}")
         return cls(margin, depth, "; ".join(notes) or None)
 

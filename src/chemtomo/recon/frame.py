@@ -79,7 +79,7 @@ class Frame:
         crop: Literal["auto", "none"] | tuple[int, int],
         keep_crop: bool,
         field: Literal["sample", "wide", "auto"] = "sample",
-        thickness_nm: float | None = None,
+        thickness_nm: float | Literal["auto"] | None = None,
     ) -> Frame:
         """Crop a dataset.
 
@@ -96,8 +96,8 @@ class Frame:
             Whether results stay cropped.
         field : {"sample", "wide", "auto"}
             How far the volume reaches: see `chemtomo.recon.field_of_view`.
-        thickness_nm : float, optional
-            Depth of the sample.
+        thickness_nm : float or "auto", optional
+            Depth of the sample, or ``auto`` to find it in the data.
 
         Raises
         ------
@@ -161,9 +161,9 @@ class Frame:
             volume_axis=((depth - 1) / 2, axis),
             detector_shifts=joint.detector_shifts_px,
         )
-        thickness_px = None if thickness_nm is None else thickness_nm / first.pixel_size_nm
+        thickness = thickness_nm / first.pixel_size_nm if isinstance(thickness_nm, float) else thickness_nm
         finest = resolutions.finest.map(lambda one: crop_detector(one, left, right))
-        view = FieldOfView.of(finest, sample, (top, top + depth), field, thickness_px)
+        view = FieldOfView.of(finest, sample, (top, top + depth), field, thickness)
         height = view.rows[1] - view.rows[0]
         geometry = ParallelBeam(
             sample.tilts_deg,

@@ -100,12 +100,12 @@ class ReconstructParameters(Parameters):
         "matter beside the field that is tilted into it; it is cut off at the end. auto: wide where there is "
         "signal at the edges of the detector.",
     )
-    thickness: Annotated[float | None, OfTheData()] = Field(
+    thickness: Annotated[PositiveFloat | Literal["auto"] | None, OfTheData()] = Field(
         None,
-        gt=0,
         title="Thickness (nm)",
         description="Depth of a film or lamella along the beam at 0 degrees: the volume is a slab, at the "
-        "place where the data have it. If not given, found from the data in a wide field, else unlimited.",
+        "place where the data have it. auto: found from the data, as it is in a wide field if not given; in "
+        "others it is unlimited then.",
     )
     keep_crop: bool = Field(
         False, title="Keep crop", description="Keep the volume cropped instead of padding it back."

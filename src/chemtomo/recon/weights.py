@@ -15,6 +15,7 @@ import numpy as np
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.errors import DataError, ParameterError
 from chemtomo.functionals import DataTermName
+from chemtomo.preprocess import bin_pixels
 from chemtomo.recon.noise import NoiseModel
 from chemtomo.recon.resolution import Resolutions
 
@@ -26,6 +27,10 @@ _MOST_EQUIVALENT_COUNTS = 500.0
 # A strength of 1 is the best compromise over all signals of simulated samples of known truth (docs/model.md);
 # what Huber et al. 2019 chose for the element maps of their phantom would be 0.5, on average.
 _AT_UNIT_STRENGTH = 2.5
+# Below so many counts a weight falls with the root of their number, as noise does (docs/model.md).
+_FEW_COUNTS = 2.0
+# Pixels along an edge that are joined to find a signal of few counts.
+_BINS = (1, 2, 4, 8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +119,10 @@ def counts_weights(
     With ``s`` the typical value of a channel and ``g`` its variance over its mean (1 for counts), the
     negative logarithm of the likelihood is ``sum D(T u, f) / g``: ``s / g`` times the
     Kullback-Leibler divergence of the scaled data, and about as much for squares. So ``m`` is
-    proportional to ``factor s / (g strength)``: to the number of counts at a typical pixel, whatever
-    the unit of the data.
+    proportional to ``factor s / (g strength)``: to the number of counts ``n`` at a typical pixel, whatever
+    the unit of the data. Below 2 counts it is proportional to ``sqrt(2 n)``: the regularisation has to exceed
+    what noise adds to the gradient of the data term, ``n`` times the relative noise ``1 / sqrt(n)``, and
+    would remove everything else with it.
 
     Parameters
     ----------
@@ -141,7 +148,7 @@ def counts_weights(
         for series, scale in zip(dataset, scales, strict=True)
     )
     weights = tuple(
-        given.get(name, 1.0) * number * _AT_UNIT_STRENGTH / strength
+        given.get(name, 1.0) * _worth(number) * _AT_UNIT_STRENGTH / strength
         for name, number in zip(dataset.names, counts, strict=True)
     )
     terms = [data_term] * len(scales) if isinstance(data_term, str) else data_term
@@ -154,20 +161,64 @@ def _power(term: DataTermName) -> int:
     return 1 if term == "kl" else 2
 
 
+def _worth(counts: float) -> float:
+    return counts if counts >= _FEW_COUNTS else math.sqrt(_FEW_COUNTS * counts)
+
+
 def typical_value(series: TiltSeries) -> float:
     """Mean of the signal weighted by its own square: typical of bright areas, even for few counts.
 
     It uses the factorial moments of the counts, whose expectations are the moments of the signal without
     noise. The signal is that of the sample: without background, and divided by the gains. With a background
     its moments are combined from those of the counts, so that noise does not count as signal. A moment below
-    three times its error is not used, and the next lower one is taken. Pixels that are not valid are left
-    out.
+    three times its error is not used, and the next lower one is taken. Where even the second says nothing,
+    pixels are joined until it does: the mean over all pixels would be that of the empty ones. Pixels that are
+    not valid are left out.
 
     Raises
     ------
     DataError
         When there is no positive signal.
     """
+    found = _moments(series)
+    if not found.total > 0:
+        above = "" if series.background is None else " above its background"
+        raise DataError(
+            f"tilt series {series.name!r} sums to {found.total:g}{above}; expected a positive signal"
+        )
+    for factor in _BINS:
+        if factor > 1:
+            if factor > series.shape[2]:
+                break
+            found = _moments(bin_pixels(series, factor))
+        typical = found.typical()
+        if typical is not None:
+            joined = factor * min(factor, series.shape[1]) if series.kind == "counts" else 1
+            return typical / joined
+    found = _moments(series)
+    return found.total / found.pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class _Moments:
+    """Sums of the powers of the signal over all valid pixels, and what noise adds to them."""
+
+    pixels: int
+    total: float
+    squares: float
+    cubes: float
+    error_of_squares: float
+    error_of_cubes: float
+
+    def typical(self) -> float | None:
+        """Return the mean weighted by the signal or its square, or None when no two counts fall together."""
+        if not (self.total > 0 and self.squares > 3 * self.error_of_squares):
+            return None
+        three = self.cubes > 3 * self.error_of_cubes
+        return self.cubes / self.squares if three else self.squares / self.total
+
+
+def _moments(series: TiltSeries) -> _Moments:
     less = 1.0 if series.kind == "counts" else 0.0
     gains = np.ones(series.shape[0]) if series.gains is None else series.gains
     total = squares = cubes = 0.0
@@ -191,14 +242,8 @@ def typical_value(series: TiltSeries) -> float:
         total += float(first.sum()) / gain
         squares += float(second.sum()) / gain**2
         cubes += float(third.sum()) / gain**3
-    if not total > 0:
-        above = "" if series.background is None else " above its background"
-        raise DataError(f"tilt series {series.name!r} sums to {total:g}{above}; expected a positive signal")
-    squares_tell = squares > 3 * math.sqrt(noise_of_squares)
-    if squares_tell and cubes > 3 * math.sqrt(noise_of_cubes):
-        return cubes / squares
-    # too few counts for three, or two, in a pixel
-    return squares / total if squares_tell else total / pixels
+    errors = math.sqrt(noise_of_squares), math.sqrt(noise_of_cubes)
+    return _Moments(pixels, total, squares, cubes, *errors)
 
 
 def equivalent_counts(series: TiltSeries, scale: float) -> float:
