@@ -37,6 +37,9 @@ Range = tuple[int, int]
 """From START up to but not including STOP; ``START:STOP`` as text."""
 
 _RANGE = re.compile(r"\s*(\d+):(\d+)\s*")
+_TRIED_TYPE = re.compile(
+    r"constrained-\w+|(literal|dict|list|tuple|function-\w+)\[.*\]|none|bool|int|float|str"
+)
 _LIST_OF_INTEGERS = tuple[int, ...]
 _LIST_OF_NUMBERS = tuple[float, ...]
 _LIST_OF_NAMES = tuple[str, ...]
@@ -221,5 +224,6 @@ def explained(error: ValidationError) -> str:
     message = str(first["msg"]).removeprefix("Value error, ")
     if not first["loc"]:  # the message of a validator of the whole model is complete
         return message
-    name = ".".join(str(part) for part in first["loc"])
+    # Where a field takes several types, pydantic adds which of them was tried.
+    name = ".".join(str(part) for part in first["loc"] if not _TRIED_TYPE.fullmatch(str(part)))
     return f"{name}: {message}; found {first['input']!r}"

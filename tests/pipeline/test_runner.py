@@ -259,7 +259,7 @@ def test_scaling_comes_before_slices_are_chosen(dataset: Dataset) -> None:
     ("parameters", "said"),
     [
         ({"metod": "tgv"}, "metod: .*'tgv'"),
-        ({"method": "art"}, "method: .*'tv' or 'tgv'; found 'art'"),
+        ({"method": "art"}, "method: .*'sirt', .* or 'auto'; found 'art'"),
         ({"iterations": 0}, "iterations: .*greater than or equal to 1; found 0"),
         ({"mu": {"Al": -1}}, "mu.Al: .*greater than 0; found -1"),
         ({"slices": (3, 2)}, "reconstruct: slices: found 3:2; expected 0 <= START < STOP$"),
