@@ -15,6 +15,7 @@ from chemtomo.io.formats.mrc import read as mrc
 from chemtomo.io.formats.numpy import read as numpy_files
 from chemtomo.io.storage import lazy
 from napari_chemtomo.dialogs.tilts_of_files import TiltsOfFilesDialog
+from napari_chemtomo.layers.files import read_layers
 from napari_chemtomo.layers.spectra import to_spectra
 from napari_chemtomo.layers.tilt_series import to_dataset
 from napari_chemtomo.reader import get_reader
@@ -32,6 +33,8 @@ def test_files_opened_one_by_one_become_a_dataset(viewer, dataset, tmp_path):
         np.testing.assert_array_equal(found.tilts_deg, expected.tilts_deg)
         assert found.kind == expected.kind
     assert len({layer.colormap.name for layer in viewer.layers}) == 2
+    # HAADF was opened first, at full opacity; it would whiten the elements that come to it.
+    assert [layer.opacity < 1 for layer in viewer.layers] == [True, False]
     assert viewer.dims.axis_labels == ("tilt", "z", "y", "x")
 
 
@@ -40,6 +43,18 @@ def test_several_files_at_once_have_different_colours(dataset, tmp_path):
     made = get_reader(paths)(paths)
     assert [attributes["name"] for _, attributes, _ in made] == ["HAADF", "Al"]
     assert len({attributes["colormap"] for _, attributes, _ in made}) == 2
+
+
+def test_of_many_signals_that_come_together_few_are_in_view(dataset, tmp_path):
+    haadf, al = dataset
+    many = [haadf, *(al.replace(name=name) for name in ("Al", "Si", "Fe", "Co", "Ni", "Cu", "Zn"))]
+    write_dataset(Dataset(tuple(many)), tmp_path)
+    made = read_layers(tmp_path)
+    shown = [attributes["name"] for _, attributes, _ in made if attributes.get("visible", True)]
+    assert shown == ["HAADF"]
+    for _, attributes, _ in made:
+        low, high = attributes["contrast_limits"]
+        assert low < high
 
 
 def test_a_folder_is_opened_as_one_dataset(viewer, dataset, tmp_path):
@@ -198,8 +213,9 @@ def files_without_tilts(tmp_path):
 
 def asked(viewer, folder, qtbot):
     """Open files that do not say their tilts, and return the dialog that asks for them."""
-    with pytest.raises(ReadError, match="no tilt"):
+    with pytest.raises(ReadError, match="no tilt") as raised:
         viewer.open(str(folder), plugin="napari-chemtomo")
+    assert "--" not in str(raised.value)  # the dialog comes instead of an option of the command line
     found = []
 
     def there():

@@ -56,6 +56,15 @@ def test_a_saved_volume_opens_again(viewer, volume, tmp_path, name):
         assert layer.translate == pytest.approx(expected.translate)
         assert layer.units == expected.units
     assert to_volume(list(viewer.layers)).provenance == RECIPE
+    # In MRC every channel is a file of its own.
+    assert len({layer.colormap.name for layer in viewer.layers}) == 2
+
+
+def test_a_channel_that_was_renamed_is_saved_by_its_new_name(volume):
+    layers = [_made(*one) for one in volume_layers(volume, {"method": "tgv"})]
+    layers[1].name = "aluminium"
+    layers[0].name = "HAADF (tgv) [1]"  # as napari names a second layer of this name
+    assert to_volume(layers).names == ("HAADF", "aluminium")
 
 
 def test_one_selected_layer_is_one_channel(viewer, volume, tmp_path):

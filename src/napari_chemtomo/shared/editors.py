@@ -12,6 +12,8 @@ from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtWidgets import QAbstractSlider, QAbstractSpinBox, QComboBox, QDoubleSpinBox, QLineEdit, QWidget
 from superqt import QLabeledRangeSlider
 
+from chemtomo.parameters import listed_numbers
+
 __all__ = [
     "LEAST_FLOAT",
     "FloatEdit",
@@ -266,7 +268,7 @@ class _TiltLine(QLineEdit):
 
     def get(self) -> Any:
         if not self.tilts_deg:
-            return self.text()
+            return listed_numbers(self.text())
         words = self.text().replace(",", " ").replace("°", " ").split()
         return tuple(dict.fromkeys(self._projection(word) for word in words))
 

@@ -79,7 +79,8 @@ class ParameterForm(Container[Widget]):
         offered = model.offered()
         names = [name for name in offered if name not in exclude]
         names.sort(key=lambda name: name in last)
-        made = {name: (editors or {}).get(name) or _editor_of(name, offered[name]) for name in names}
+        given = dict(editors or {})
+        made = {name: given[name] if name in given else _editor_of(name, offered[name]) for name in names}
         shown = names if basic is None else [name for name in basic if name in made]
         advanced = [name for name in names if name not in shown]
         super().__init__()
@@ -89,6 +90,7 @@ class ParameterForm(Container[Widget]):
         self.extend([made[name] for name in shown])
         if advanced:
             self.advanced = QCollapsible("Advanced")
+            self.advanced.setToolTip("Parameters that are seldom changed.")
             self._advanced: Container[Widget] = Container()
             self._advanced.margins = (0, 0, 0, 0)
             self._advanced.extend([made[name] for name in advanced])

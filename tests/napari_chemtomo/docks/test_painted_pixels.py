@@ -42,7 +42,7 @@ def paint(qtbot, dock, viewer, place, value=1):
     dock.painted_box.expand(animate=False)
     if not any(layer.name.endswith("(left out)") for layer in viewer.layers):
         click(qtbot, dock.painted.paint_button)
-    layer = dock.painted.layers.layer()
+    layer = dock.painted.layers.value
     assert layer.mode == "paint"
     tilt, y, x = place
     viewer.dims.set_current_step(0, tilt)
@@ -102,7 +102,7 @@ def test_series_of_other_pixels_get_their_own(viewer, qtbot):
     dock.painted_box.expand(animate=False)
     viewer.layers.selection.active = viewer.layers["HAADF"]
     click(qtbot, dock.painted.paint_button)
-    labels = dock.painted.layers.layer()
+    labels = dock.painted.layers.value
     labels.data[2, 0, 4:8, 6:10] = 1
     labels.refresh()
     click(qtbot, dock.painted.mask_button)

@@ -264,7 +264,7 @@ class TestPreview:
             loaded.dims.set_point(0, dataset["HAADF"].tilts_deg[number])
             settled(qtbot, live)
             np.testing.assert_allclose(layer.data[0], expected[number], rtol=1e-6)
-            assert f"projection {number}," in live.preview_status.text()
+            assert f"at {dataset['HAADF'].tilts_deg[number]:g}°:" in live.preview_status.text()
         # It lies over the part that is kept: bins of 2 pixels of 2 nm, from the pixel (2, 4) on.
         assert tuple(layer.scale) == (4, 4, 4)
         assert tuple(layer.translate[1:]) == (5, 9)
@@ -391,7 +391,7 @@ class TestPreview:
         settled(qtbot, live)
         assert asked[-1] == 7
         assert len(asked) == 2
-        assert "projection 7" in live.preview_status.text()
+        assert "at 45°:" in live.preview_status.text()
 
 
 class TestBadProjections:

@@ -51,6 +51,7 @@ class LinkChannelsWidget(Dock):
         self.targets = LayerChecks(viewer, self._may_be_linked, checked=lambda layer: True)
         self.form = ParameterForm(LinkParameters)
         self.controls = TaskControls(viewer, _DOCK, "Link")
+        self.controls.run_button.setToolTip("Give the checked channels the alignment of the reference.")
         self.form.insert(0, self.reference)
         self.lay_out(
             QLabel("Channels to align with the reference"),

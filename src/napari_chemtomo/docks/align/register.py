@@ -67,6 +67,7 @@ class RegisterWidget(Dock):
         self._remembered = session_of(viewer).remembered[_DOCK]
         self.form.set_values(self._remembered)
         self.controls = TaskControls(viewer, _DOCK, "Align", self.form.reset)
+        self.controls.run_button.setToolTip("Find the alignment of the reference.")
         self.history = HistoryChoice()
         self.plots = AlignmentPlots()
         self.before = QPushButton("Before")
@@ -224,6 +225,7 @@ class RegisterWidget(Dock):
     def _lay_out(self) -> None:
         self.form.insert(0, self.reference)
         together = QCollapsible("Also in the reference")
+        together.setToolTip(self.others.toolTip())
         together.addWidget(self.others)
         self.lay_out(
             self.form,

@@ -52,6 +52,7 @@ class TiltAxisWidget(Dock):
         self.series = LayerChoice(viewer, label="Series", tooltip="The tilt series whose axis is looked for.")
         self.form = ParameterForm(AxisParameters)
         self.controls = TaskControls(viewer, "Tilt axis", "Find")
+        self.controls.run_button.setToolTip("Find angle and offset of the tilt axis; the shifts stay.")
         self.angle = FloatEdit(
             0.0,
             min=-180.0,

@@ -76,6 +76,7 @@ class ElementMapsWidget(Dock):
         self.preview_check.setToolTip("Show the map that the windows of the line give.")
         self.preview_check.setChecked(True)
         self.controls = TaskControls(viewer, _DOCK, "Make maps", self.form.reset)
+        self.controls.run_button.setToolTip("Make a tilt series of every checked line.")
         self.preview = MapPreview(viewer)
         self._preview_timer = QTimer(self.native)
         self._preview_timer.setSingleShot(True)

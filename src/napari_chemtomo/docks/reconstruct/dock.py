@@ -88,6 +88,7 @@ class ReconstructWidget(Dock):
         self.controls = TaskControls(
             viewer, DOCK, "Run", self.reset, "Stop after the present iteration and keep its volume."
         )
+        self.controls.run_button.setToolTip("Reconstruct the checked channels together.")
         self._lay_out()
 
         self.reconstruction.set_values(remembered)
