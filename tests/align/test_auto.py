@@ -75,7 +75,9 @@ def test_a_specimen_wider_than_the_field_is_followed_by_its_patches():
     )
     found = auto(made.series)
     entry = found.provenance[-1]
-    assert (entry["final"], entry["specimen"]) == ("patch_tracks", "film")
+    assert entry["final"] in ("patch_tracks", "slab_matching")
+    assert entry["specimen"] == "film"
+    assert set(entry["held-out error"]) == {"patch_tracks", "slab_matching"}
     assert alignment_error(made.truth, found, made.positions).rms_px < 0.3
 
 

@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from chemtomo.align.isolated import isolated_job
 from chemtomo.align.matching.projection_matching import require_enough
+from chemtomo.align.matching.slab_matching import Layer, slab_held_out, slab_matching_job
 from chemtomo.align.specimen_kind import KINDS, axis_direction, kind_of, starting_along
 from chemtomo.align.starting_point import current
 from chemtomo.align.tracks.estimator import patch_tracks_job
+from chemtomo.align.verdict import is_better, weighted_mean
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.progress import TaskProgress, blocking
@@ -40,7 +42,8 @@ def auto_job(
     The tilt axis is looked for near ``y`` or ``x``, whichever the common line says, unless `alignment` or the
     series say where it is. The kind of the specimen decides on the estimators:
 
-    - film or lamella, wider than the field: patches are followed through the tilts (`patch_tracks`);
+    - film or lamella, wider than the field: patches are followed through the tilts (`patch_tracks`), and
+      projections matched as of a layer (`chemtomo.align.matching.slab_matching`);
     - isolated, needle, or what stands on a uniform film: the best of the ways by centres of mass and
       projection matching (`chemtomo.align.isolated`), by one score for all of them, on held-out projections.
 
@@ -111,7 +114,12 @@ def auto_job(
             failures.append(error)
             notes[name] = f"failed: {error}"
         else:
-            entry = {"step": "auto", "coarse": name, "final": name} | notes
+            last = str(found.provenance[-1]["step"])
+            entry = {
+                "step": "auto",
+                "coarse": name,
+                "final": last if name == "patch_tracks" else name,
+            } | notes
             return found.replace(method="auto", provenance=(*found.provenance, entry))
     raise failures[0]
 
@@ -120,15 +128,45 @@ auto = blocking(auto_job)
 
 
 def _film_job(series: TiltSeries, start: Alignment, notes: _Notes, should_stop: _Stop) -> _Job:
-    """Follow patches, and once more from there where the axis is far from where the search began."""
-    found = yield from patch_tracks_job(series, start, should_stop=should_stop)
-    if _at_limit(found, start):
-        found = yield from patch_tracks_job(series, found, should_stop=should_stop)
+    """Follow patches, once more from there where the axis is far from where the search began, and refine."""
+    tracks = yield from patch_tracks_job(series, start, should_stop=should_stop)
+    if _at_limit(tracks, start):
+        tracks = yield from patch_tracks_job(series, tracks, should_stop=should_stop)
+    found = tracks
+    if should_stop is None or not should_stop():
+        found = yield from _refined_layer(series, tracks, notes, should_stop)
     thickness = float(found.provenance[-1]["thickness_px"])
     if notes["specimen from"] == "projections":
         notes["specimen"] = "lamella" if thickness > _LAMELLA * min(series.shape[1:]) else "film"
     notes["thickness_px"] = thickness
     return found
+
+
+def _refined_layer(series: TiltSeries, tracks: Alignment, notes: _Notes, should_stop: _Stop) -> _Job:
+    """Refine tracks by slab matching, if held-out projections are predicted better for it.
+
+    What tracks know of slow changes with the tilt is not in the other, which follows neighbouring tilts: the
+    result is the mean of both.
+    """
+    said = tracks.provenance[-1]
+    tilted, rising = said["layer tilted by, deg"]
+    layer = Layer(said["thickness_px"])
+    inclined = dataclasses.replace(layer, tilted_deg=tilted, slope=float(np.tan(np.deg2rad(rising))))
+    try:
+        flat, slanting = (slab_held_out(series, [tracks], one)[0] for one in (layer, inclined))
+        layer = inclined if is_better(slanting, flat) else layer
+        refined = yield from slab_matching_job(series, tracks, layer, should_stop=should_stop)
+        layer = dataclasses.replace(layer, thickness_px=refined.provenance[-1]["thickness_px"])
+        errors = slab_held_out(series, [tracks, refined], layer)
+    except (ChemTomoError, ArithmeticError, ValueError) as error:
+        notes["slab_matching"] = f"failed: {error}"
+        return tracks
+    names = ("patch_tracks", "slab_matching")
+    notes["held-out error"] = {name: float(np.nanmean(one)) for name, one in zip(names, errors, strict=True)}
+    if not is_better(errors[1], errors[0]):
+        return tracks
+    angle_errors = refined.provenance[-1]["angle error, deg"], said["angle error, deg"]
+    return weighted_mean(refined, tracks, angle_errors)
 
 
 def _isolated_job(series: TiltSeries, start: Alignment, notes: _Notes, should_stop: _Stop) -> _Job:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chemtomo.align.matching.held_out import cylinder_agreement, held_out_errors
 from chemtomo.align.matching.projection_matching import (
     disagreement,
     projection_matching,
@@ -19,6 +20,7 @@ from chemtomo.align.tilt_axis.com_path import com_path
 from chemtomo.align.tilt_axis.search import with_axis
 from chemtomo.align.verdict import (
     CLEARLY,
+    angle_by_held_out,
     best_of,
     determines_shifts_along,
     with_differences,
@@ -35,6 +37,11 @@ __all__ = ["isolated_job"]
 # does not depend on the starting point. Others are looked at if projections then predict each other worse
 # than this factor.
 _ACCEPTED_SCORE_RATIO = 1.25
+
+_WORTH_A_TURN = 0.5  # standard errors of the angle
+_LEVER = (
+    0.3  # of half the field: what a wrong angle does to a typical place, after the best turn of the sample
+)
 
 _SECOND_REGISTRATION = " com_path center_of_mass"
 
@@ -123,10 +130,37 @@ def isolated_job(
     matched = finished[at].name == _MATCHING
     others = [way.alignment for way in finished if (way.name == _MATCHING) is not matched]
     final = with_differences(finished[at].alignment, others)
+    final = _with_agreement(series, final, notes)
     if not determines_shifts_along(series, final):
         notes["not determined"] = ["shifts along the tilt axis"]
         final = _across_only(series, start, final, notes)
     return _told(final, notes, scores, begin.name, finished[at].name)
+
+
+def _with_agreement(series: TiltSeries, found: Alignment, notes: dict[str, Any]) -> Alignment:
+    """Turn it to where held-out projections are predicted best; add errors from parts of the projections."""
+    try:
+        agreement = cylinder_agreement(series, found)
+        turn, angle_error = angle_by_held_out(
+            lambda some: held_out_errors(series, some), found, agreement.angle_error_deg
+        )
+        if abs(turn) > _WORTH_A_TURN * angle_error:
+            angle = found.axis_angle_deg + turn
+            turned = projection_matching(
+                series, with_axis(found, angle, found.axis_offset_px), refine_angle=False
+            )
+            now, then = held_out_errors(series, [found, turned]).mean(axis=1)
+            found = turned if then < now else found
+    except (ChemTomoError, ArithmeticError, ValueError):
+        return found
+    angle_error = max(angle_error, agreement.angle_error_deg)
+    notes["angle error, deg"] = angle_error
+    notes["disagreement, px"] = agreement.disagreement_px
+    lever = _LEVER * 0.5 * min(series.shape[1:])
+    errors = np.hypot(agreement.errors_px, np.deg2rad(angle_error) * lever)
+    return found.replace(
+        residual_px=errors if found.residual_px is None else np.fmax(found.residual_px, errors)
+    )
 
 
 def _across_only(series: TiltSeries, start: Alignment, found: Alignment, notes: dict[str, Any]) -> Alignment:

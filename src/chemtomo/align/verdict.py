@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,12 @@ from chemtomo.geometry import affine
 
 __all__ = [
     "CLEARLY",
+    "angle_by_held_out",
     "best_of",
     "determines_shifts_along",
+    "is_better",
     "warnings_of",
+    "weighted_mean",
     "with_differences",
     "without_shifts_along",
 ]
@@ -27,6 +30,9 @@ _BETTER = 1.0  # standard errors by which held-out projections are predicted bet
 CLEARLY = 2.0  # the same, for what is otherwise left alone
 _UNCLEAR = 1.2  # margin between two directions of the tilt axis
 _LARGE_PX = 1.0
+_TURNS = 5
+_SMALLEST_TURN_DEG = 0.05
+_LARGEST_TURN_DEG = 6.0
 _NEIGHBOURS = 9  # tilts over which differences are averaged
 
 
@@ -42,13 +48,54 @@ def best_of(
     errors = held_out_errors(series, alignments)
     means = np.nanmean(errors, axis=1)
     best = int(means.argmin())
-    return best if _better(errors[best], errors[0], margin) else 0, [float(one) for one in means]
+    return best if is_better(errors[best], errors[0], margin) else 0, [float(one) for one in means]
 
 
-def _better(one: _Real, other: _Real, margin: float) -> bool:
-    """Whether the errors of the same projections are smaller by more than chance."""
+def is_better(one: _Real, other: _Real, margin: float = _BETTER) -> bool:
+    """Return whether the errors of the same projections are smaller by more than chance."""
     difference = (other - one)[np.isfinite(one) & np.isfinite(other)]
     return bool(difference.mean() > margin * difference.std() / np.sqrt(difference.size))
+
+
+def angle_by_held_out(
+    errors_of: Callable[[Sequence[Alignment]], _Real], found: Alignment, scale_deg: float
+) -> tuple[float, float]:
+    """Return by how much to turn an alignment so that held-out projections are predicted best, and the error.
+
+    With noise the likelihood has many small minima. A parabola through the errors of alignments that are
+    turned by more than those are wide is their envelope; how much its slope differs from tilt to tilt is the
+    standard error of its minimum.
+
+    Parameters
+    ----------
+    errors_of : callable
+        Returns the held-out errors of alignments, shape (alignment, tilt).
+    found : Alignment
+        What is turned, about the middle of the field.
+    scale_deg : float
+        About the standard error; the turns are as large as the error turns out to be.
+
+    Returns
+    -------
+    turn_deg, error_deg : float
+        The turn is 0 where there is no minimum within the turns.
+    """
+    assert found.shape is not None
+    middle = affine.centre(found.shape)
+    reach = min(max(4 * scale_deg, _SMALLEST_TURN_DEG), _LARGEST_TURN_DEG)
+    while True:
+        turns = reach * np.linspace(-1, 1, _TURNS)
+        maps = [affine.compose(found.matrices, affine.rotation(turn, middle)) for turn in turns]
+        errors = errors_of([found.replace(matrices=one) for one in maps])
+        errors = errors[:, np.isfinite(errors).all(axis=0)]
+        curves = np.polyfit(turns / reach, errors, 2)
+        bend, slope = curves[0].mean(), curves[1].mean()
+        best = -slope / (2 * bend) if bend > 0 else 0.0
+        slopes = curves[1] + 2 * curves[0] * np.clip(best, -1, 1)
+        error = float(slopes.std() / np.sqrt(slopes.size) / (2 * bend)) if bend > 0 else np.inf
+        if (error < 0.5 and abs(best) < 1) or reach >= _LARGEST_TURN_DEG:
+            return (float(best) * reach if abs(best) < 1 else 0.0), min(error, 1.0) * reach
+        reach = min(3 * reach, _LARGEST_TURN_DEG)
 
 
 def with_differences(found: Alignment, others: Sequence[Alignment]) -> Alignment:
@@ -60,11 +107,7 @@ def with_differences(found: Alignment, others: Sequence[Alignment]) -> Alignment
 
 
 def _apart(one: Alignment, other: Alignment) -> _Real:
-    """How far two alignments put each projection apart in pixels, smoothly over the tilts.
-
-    The sample may be anywhere: in the aligned projections that is one shift along ``y``, and along ``x``
-    one that goes with the cosine and the sine of the tilt.
-    """
+    """How far two alignments put each projection apart in pixels, smoothly over the tilts."""
     from scipy import ndimage
 
     assert one.shape is not None
@@ -72,15 +115,55 @@ def _apart(one: Alignment, other: Alignment) -> _Real:
     around = np.array([[-0.25, 0.0], [0.25, 0.0], [0.0, -0.25], [0.0, 0.25]])
     places = middle + around * one.shape
     seen = affine.apply(affine.compose(affine.inverse(other.matrices), one.matrices), places) - places
-    angles = np.deg2rad(one.tilts_deg)
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    squares = np.zeros(angles.size)
-    for along_y, along_x in seen.transpose(1, 2, 0):
-        place, *_ = np.linalg.lstsq(circle, along_x, rcond=None)
-        squares += (along_y - along_y.mean()) ** 2 + (along_x - circle @ place) ** 2
+    squares = np.zeros(one.tilts_deg.size)
+    for moved in seen.transpose(1, 0, 2):
+        squares += (_without_motion(moved, one.tilts_deg) ** 2).sum(axis=1)
     smooth = ndimage.uniform_filter1d(squares / len(places), min(_NEIGHBOURS, squares.size), mode="nearest")
     root: _Real = np.sqrt(smooth)
     return root
+
+
+def weighted_mean(one: Alignment, other: Alignment, angle_errors: tuple[float, float]) -> Alignment:
+    """Return the mean of two alignments that err independently, weighted by their standard errors.
+
+    Where they disagree by more than their errors, those of the mean are larger by that factor (Birge ratio).
+
+    Parameters
+    ----------
+    one, other : Alignment
+        With standard errors; provenance, reference and method are those of `one`.
+    angle_errors : (float, float)
+        Standard errors of the angles of the tilt axis, in degrees.
+    """
+    assert one.residual_px is not None
+    assert other.residual_px is not None
+    assert one.shape is not None
+    middle = affine.centre(one.shape)
+    variances = [np.nanmean(of.residual_px**2) for of in (one, other) if of.residual_px is not None]
+    share = float(variances[0] / (variances[0] + variances[1]))
+    turn_share = angle_errors[0] ** 2 / (angle_errors[0] ** 2 + angle_errors[1] ** 2)
+    turn = float(np.median(affine.angles_deg(other.matrices) - affine.angles_deg(one.matrices)))
+    apart = affine.compose(affine.inverse(one.matrices), other.matrices)
+    moved = _without_motion(affine.apply(apart, np.array([middle]))[:, 0] - middle, one.tilts_deg)
+    move = affine.compose(affine.translation(*(share * moved).T), affine.rotation(turn_share * turn, middle))
+    birge = float(np.sqrt((moved**2).sum(axis=1).mean() / (variances[0] + variances[1])))
+    scale = np.sqrt(1 - share) * max(1.0, birge)
+    return one.replace(
+        matrices=affine.compose(one.matrices, move),
+        axis_angle_deg=one.axis_angle_deg + turn_share * turn,
+        residual_px=one.residual_px * scale,
+    )
+
+
+def _without_motion(moved: _Real, tilts_deg: _Real) -> _Real:
+    """Return shifts ``(y, x)``, shape (tilt, 2), in the aligned frame without what only moves the sample.
+
+    That is one shift along ``y``, and along ``x`` one that goes with the cosine and the sine of the tilt.
+    """
+    angles = np.deg2rad(tilts_deg)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    place = np.linalg.lstsq(circle, moved[:, 1], rcond=None)[0]
+    return np.stack([moved[:, 0] - moved[:, 0].mean(), moved[:, 1] - circle @ place], axis=1)
 
 
 def without_shifts_along(found: Alignment) -> Alignment:
@@ -102,7 +185,7 @@ def determines_shifts_along(series: TiltSeries, found: Alignment) -> bool:
     if float(np.abs(idle.matrices - found.matrices).max()) < 1e-9:
         return True
     with_shifts, without = held_out_errors(series, [found, idle])
-    return _better(with_shifts, without, CLEARLY)
+    return is_better(with_shifts, without, CLEARLY)
 
 
 def warnings_of(alignment: Alignment) -> list[str]:

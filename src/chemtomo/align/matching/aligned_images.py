@@ -86,10 +86,11 @@ def _fall(beyond: _Real, taper: float) -> _Real:
     return fall
 
 
-def derivatives(images: _Images, rows: _Real, columns: _Real) -> Derivatives:
+def derivatives(images: _Images, rows: _Real, columns: _Real, cosines: _Real | None = None) -> Derivatives:
     """Return windowed images and their derivatives for shifts and for a rotation about the middle.
 
-    The window is fixed while the images move: ``w dp = d(w p) - p dw``.
+    The window is fixed while the images move: ``w dp = d(w p) - p dw``. Of images that were stretched along
+    ``x`` by one over the cosine of the tilt, derivatives are those for shifts and turns before that.
     """
     from scipy import fft
 
@@ -110,9 +111,13 @@ def derivatives(images: _Images, rows: _Real, columns: _Real) -> Derivatives:
         image: _Images = fft.irfft2(of, s=(height, width), workers=2)
         return image
 
+    slope = images * weights(rows, np.gradient(columns))
+    if cosines is not None:
+        one_each = cosines[:, np.newaxis, np.newaxis].astype(np.float32)
+        to_x, x, slope = to_x / one_each, x * one_each, slope / one_each
     values = images * weights(rows, columns)
     spectrum = spectra(values)
-    along_x = back(spectrum * to_x) - images * weights(rows, np.gradient(columns))
+    along_x = back(spectrum * to_x) - slope
     along_y = back(spectrum * to_y) - images * weights(np.gradient(rows), columns)
     turn = along_x * y - along_y * x
     spectrum_x, spectrum_turn = spectra(along_x), spectra(turn)

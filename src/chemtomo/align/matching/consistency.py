@@ -170,6 +170,51 @@ class Consistency:
         relative: _Real = error / np.maximum(power, 1e-300)
         return relative
 
+    def shifts_by_the_others(self, images: Derivatives, known: npt.NDArray[np.bool_]) -> _Real:
+        """Return how far some projections are from where the other ones predict them, along ``(x, y)``.
+
+        Parameters
+        ----------
+        images : Derivatives
+            Windowed projections; the second derivatives are not looked at.
+        known : numpy.ndarray of bool, shape (tilt,)
+            Those that predict the others.
+
+        Returns
+        -------
+        numpy.ndarray, shape (tilt that is not known, 2)
+            In pixels.
+        """
+        split = self._split(images.values)
+        slopes = [self._split(one) for one in images.first[:2]]
+        weights = _row_weights(images.values.shape[1])
+        signal, logarithm = self._spectra(np.swapaxes(self._vectors, -1, -2) @ split)
+        held = ~known
+        normal, right = np.zeros((int(held.sum()), 2, 2)), np.zeros((int(held.sum()), 2))
+        for k in range(len(self.frequencies)):
+            for part in range(2):
+                vectors, values = self._vectors[part, k], self._values[part, k].astype(np.float32)
+                correlation = (vectors * values) @ vectors.T
+                for level in np.unique(logarithm[k]):
+                    chosen = logarithm[k] == level
+                    noise = np.float32(np.exp(level)) * np.eye(int(known.sum()), dtype=np.float32)
+                    gain = np.linalg.solve(
+                        correlation[np.ix_(known, known)] + noise, correlation[known][:, held]
+                    )
+                    left = np.diag(correlation)[held] - (gain * correlation[known][:, held]).sum(axis=0)
+                    trust = (weights / signal[k])[chosen] / (left + np.exp(level))[:, np.newaxis]
+                    missed = split[part, k][held][:, chosen] - gain.T @ split[part, k][known][:, chosen]
+                    # Slopes of what is predicted: those of the projections themselves hold their noise.
+                    first = [gain.T @ one[part, k][known][:, chosen] for one in slopes]
+                    for a in range(2):
+                        right[:, a] += _inner(first[a], missed * trust)
+                        for b in range(2):
+                            normal[:, a, b] += _inner(first[a], first[b] * trust)
+        scale = np.trace(normal, axis1=1, axis2=2)[:, np.newaxis, np.newaxis] + 1e-30
+        normal += 1e-9 * scale * np.eye(2)
+        shifts: _Real = -np.linalg.solve(normal, right[:, :, np.newaxis])[:, :, 0]
+        return shifts
+
     def _split(self, images: _Images) -> _Complex:
         """Real and imaginary parts about the axis, transformed along y: (2, frequency, tilt, ky)."""
         from scipy import fft

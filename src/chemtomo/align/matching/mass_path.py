@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from chemtomo.align.matching.consistency import Newton
+
 __all__ = ["MassPath", "mass_path"]
 
 _Real = npt.NDArray[np.float64]
@@ -33,6 +35,14 @@ class MassPath:
     gradient: _Real
     rest: _Real
     place: _Real
+
+    def added_to(self, newton: Newton) -> Newton:
+        """Return the derivatives of a likelihood with those of this term."""
+        count = self.gradient.size
+        gradient, hessian = newton.gradient.copy(), newton.hessian.copy()
+        gradient[:count] -= self.gradient
+        hessian[:count, :count] += self.rest
+        return dataclasses.replace(newton, gradient=gradient, hessian=hessian)
 
 
 def mass_path(

@@ -17,8 +17,9 @@ from chemtomo.align.matching.aligned_images import (
     warp_all,
     window,
 )
-from chemtomo.align.matching.consistency import Consistency, Newton
+from chemtomo.align.matching.consistency import Consistency
 from chemtomo.align.matching.mass_path import mass_path
+from chemtomo.align.matching.newton_step import newton_step
 from chemtomo.align.matching.own_start import own_start
 from chemtomo.align.matching.threads import on_one_thread
 from chemtomo.data import Alignment, TiltSeries
@@ -43,7 +44,6 @@ _SMALLEST_EDGE_PX = 24
 _SETTLED_CHANGE_PX = 0.25  # in binned pixels: below it, rows are compared with each other
 _DISTRUSTED_MISFIT_RATIO = 4.0  # misfit of a row over the typical one, at which it counts half
 FIRST_ZERO_OF_J1 = 3.83
-_TYPICAL_PLACE = 0.7  # of the radius, away from the middle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -327,14 +327,12 @@ def _advance(
     consistency = Consistency(
         tilts_deg, _CYLINDER_OVER_SAMPLE_RADIUS * radius, shape[1], level.highest * level.binning
     )
-    newton = consistency.newton(masked)
     tilts = np.deg2rad(tilts_deg)
     mass = mass_path(
         masked.values, images[:, full] * trust[full, np.newaxis].astype(np.float32), tilts, radius
     )
-    newton.gradient[: tilts.size] -= mass.gradient
-    newton.hessian[: tilts.size, : tilts.size] += mass.rest
-    step, errors = _solve(newton, tilts, radius, refine_angle, refine_along)
+    newton = mass.added_to(consistency.newton(masked))
+    step, errors, _ = newton_step(newton, tilts, radius, refine_angle, refine_along)
     limit = 0.15 / (level.highest * level.binning)
     dx, dy = (np.clip(part, -limit, limit) for part in (step[: tilts.size], step[tilts.size : -1]))
     turn = float(np.clip(np.rad2deg(step[-1]), -1.5, 1.5)) if refine_angle else 0.0
@@ -371,36 +369,6 @@ def _trust_in_rows(
     usual = np.median(relative[strong]) + noise / np.median(signal[strong])
     trust: _Real = 1 / (1 + (relative / (_DISTRUSTED_MISFIT_RATIO * usual + 1e-30)) ** 4)
     return np.asarray(ndimage.gaussian_filter1d(np.clip(trust, 0.02, 1), 1.5))
-
-
-def _solve(
-    newton: Newton, tilts: _Real, radius: float, refine_angle: bool, refine_along: bool
-) -> tuple[_Real, _Real]:
-    """Newton's step without what only moves the sample, and the standard errors of the shifts."""
-    count = tilts.size
-    unit = np.ones(2 * count + 1)
-    unit[-1] = 2 / radius  # a turn in units in which it moves the sample by about a pixel
-    gradient = newton.gradient * unit
-    hessian = newton.hessian * unit[:, np.newaxis] * unit
-    if not refine_angle:
-        gradient[-1] = hessian[-1] = hessian[:, -1] = 0
-        hessian[-1, -1] = 1
-    if not refine_along:
-        gradient[count:-1] = hessian[count:-1] = hessian[:, count:-1] = 0
-        hessian[count:-1, count:-1] = 1e6 * np.eye(count) * float(np.abs(np.diag(hessian)).max())
-    places = np.zeros((2 * count + 1, 3))
-    places[:count, 0], places[:count, 1], places[count:-1, 2] = np.cos(tilts), np.sin(tilts), 1
-    places = np.linalg.qr(places)[0]
-    scale = float(np.abs(np.diag(hessian)).mean())
-    # What only moves the sample is made stiff; a direction of negative curvature is gone down all the same.
-    curvatures, directions = np.linalg.eigh(hessian + 1e3 * scale * places @ places.T)
-    curvatures = np.maximum(np.abs(curvatures), 1e-9 * scale)
-    step = -directions @ ((directions.T @ gradient) / curvatures)
-    step -= places @ (places.T @ step)
-    variances = ((directions**2) / curvatures).sum(axis=1)
-    # What a wrong angle does to a particle somewhere in the sample belongs to its error.
-    turned = variances[-1] * (unit[-1] * _TYPICAL_PLACE * radius) ** 2 if refine_angle else 0.0
-    return step * unit, np.sqrt(variances[:count] + variances[count:-1] + turned)
 
 
 def _result(series: TiltSeries, start: Alignment | None, state: _State, entry: dict[str, Any]) -> Alignment:
