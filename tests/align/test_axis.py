@@ -150,3 +150,29 @@ def test_uneven_tilts_count_by_the_angle_that_they_stand_for():
     even = filter_sinograms(sinogram, np.arange(5.0))
     weights = np.abs(filter_sinograms(sinogram, tilts)).sum(axis=2) / np.abs(even).sum(axis=2)
     np.testing.assert_allclose(weights[0], [10, 10, 7.5, 5, 5], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("estimate", "sizes"), [(com_path, (1.5, 3.0)), (max_image, (1.0, 1.5))])
+def test_the_angle_comes_with_its_standard_error(record, estimate, sizes):
+    many = np.arange(-75.0, 76.0, 5.0)
+    errors = {}
+    for noise in (0.0, 0.05):
+        made = record(angle=2.0, tilts=many, jitter=0.0, sizes=sizes, noise=noise)
+        found = estimate(made.series, set_axis(made.truth, 0.0, 0.0))
+        errors[noise] = found.provenance[-1]["angle error, deg"]
+        assert abs(found.axis_angle_deg - 2.0) < max(4 * errors[noise], 0.1)
+        assert errors[noise] < 2.0
+    assert errors[0.05] > errors[0.0]
+
+
+def test_with_few_tilts_the_error_of_the_angle_is_not_known(record):
+    made = record()
+    assert com_path(made.series, made.truth).provenance[-1]["angle error, deg"] is None
+
+
+def test_the_offset_comes_with_its_standard_error(record):
+    made = record(offset=2.5, sizes=(0.8, 1.2), tilts=np.arange(-75.0, 76.0, 5.0))
+    found = axis_from_sharpness(made.series, set_axis(made.truth, 0.0, 0.0))
+    error = found.provenance[-1]["offset error, px"]
+    assert 0 < error < 1.0
+    assert abs(found.axis_offset_px - 2.5) < 4 * error

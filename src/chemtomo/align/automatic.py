@@ -137,7 +137,8 @@ def _film_job(series: TiltSeries, start: Alignment, notes: _Notes, should_stop: 
         found = yield from _refined_layer(series, tracks, notes, should_stop)
     thickness = float(found.provenance[-1]["thickness_px"])
     if notes["specimen from"] == "projections":
-        notes["specimen"] = "lamella" if thickness > _LAMELLA * min(series.shape[1:]) else "film"
+        followed = float(tracks.provenance[-1]["thickness_px"])
+        notes["specimen"] = "lamella" if followed > _LAMELLA * min(series.shape[1:]) else "film"
     notes["thickness_px"] = thickness
     return found
 

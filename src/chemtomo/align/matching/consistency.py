@@ -212,8 +212,8 @@ class Consistency:
                             normal[:, a, b] += _inner(first[a], first[b] * trust)
         scale = np.trace(normal, axis1=1, axis2=2)[:, np.newaxis, np.newaxis] + 1e-30
         normal += 1e-9 * scale * np.eye(2)
-        shifts: _Real = -np.linalg.solve(normal, right[:, :, np.newaxis])[:, :, 0]
-        return shifts
+        shifts = -np.linalg.solve(normal, right[:, :, np.newaxis])[:, :, 0]
+        return np.asarray(shifts, dtype=np.float64)
 
     def _split(self, images: _Images) -> _Complex:
         """Real and imaginary parts about the axis, transformed along y: (2, frequency, tilt, ky)."""

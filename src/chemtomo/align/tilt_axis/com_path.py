@@ -13,7 +13,7 @@ from chemtomo.align.moments import SliceMoments, slice_moments
 from chemtomo.align.registration.center_of_mass import require_tilts
 from chemtomo.align.sample_mask import sample_only
 from chemtomo.align.starting_point import current
-from chemtomo.align.tilt_axis.search import best_angle, registered, with_axis
+from chemtomo.align.tilt_axis.search import PARTS, best_angle, jackknife_error, registered, with_axis
 from chemtomo.data import Alignment, TiltSeries
 from chemtomo.geometry import affine
 from chemtomo.progress import TaskProgress, blocking
@@ -27,6 +27,8 @@ _HUBER_THRESHOLD = 1.5
 _SMALLEST_RELATIVE_MASS = 0.05
 _SMALLEST_COSINE = 0.2
 _SMOOTH_PX = 1.5
+_PART_REACH_DEG = 3.0
+_FEWEST_IN_A_PART = 4
 
 _Floats = npt.NDArray[np.float64]
 
@@ -66,7 +68,7 @@ def com_path_job(
     -------
     Alignment
         Its residual is the distance of the centre of mass of a projection from the path. The scan of the
-        angle is in the provenance.
+        angle is in the provenance, and its standard error, from angles without every fourth tilt.
 
     Raises
     ------
@@ -85,12 +87,16 @@ def com_path_job(
     angle, entry = yield from best_angle(
         coarse.misfit, fine.misfit, start.axis_angle_deg, max_angle_deg, "tilt axis by paths of mass"
     )
+    error = jackknife_error([one.misfit for one in coarse.without_parts()], angle, _PART_REACH_DEG)
     offset, residual = fine.offset(angle)
     factor = images.factor
     return _with_axis_across(start, angle, offset * factor).replace(
         residual_px=residual * factor,
         method=" + ".join(one for one in (start.method, "com-path") if one),
-        provenance=(*start.provenance, {"step": "com_path", "max_angle_deg": max_angle_deg} | entry),
+        provenance=(
+            *start.provenance,
+            {"step": "com_path", "max_angle_deg": max_angle_deg, "angle error, deg": error} | entry,
+        ),
     )
 
 
@@ -122,6 +128,21 @@ class _Slices:
         trust[~slices._of_one_mass()] = 0
         slices.trust = moments.along_px, trust
         return slices
+
+    def without_parts(self) -> list[_Slices]:
+        """Return all projections but every fourth, four times; nothing where these are too few."""
+        if len(self.stack) < PARTS * _FEWEST_IN_A_PART or self.trust is None:
+            return []
+        along, trust = self.trust
+        order = np.argsort(self.tilts_deg, kind="stable")
+        chosen = [np.sort(np.delete(order, np.s_[first::PARTS])) for first in range(PARTS)]
+        return [
+            dataclasses.replace(
+                self, stack=self.stack[one], tilts_deg=self.tilts_deg[one], trust=(along, trust[one])
+            )
+            for one in chosen
+            if trust[one].any()
+        ]
 
     def _smooth_moments(self, angle_deg: float) -> tuple[SliceMoments, npt.NDArray[np.bool_]]:
         """Moments of slices some pixels wide, which do not see the grid; and which lie in the image."""

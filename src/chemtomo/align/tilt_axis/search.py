@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 
@@ -11,7 +11,10 @@ from chemtomo.errors import ParameterError
 from chemtomo.geometry import affine
 from chemtomo.progress import TaskProgress
 
-__all__ = ["best_angle", "registered", "with_axis"]
+__all__ = ["PARTS", "best_angle", "jackknife_error", "registered", "with_axis"]
+
+PARTS = 4
+"""Parts of the data from whose disagreement an error is estimated."""
 
 _COARSE_STEP_DEG = 1.0
 
@@ -69,3 +72,34 @@ def best_angle(
     )
     scan = {"angles_deg": angles.tolist(), "misfit": [float(one) for one in found]}
     return float(answer.x), scan
+
+
+def jackknife_error(misfits: Sequence[Callable[[float], float]], best: float, reach: float) -> float | None:
+    """Return the standard error of what minimises a misfit, from minima without parts of the data.
+
+    Parameters
+    ----------
+    misfits : sequence of callable
+        Each of all the data but one of at least four parts, which are about equally large.
+    best : float
+        The minimum of all data together.
+    reach : float
+        How far from there a minimum may be.
+
+    Returns
+    -------
+    float or None
+        From a jackknife; ``None`` where there are too few parts.
+    """
+    from scipy import optimize
+
+    if len(misfits) < PARTS:
+        return None
+    bounds = (best - reach, best + reach)
+    found = [
+        optimize.minimize_scalar(one, bounds=bounds, method="bounded", options={"xatol": 2e-3 * reach}).x
+        for one in misfits
+    ]
+    # A variance from a few parts is uncertain itself: Student's distribution has this one.
+    known = len(found) - 1
+    return float(np.std(found) * np.sqrt(known) * np.sqrt(known / (known - 2)))
