@@ -166,7 +166,7 @@ def test_the_angle_comes_with_its_standard_error(record, estimate, sizes):
 
 
 def test_with_few_tilts_the_error_of_the_angle_is_not_known(record):
-    made = record()
+    made = record(tilts=np.arange(-60.0, 61.0, 20.0))
     assert com_path(made.series, made.truth).provenance[-1]["angle error, deg"] is None
 
 

@@ -171,3 +171,15 @@ def test_what_was_aligned_before_is_taken_from_the_cache(
     assert main([*align, "--save", str(tmp_path / "two.json")]) == 0
     assert (tmp_path / "one.json").read_text("utf-8") == (tmp_path / "two.json").read_text("utf-8")
     assert main([*align, "--axis", "none", "--save", str(tmp_path / "three.json")]) == 1
+
+
+def test_the_tilt_axis_is_told_with_its_standard_error(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["align", str(folder), "--method", "center-of-mass", "--save", str(tmp_path / "a.json")]
+    assert main([*arguments, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert 0 < report["axis_angle_error_deg"] < 5
+    assert main([*arguments, "--overwrite"]) == 0
+    told = f"Tilt axis: {report['axis_angle_deg']:.3f} +- {report['axis_angle_error_deg']:.2g} degrees from y"
+    assert told in capsys.readouterr().out

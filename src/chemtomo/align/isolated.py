@@ -130,8 +130,9 @@ def isolated_job(
     matched = finished[at].name == _MATCHING
     others = [way.alignment for way in finished if (way.name == _MATCHING) is not matched]
     final = with_differences(finished[at].alignment, others)
-    final = _with_agreement(series, final, notes)
-    if not determines_shifts_along(series, final):
+    if determines_shifts_along(series, final):
+        final = _with_agreement(series, final, notes)
+    else:
         notes["not determined"] = ["shifts along the tilt axis"]
         final = _across_only(series, start, final, notes)
     return _told(final, notes, scores, begin.name, finished[at].name)
@@ -150,7 +151,7 @@ def _with_agreement(series: TiltSeries, found: Alignment, notes: dict[str, Any])
                 series, with_axis(found, angle, found.axis_offset_px), refine_angle=False
             )
             now, then = held_out_errors(series, [found, turned]).mean(axis=1)
-            found = turned if then < now else found
+            found = turned if then < now and _is_sound(turned, series) else found
     except (ChemTomoError, ArithmeticError, ValueError):
         return found
     angle_error = max(angle_error, agreement.angle_error_deg)

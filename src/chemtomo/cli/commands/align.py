@@ -101,8 +101,11 @@ def _print(report: dict[str, object]) -> None:
             f"Tilt axis searched near {report['axis_near_deg']:g} degrees from y, as the file says "
             "(change it with --axis-near)"
         )
+    error = report["axis_angle_error_deg"]
+    give_or_take = f" +- {error:.2g}" if isinstance(error, float) else ""
     typer.echo(
-        f"Tilt axis: {report['axis_angle_deg']:.3f} degrees from y, {report['axis_offset_px']:+.3f} pixels "
+        f"Tilt axis: {report['axis_angle_deg']:.3f}{give_or_take} degrees from y, "
+        f"{report['axis_offset_px']:+.3f} pixels "
         "from the centre"
     )
     residual = report["residual_px"]

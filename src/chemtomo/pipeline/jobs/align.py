@@ -305,12 +305,15 @@ def _report(alignment: Alignment, aligned: Sequence[TiltSeries]) -> dict[str, An
         rows = None
     residual = alignment.residual_px
     known = None if residual is None else residual[np.isfinite(residual)]
-    entries = [one for one in alignment.provenance if one.get("step") in ("auto", "patch_tracks")]
-    said: dict[str, Any] = {name: value for entry in entries for name, value in entry.items()}
+    # What the last step says that says anything about it.
+    said: dict[str, Any] = {
+        name: value for entry in alignment.provenance for name, value in entry.items() if value is not None
+    }
     return {
         "reference": alignment.reference,
         "method": alignment.method,
         "axis_angle_deg": alignment.axis_angle_deg,
+        "axis_angle_error_deg": said.get("angle error, deg"),
         "axis_offset_px": alignment.axis_offset_px,
         "residual_px": None
         if known is None or not known.size
