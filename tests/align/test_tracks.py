@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 
-from chemtomo.align import patch_tracks
+from chemtomo.align import patch_tracks, warnings_of
 from chemtomo.align.tracks.bundle import adjust
+from chemtomo.align.tracks.distortion import KINDS, Distortion, adjust_with_distortion, distorted, told_of
 from chemtomo.align.tracks.patches import Observations, band_passed, follow
-from chemtomo.data import TiltSeries
+from chemtomo.data import Alignment, TiltSeries
 from chemtomo.errors import DataError
+from chemtomo.geometry import affine
 from chemtomo.progress import finish
 from chemtomo.samples import Misalignment, alignment_error, specimen_series
 
@@ -78,6 +80,69 @@ def test_a_patch_is_followed_where_it_goes():
             np.deg2rad(tilts[found.tilt[mine]])
         )
         assert np.ptp(across) < 8
+
+
+def seen_distorted(magnification, rotation_deg, **given):
+    """The same tracks, with projections that are magnified and turned about the middle of the sample."""
+    found, shifts = observed(**given)
+    turn = np.deg2rad(rotation_deg)[found.tilt]
+    about = MIDDLE + shifts[found.tilt]
+    y, x = (found.places - about).T * (1 + magnification[found.tilt])
+    turned = np.stack([np.cos(turn) * y - np.sin(turn) * x, np.sin(turn) * y + np.cos(turn) * x], axis=1)
+    return Observations(found.track, found.tilt, about + turned, found.roots), shifts
+
+
+def test_magnification_rotation_and_tilts_are_found_where_tracks_determine_them():
+    rng = np.random.default_rng(5)
+    truth = {
+        "magnification": rng.normal(0, 0.01, TILTS.size),
+        "rotation": rng.normal(0, 0.5, TILTS.size),
+        "tilt": np.where(TILTS > 0, 0.6, -0.6) + rng.normal(0, 0.2, TILTS.size),
+    }
+    found, _ = seen_distorted(
+        truth["magnification"], truth["rotation"], noise=0.1, tilts_deg=TILTS + truth["tilt"]
+    )
+    before = adjust(found, TILTS, MIDDLE)
+    after, distortions = adjust_with_distortion(found, TILTS, MIDDLE, before)
+    for kind in KINDS:
+        one = distortions[kind]
+        assert one.determined
+        left = one.values - (truth[kind] - truth[kind].mean())
+        assert left.std() < 0.5 * truth[kind].std()
+        assert left.std() < 3 * one.error
+    assert np.median(after.residuals_px) < 0.7 * np.median(before.residuals_px)
+    entry = {"step": "patch_tracks"} | told_of(distortions, TILTS)
+    warned = warnings_of(Alignment("HAADF", TILTS, affine.identity(TILTS.size), provenance=(entry,)))
+    kinds = ("The magnification differs", "The rotation differs", "The tilts seem to be wrong")
+    assert [one.startswith(kind) for one, kind in zip(warned, kinds, strict=True)] == [True] * 3
+
+
+def test_distortions_that_tracks_do_not_determine_are_left_out():
+    found, _ = observed(noise=0.4)
+    before = adjust(found, TILTS, MIDDLE)
+    after, distortions = adjust_with_distortion(found, TILTS, MIDDLE, before)
+    assert after is before
+    for one in distortions.values():
+        assert not one.determined
+        assert not one.values.any()
+        assert one.error > 0
+
+
+def test_a_distorted_projection_is_where_its_tracks_are():
+    """The maps of an alignment magnify and turn as the tracks do."""
+    magnification, rotation = np.array([0.02, -0.02]), np.array([1.0, -1.0])
+    rng = np.random.default_rng(0)
+    places = rng.uniform(-30, 30, (5, 2))
+    distortions = {
+        kind: Distortion(values, 0.1, True)
+        for kind, values in (("magnification", magnification), ("rotation", rotation), ("tilt", np.zeros(2)))
+    }
+    maps = distorted(3.0, distortions, np.arange(2), MIDDLE, 2)
+    for tilt in range(2):
+        turn = np.deg2rad(3.0 + rotation[tilt])
+        matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        expected = MIDDLE + (1 + magnification[tilt]) * places @ matrix.T
+        assert affine.apply(maps[tilt : tilt + 1], places + MIDDLE)[0] == pytest.approx(expected)
 
 
 @pytest.fixture(scope="module")

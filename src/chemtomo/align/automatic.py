@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,7 @@ def auto_job(
     alignment: Alignment | None = None,
     *,
     specimen: str = "auto",
+    distortion: Literal["off", "auto"] = "off",
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts, angle and offset of the tilt axis without being told anything.
@@ -59,6 +61,8 @@ def auto_job(
         has to be right within some 15 degrees.
     specimen : {"auto", "isolated", "needle", "film", "lamella"}
         What the specimen is, if that is known.
+    distortion : {"off", "auto"}
+        Whether magnification and rotation of every projection are looked for (`patch_tracks`).
     should_stop : callable, optional
         Asked after every step; when it returns true, the best so far is the result.
 
@@ -89,7 +93,11 @@ def auto_job(
     if not np.array_equal(order, np.arange(order.size)):
         given = None if alignment is None else _in_order(alignment, order)
         found = yield from auto_job(
-            _series_in_order(recorded, order), given, specimen=specimen, should_stop=should_stop
+            _series_in_order(recorded, order),
+            given,
+            specimen=specimen,
+            distortion=distortion,
+            should_stop=should_stop,
         )
         return _in_order(found, np.argsort(order, kind="stable"))
     notes: _Notes = {}
@@ -104,7 +112,11 @@ def auto_job(
     start = start.replace(method="as recorded")
     kind, textured = kind_of(recorded, start) if specimen == "auto" else (specimen, True)
     notes |= {"specimen": kind, "specimen from": "projections" if specimen == "auto" else "parameter"}
-    estimators = {"patch_tracks": _film_job, "isolated": _isolated_job}
+    film_job = functools.partial(_film_job, distortion=distortion)
+    estimators: dict[str, Callable[[TiltSeries, Alignment, _Notes, _Stop], _Job]] = {
+        "patch_tracks": film_job,
+        "isolated": _isolated_job,
+    }
     names = list(estimators) if kind in ("film", "lamella") and textured else list(estimators)[::-1]
     failures: list[Exception] = []
     for name in names:
@@ -127,11 +139,18 @@ def auto_job(
 auto = blocking(auto_job)
 
 
-def _film_job(series: TiltSeries, start: Alignment, notes: _Notes, should_stop: _Stop) -> _Job:
+def _film_job(
+    series: TiltSeries,
+    start: Alignment,
+    notes: _Notes,
+    should_stop: _Stop,
+    *,
+    distortion: Literal["off", "auto"],
+) -> _Job:
     """Follow patches, once more from there where the axis is far from where the search began, and refine."""
-    tracks = yield from patch_tracks_job(series, start, should_stop=should_stop)
+    tracks = yield from patch_tracks_job(series, start, distortion=distortion, should_stop=should_stop)
     if _at_limit(tracks, start):
-        tracks = yield from patch_tracks_job(series, tracks, should_stop=should_stop)
+        tracks = yield from patch_tracks_job(series, tracks, distortion=distortion, should_stop=should_stop)
     found = tracks
     if should_stop is None or not should_stop():
         found = yield from _refined_layer(series, tracks, notes, should_stop)

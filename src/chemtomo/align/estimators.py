@@ -37,14 +37,17 @@ class Estimator(Protocol):
 
 
 def _auto(series: TiltSeries, start: Alignment | None, parameters: _Parameters, should_stop: _Stop) -> _Job:
-    specimen = parameters.specimen if isinstance(parameters, AlignParameters) else "auto"
-    return auto_job(series, start, specimen=specimen, should_stop=should_stop)
+    if not isinstance(parameters, AlignParameters):
+        return auto_job(series, start, should_stop=should_stop)
+    chosen = parameters.specimen, parameters.distortion
+    return auto_job(series, start, specimen=chosen[0], distortion=chosen[1], should_stop=should_stop)
 
 
 def _patch_tracks(
     series: TiltSeries, start: Alignment | None, parameters: _Parameters, should_stop: _Stop
 ) -> _Job:
-    return patch_tracks_job(series, start, should_stop=should_stop)
+    distortion = parameters.distortion if isinstance(parameters, AlignParameters) else "off"
+    return patch_tracks_job(series, start, distortion=distortion, should_stop=should_stop)
 
 
 def _projection_matching(

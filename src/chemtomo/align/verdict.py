@@ -201,10 +201,34 @@ def warnings_of(alignment: Alignment) -> list[str]:
             f"The direction of the tilt axis is not clear (margin {direction['margin']:.2f}): it was looked "
             f"for near {direction['angle_deg']:g} degrees from y. Give 'axis near' if it is elsewhere."
         )
+    for one in alignment.provenance:
+        told += _of_distortion(one.get("distortion"))
     residual = alignment.residual_px
     if residual is not None and np.isfinite(residual).any() and np.nanmedian(residual) > _LARGE_PX:
         told.append(
             f"The standard error of the shifts is {np.nanmedian(residual):.1f} pixels: look at the aligned "
             "projections before they are used."
+        )
+    return told
+
+
+def _of_distortion(found: dict[str, Any] | None) -> list[str]:
+    """Say what differs from tilt to tilt, from the entry of the patch tracks."""
+    if not found:
+        return []
+    told = []
+    for kind, unit, factor in (("magnification", " %", 100.0), ("rotation", " degrees", 1.0)):
+        one = found[kind]
+        if one["determined"]:
+            most = factor * float(np.abs(one["values"]).max())
+            told.append(
+                f"The {kind} differs from tilt to tilt by up to {most:.2g} +- "
+                f"{factor * one['standard error']:.1g}{unit}: the alignment corrects it."
+            )
+    if found["tilt"]["determined"]:
+        values = np.abs(found["tilt"]["values"])
+        told.append(
+            f"The tilts seem to be wrong by up to {values.max():.2g} +- {found['tilt']['standard error']:.1g} "
+            f"degrees (most at {found['tilts_deg'][int(values.argmax())]:g}): they are left as they are."
         )
     return told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from chemtomo.align.images import Images, prepare_images
 from chemtomo.align.registration.phase_correlation import phase_correlation
 from chemtomo.align.starting_point import current
 from chemtomo.align.tracks.bundle import Bundle, adjust
+from chemtomo.align.tracks.distortion import Distortion, adjust_with_distortion, distorted, told_of
 from chemtomo.align.tracks.halves import jackknife, odd_even, upper_lower
 from chemtomo.align.tracks.patches import Observations, band_passed, follow
 from chemtomo.data import Alignment, TiltSeries
@@ -41,6 +42,7 @@ def patch_tracks_job(
     series: TiltSeries,
     alignment: Alignment | None = None,
     *,
+    distortion: Literal["off", "auto"] = "off",
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[TaskProgress, None, Alignment]:
     """Find shifts, angle and offset of the tilt axis from patches that are followed through the tilts.
@@ -58,6 +60,9 @@ def patch_tracks_job(
     alignment : Alignment, optional
         The alignment so far: the direction of the tilt axis within some 20 degrees, and one of the
         registrations. That of the series by default.
+    distortion : {"off", "auto"}
+        Whether a magnification and a rotation of every projection are looked for too, and used where two
+        halves of the tracks agree about them. Errors of the tilts are looked for as well, and only told.
     should_stop : callable, optional
         Asked between tilts; when it returns true, what is known so far is the result.
 
@@ -140,7 +145,11 @@ def patch_tracks_job(
             break
     found = found.part((bundle.trust > 0.1)[found.track])
     bundle = adjust(found, tilts, middle, start=bundle, rounds=12)
-    return _result(series, images, order, found, bundle, {"registration": name, "finest_px": finest})
+    distortions: dict[str, Distortion] = {}
+    if distortion == "auto":
+        bundle, distortions = adjust_with_distortion(found, tilts, middle, bundle)
+    entry = {"registration": name, "finest_px": finest} | told_of(distortions, tilts)
+    return _result(series, images, order, found, bundle, distortions, entry)
 
 
 patch_tracks = blocking(patch_tracks_job)
@@ -213,6 +222,7 @@ def _result(
     order: npt.NDArray[np.intp],
     found: Observations,
     bundle: Bundle,
+    distortions: dict[str, Distortion],
     entry: dict[str, Any],
 ) -> Alignment:
     tilts = images.tilts_deg[order]
@@ -233,7 +243,7 @@ def _result(
     shifts[order[seen]] = bundle.shifts[seen]
     residual = np.full(len(images.tilts_deg), np.nan)
     residual[order[seen]] = errors[seen]
-    turn = affine.rotation(bundle.angle_deg, (middle[0], middle[1]))
+    turn = distorted(bundle.angle_deg, distortions, order, middle, len(images.tilts_deg))
     found_maps = affine.compose(affine.translation(*shifts.T), turn)
     matrices = images.in_recorded_pixels(found_maps)
     height, width = series.shape[1:]
