@@ -17,13 +17,6 @@ _COARSE = ("phase-correlation", "stackreg", "center-of-mass", "com-common-line",
 class AxisParameters(Parameters):
     """How the tilt axis is found."""
 
-    distortion: Annotated[Literal["off", "auto"], only_for(method=("auto", "patch-tracks"))] = Field(
-        "off",
-        title="Magnification and rotation",
-        description="For specimens that fill the field. auto: find a magnification and a rotation for every "
-        "projection, and use them where two halves of the tracks agree about them; errors of the tilts are "
-        "reported.",
-    )
     axis: Annotated[Literal["com-path", "max-image", "sharpness"], _RENAMED] = Field(
         "com-path",
         title="Tilt axis",
@@ -77,6 +70,13 @@ class AlignParameters(LinkParameters):
         description="What the specimen looks like. isolated: it ends inside of the field. needle: it crosses "
         "the field along the tilt axis only. film, lamella: wider than the field, grains included. auto: as "
         "the projections look.",
+    )
+    distortion: Annotated[Literal["off", "auto"], only_for(method=("auto", "patch-tracks"))] = Field(
+        "off",
+        title="Magnification and rotation",
+        description="For specimens that fill the field. auto: find a magnification and a rotation for every "
+        "projection, and use them where two halves of the tracks agree about them; errors of the tilts are "
+        "reported.",
     )
     axis: Annotated[
         Literal["com-path", "max-image", "sharpness", "none"], _RENAMED, only_for(method=_COARSE)

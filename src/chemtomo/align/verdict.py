@@ -226,9 +226,9 @@ def _of_distortion(found: dict[str, Any] | None) -> list[str]:
                 f"{factor * one['standard error']:.1g}{unit}: the alignment corrects it."
             )
     if found["tilt"]["determined"]:
-        values = np.abs(found["tilt"]["values"])
+        values, error = np.abs(found["tilt"]["values"]), found["tilt"]["standard error"]
         told.append(
-            f"The tilts seem to be wrong by up to {values.max():.2g} +- {found['tilt']['standard error']:.1g} "
+            f"The tilts seem to be wrong by up to {values.max():.2g} +- {error:.1g} "
             f"degrees (most at {found['tilts_deg'][int(values.argmax())]:g}): they are left as they are."
         )
     return told
