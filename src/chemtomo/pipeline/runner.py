@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from chemtomo.data import Dataset, SpectrumSeries, Volume
 from chemtomo.data.records import recorded
 from chemtomo.errors import ParameterError
@@ -294,8 +296,16 @@ def _state_key(state: State) -> str:
 def _spectra_key(series: SpectrumSeries) -> list[Any]:
     from chemtomo.pipeline.recipes.inputs import files_digest
 
-    paths = () if series.origin is None else series.origin.paths
-    return [series.name, list(series.shape), series.tilts_deg.tolist(), files_digest(paths)]
+    if series.origin is not None:
+        values = files_digest(series.origin.paths)  # decoding all of them takes long
+    else:
+        digest = hashlib.sha256()
+        for tilt in range(series.shape[0]):
+            digest.update(np.ascontiguousarray(series.data[tilt]).tobytes())
+        values = f"{series.data.dtype.str} {digest.hexdigest()}"
+    energies = [series.energy_offset_keV, series.energy_step_keV, series.signal, series.beam_energy_keV]
+    about = [series.name, list(series.shape), series.tilts_deg.tolist(), series.pixel_size_nm]
+    return [*about, *energies, list(series.elements), values]
 
 
 def _next_key(key: str, steps: Sequence[tuple[str, Parameters]]) -> str:

@@ -225,3 +225,17 @@ def test_what_is_made_knows_what_it_was_made_from_without_a_cache_too(run, datas
     chosen = [Entry.of("select", {"channels": ["Al"]})]
     assert finish(run_steps_job(after, chosen)).made_from == content_key(before, [*steps, *chosen])
     assert finish(run_steps_job(State(series=dataset), steps)).made_from == ""
+
+
+@pytest.mark.parametrize(
+    "changes", [{"data": 1}, {"energy_offset_keV": 0.3}, {"beam_energy_keV": 80.0}, {"elements": ("Si",)}]
+)
+def test_other_spectra_have_another_key(changes):
+    """Those that were read from no file too."""
+    data = np.random.default_rng(0).poisson(2.0, (2, 3, 3, 40)).astype(np.uint16)
+    series = chemtomo.SpectrumSeries("EDX", data, np.array([0.0, 10.0]), 0.0, 0.1)
+    if "data" in changes:
+        changes = {"data": data + 1}
+    key = content_key(State(spectra=(series,)))
+    assert content_key(State(spectra=(series.replace(source="elsewhere"),))) == key
+    assert content_key(State(spectra=(series.replace(**changes),))) != key
