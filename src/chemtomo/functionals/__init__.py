@@ -7,6 +7,7 @@ from chemtomo.functionals.data_terms import (
     SeparateDataTerms,
     SquaredL2,
 )
+from chemtomo.functionals.gains import best_gains, with_gains
 from chemtomo.functionals.gap import DualityGap, duality_gap
 from chemtomo.functionals.norms import Coupling, FrobeniusNorm, NuclearNorm
 from chemtomo.functionals.problem import Problem
@@ -25,5 +26,7 @@ __all__ = [
     "SquaredL2",
     "TotalGeneralizedVariation",
     "TotalVariation",
+    "best_gains",
     "duality_gap",
+    "with_gains",
 ]

@@ -212,6 +212,12 @@ class ReconstructParameters(Parameters):
         description="Stop when the relative duality gap of tv or tgv is at most this and the image changes "
         "by less than 3 % while the iterations double. 0: do all iterations.",
     )
+    refine_gains: Annotated[bool, _JOINT] = Field(
+        False,
+        title="Refine gains",
+        description="Find the gain of every projection together with the volume, for a detector that was "
+        "shadowed or a dose that drifted. The whole sample has to be in the field at every tilt.",
+    )
     steps: Annotated[Literal["paper", "fast"], _JOINT] = Field(
         "fast",
         title="Steps",

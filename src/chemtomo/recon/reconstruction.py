@@ -104,6 +104,8 @@ class Reconstructed:
         Changes that were necessary during the run.
     tilts : tuple of int
         Number of projections of every channel.
+    gains : dict of str to tuple of float, optional
+        The gain of every projection of every channel, where they were refined.
     """
 
     volume: Volume
@@ -113,6 +115,7 @@ class Reconstructed:
     peak_bytes: int
     notes: tuple[str, ...]
     tilts: tuple[int, ...]
+    gains: dict[str, tuple[float, ...]] | None = None
 
 
 def reconstruct(
@@ -232,7 +235,8 @@ def reconstruct(
     volume = Volume(frame.to_volume(image), dataset.names, pixel, frame.origin_px)
     name = "numpy" if device is None else device.name
     tilts = tuple(series.shape[0] for series in dataset)
-    return Reconstructed(volume, name, tuple(ended), budget, peak, tuple(notes), tilts)
+    gains = _refined_gains(frame, method)
+    return Reconstructed(volume, name, tuple(ended), budget, peak, tuple(notes), tilts, gains)
 
 
 def frame_of(dataset: Dataset, settings: ReconstructParameters) -> Frame:
@@ -243,6 +247,16 @@ def frame_of(dataset: Dataset, settings: ReconstructParameters) -> Frame:
     by_hand = settings.crop not in ("auto", "none") or settings.normalisation == "paper"
     field = "sample" if settings.field == "auto" and by_hand else settings.field
     return Frame.of(dataset, settings.slices, settings.crop, settings.keep_crop, field, settings.thickness)
+
+
+def _refined_gains(frame: Frame, method: Method) -> dict[str, tuple[float, ...]] | None:
+    if not isinstance(method, VariationalMethod) or method.refined_gains is None:
+        return None
+    found = frame.gains * method.refined_gains
+    return {
+        series.name: tuple(found[channel, frame.joint.places[channel]].tolist())
+        for channel, series in enumerate(frame.dataset)
+    }
 
 
 def _budget(memory_gib: float | None, device: DeviceInfo) -> int:

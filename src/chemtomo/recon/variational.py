@@ -22,6 +22,7 @@ from chemtomo.recon.noise import NoiseModel
 from chemtomo.recon.parameters import ReconstructParameters
 from chemtomo.recon.weights import Weights, counts_weights, paper_weights, typical_value
 from chemtomo.solvers.backend import Backend
+from chemtomo.solvers.gain_refinement import GainRefinement
 from chemtomo.solvers.loop import Objective
 from chemtomo.solvers.metric_norm import MetricNorms, metric_norm
 from chemtomo.solvers.numpy_backend import NumpyBackend
@@ -59,6 +60,7 @@ class VariationalMethod:
         self.most_iterations: int | None = None
         # From the whole data, so that all slabs have the same step sizes.
         self._dual_step_sizes = fast_step_sizes(self._problem) if settings.steps == "fast" else None
+        self._gains: GainRefinement | None = None
 
     def estimate_memory(self, slices: int, device: DeviceInfo) -> MemoryEstimate:
         """Device memory for so many slices."""
@@ -70,7 +72,7 @@ class VariationalMethod:
             second_order=self._problem.second_order,
             fast=self._dual_step_sizes is not None,
             device=device,
-            background=self._problem.background is not None,
+            background=self._problem.background is not None or self._problem.pixel_weights is not None,
         )
 
     def upload(self, first: int, last: int, device: DeviceInfo, executor: Executor) -> Upload:
@@ -106,14 +108,31 @@ class VariationalMethod:
             iteration = FastIteration(backend, self._dual_step_sizes, metric)
         else:
             iteration = PaperIteration(backend)
-        return VariationalIteration(iteration, backend, self._weights)
+        if self._settings.refine_gains:
+            # The first slab finds them, so that all have the same.
+            known = None if self._gains is None else self._gains.factors
+            self._gains = GainRefinement(backend, known)
+        return VariationalIteration(iteration, backend, self._weights, self._gains)
+
+    @property
+    def refined_gains(self) -> npt.NDArray[np.float64] | None:
+        """The factors on the gains of the data, shape (channel, tilt), where they were looked for."""
+        return None if self._gains is None else self._gains.factors
 
 
 class VariationalIteration(BackendIteration[Backend]):
     """The iteration on some slices, in the units of the data: a `SlabIteration`."""
 
-    def __init__(self, iteration: PrimalDualIteration, backend: Backend, weights: Weights) -> None:
+    def __init__(
+        self,
+        iteration: PrimalDualIteration,
+        backend: Backend,
+        weights: Weights,
+        gains: GainRefinement | None = None,
+    ) -> None:
         self._iteration = iteration
+        self._gains = gains
+        self._done = 0
         self._weights = weights
         norm = np.float32(backend.problem.operator_norm)
         super().__init__(backend, np.array(weights.scales, dtype=np.float32) / norm)
@@ -121,14 +140,23 @@ class VariationalIteration(BackendIteration[Backend]):
     def variables(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """Yield all that `restore` needs to continue from here, by names."""
         yield from self._iteration.variables()
+        if self._gains is not None:
+            yield "gains", self._gains.factors
+            yield "gains_settled", np.array(self._gains.settled)
 
     def restore(self, variables: Mapping[str, npt.NDArray[Any]], iterations: int) -> None:
         """Continue from `variables` after so many iterations."""
+        self._done = iterations
+        if self._gains is not None:
+            self._gains.restore(variables["gains"], bool(variables["gains_settled"]))
         self._iteration.restore(variables, iterations)
 
     def advance(self) -> None:
         """Do one iteration."""
         self._iteration.advance()
+        self._done += 1
+        if self._gains is not None:
+            self._gains.after(self._done)
 
     def objective(self) -> Objective:
         """Evaluate the objective in the units of the normalisation, see `Weights`."""

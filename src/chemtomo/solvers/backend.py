@@ -164,5 +164,14 @@ class Backend(ImageStorage, Protocol):
     def objective(self) -> Objective:
         """Evaluate the objective and the duality gap at ``max(u, 0)`` and ``w``, in normalised units."""
 
+    def projections(self) -> npt.NDArray[np.float32]:
+        """Return ``A max(u, 0)``, shape (channel, tilt, y, detector)."""
+
+    def change_data(self, problem: Problem) -> None:
+        """Take the data, the background and the weights of a problem that is the same otherwise.
+
+        The variables stay as they are.
+        """
+
     def finish(self) -> None:
         """Wait until everything asked for is done."""

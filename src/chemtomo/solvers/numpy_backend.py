@@ -141,6 +141,14 @@ class NumpyBackend(MainMemory):
         self.reset()
         return image.astype(np.float32), None if moved is None else moved.astype(np.float32)
 
+    def projections(self) -> npt.NDArray[np.float32]:
+        """Return ``A max(u, 0)``: see `Backend.projections`."""
+        return self._project(np.maximum(self._u, 0)).astype(np.float32)
+
+    def change_data(self, problem: Problem) -> None:
+        """Take other data: see `Backend.change_data`."""
+        self._problem = problem
+
     def finish(self) -> None:
         """Do nothing: all is done when a method returns."""
 

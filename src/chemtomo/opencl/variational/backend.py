@@ -192,6 +192,18 @@ class OpenCLBackend(DeviceImage):
         """Evaluate the objective and the duality gap at ``max(u, 0)`` and ``w``, in normalised units."""
         return evaluate_objective(self._variables, self._metric.scratch if self._metric else None)
 
+    def projections(self) -> npt.NDArray[np.float32]:
+        """Return ``A max(u, 0)``: see `Backend.projections`."""
+        own = self._variables
+        self._queue.run("objective", "positive_part", *own.voxel_range, own.u, own.scratch, *own.size)
+        own.project(own.scratch)
+        return self._layout.unpack(self._queue.read(own.projected, own.sinogram_shape))
+
+    def change_data(self, problem: Problem) -> None:
+        """Take other data: see `Backend.change_data`."""
+        self._problem = problem
+        self._variables.change_data(problem)
+
     def slice(self, y: int) -> npt.NDArray[np.float32]:
         """Return the slice ``y`` of ``max(u, 0)``, shape (channel, z, x)."""
         return np.maximum(super().slice(y), 0)

@@ -102,12 +102,23 @@ class DeviceVariables:
         self.data = sent[0]
         self.background = sent[1] if self.problem.background is not None else self.data
         self.pixel_weights = sent[-1]
+        self._sent = sent
+        self._set_weights()
+
+    def _set_weights(self) -> None:
         discrepancy = self.problem.discrepancy
         self.projection_weights: list[float] = (
             (discrepancy.weight[:, np.newaxis] * discrepancy.tilt_weight).ravel().tolist()
         )
         flags = np.array([float(term == "kl") for term in self.problem.terms])
         self.projection_terms: list[float] = flags.repeat(self.problem.geometry.tilts).tolist()
+
+    def change_data(self, problem: Problem) -> None:
+        """Take the data and the weights of a problem that is the same otherwise."""
+        self.problem = problem
+        for buffer, array in zip(self._sent, _packed(problem, self.layout), strict=True):
+            self.queue.write(buffer, array)
+        self._set_weights()
 
     def project(self, volume: Any) -> None:
         """Write ``A`` of a volume to `projected`."""

@@ -223,6 +223,8 @@ def make_report(parameters: ReconstructParameters, reconstructed: Reconstructed)
             "notes": list(reconstructed.notes),
         },
     }
+    if reconstructed.gains is not None:
+        report["gains"] = {name: list(gains) for name, gains in reconstructed.gains.items()}
     if several:
         report["slabs"] = [
             {
