@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from chemtomo.errors import ParameterError
 
 __all__ = [
+    "TRIED_TYPE",
     "OfTheData",
     "OnlyFor",
     "Parameters",
@@ -37,9 +38,10 @@ Range = tuple[int, int]
 """From START up to but not including STOP; ``START:STOP`` as text."""
 
 _RANGE = re.compile(r"\s*(\d+):(\d+)\s*")
-_TRIED_TYPE = re.compile(
+TRIED_TYPE = re.compile(
     r"constrained-\w+|(literal|dict|list|tuple|function-\w+)\[.*\]|none|bool|int|float|str"
 )
+"""What pydantic calls the types of a union, in the place of an error."""
 _LIST_OF_INTEGERS = tuple[int, ...]
 _LIST_OF_NUMBERS = tuple[float, ...]
 _LIST_OF_NAMES = tuple[str, ...]
@@ -225,5 +227,5 @@ def explained(error: ValidationError) -> str:
     if not first["loc"]:  # the message of a validator of the whole model is complete
         return message
     # Where a field takes several types, pydantic adds which of them was tried.
-    name = ".".join(str(part) for part in first["loc"] if not _TRIED_TYPE.fullmatch(str(part)))
+    name = ".".join(str(part) for part in first["loc"] if not TRIED_TYPE.fullmatch(str(part)))
     return f"{name}: {message}; found {first['input']!r}"

@@ -79,6 +79,7 @@ def test_options_become_fields(parse, arguments, changes):
     ("arguments", "said"),
     [
         (["--speed", "-2"], "--speed: found -2.0; input should be greater than 0"),
+        (["--force", "-2"], "--force: found -2.0; input should be greater than 0"),
         (["--rows", "4"], "--rows: found '4'; expected START:STOP"),
         (["--columns", "some"], "--columns: found 'some'; expected all, START:STOP"),
         (["--weights", "a"], "--weights: found 'a'; expected NAME=VALUE"),
@@ -92,6 +93,7 @@ def test_what_the_model_refuses_is_a_usage_error(parse, arguments, said):
     with pytest.raises(typer.BadParameter) as caught:
         parse(*arguments)
     assert said in str(caught.value)
+    assert "literal" not in str(caught.value)
 
 
 def test_every_parameter_is_an_option_with_its_default_and_help():

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from rich.markup import escape
 
 from chemtomo.errors import ParameterError
-from chemtomo.parameters import Parameters, Range, former_spellings
+from chemtomo.parameters import TRIED_TYPE, Parameters, Range, former_spellings
 from chemtomo.preprocess.operation import Operation
 from chemtomo.preprocess.operations import OPERATIONS
 
@@ -252,7 +252,10 @@ def validated_model(model: type[Parameters], given: dict[str, Any], operation: s
     except ParameterError as error:
         raise typer.BadParameter(str(error)) from error
     except pydantic.ValidationError as error:
-        raise typer.BadParameter("; ".join(_explain(one, option) for one in error.errors())) from error
+        # A field that takes a number or a word has an error for each; the word is not what was tried.
+        found = error.errors()
+        told = [one for one in found if one["type"] != "literal_error" or not _tried_else(one, found)]
+        raise typer.BadParameter("; ".join(_explain(one, option) for one in told)) from error
 
 
 def _convert(flag: str, annotation: Any, value: Any) -> Any:
@@ -313,10 +316,15 @@ def _pairs(flag: str, words: list[str]) -> dict[str, float]:
     return pairs
 
 
+def _tried_else(error: Any, errors: Iterable[Any]) -> bool:
+    """Whether the same field has an error of another type of value."""
+    return any(one["loc"][:1] == error["loc"][:1] and one["type"] != error["type"] for one in errors)
+
+
 def _explain(error: Any, flag: Callable[[str], str]) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
     if not error["loc"]:
         return message
-    field, *inside = (str(one) for one in error["loc"])
+    field, *inside = (str(one) for one in error["loc"] if not TRIED_TYPE.fullmatch(str(one)))
     where = flag(field) + "".join(f" {one}" for one in inside)
     return f"{where}: found {error['input']!r}; {message[:1].lower()}{message[1:]}"
