@@ -30,7 +30,7 @@ from napari_chemtomo.shared.editors import (
 )
 from napari_chemtomo.shared.plain_names import plain_name
 
-__all__ = ["ParameterForm"]
+__all__ = ["AlignedLabels", "ParameterForm"]
 
 _LARGEST_INTEGER = 2**31 - 1
 # A copy, so that the forms of other plugins stay as they are.
@@ -98,7 +98,7 @@ class ParameterForm(Container[Widget]):
             self.advanced.addWidget(self._advanced.native)
             self.native.layout().addWidget(self.advanced)
         keep_from_wheel(self.native)
-        self._labels = _AlignedLabels(self.native)
+        self._labels = AlignedLabels(self.native)
         self.changed.connect(self._show_effective)
         self._show_effective()
 
@@ -174,7 +174,7 @@ class ParameterForm(Container[Widget]):
                 (self._hidden.remove if wanted else self._hidden.add)(name)
 
 
-class _AlignedLabels(QObject):
+class AlignedLabels(QObject):
     """Gives the labels of a form one width once it is shown: only then its font is known."""
 
     def __init__(self, form: QWidget) -> None:

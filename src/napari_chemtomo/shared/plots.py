@@ -13,6 +13,7 @@ ACCENT = "#ff8a1f"
 """Colour of what a plot points out, readable on napari's dark and light theme."""
 
 _LEAST_HEIGHT = 160
+_LABEL_STANDS_OUT = 7
 
 
 def pyqtgraph() -> Any:
@@ -56,6 +57,8 @@ def make_plot(bottom: str = "", left: str = "", *, height: int = _LEAST_HEIGHT) 
         axis.setTextPen(text)
         if label:
             axis.setLabel(label)
+    # pyqtgraph lets the label of the lower axis stand out of the axis.
+    plot.plotItem.layout.setContentsMargins(1, 1, 1, _LABEL_STANDS_OUT)
     return plot
 
 

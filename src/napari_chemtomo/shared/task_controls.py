@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from chemtomo.progress import TaskProgress
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 __all__ = ["TaskControls"]
+
+_LINES = 2
 
 
 class TaskControls(QWidget):
@@ -68,6 +70,9 @@ class TaskControls(QWidget):
         self.bar.setTextVisible(False)
         self.status = QLabel()
         self.status.setWordWrap(True)
+        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
+        # Room for two lines, so that the dock does not move when a sentence needs them.
+        self.status.setMinimumHeight(_LINES * self.status.fontMetrics().lineSpacing())
         buttons = QHBoxLayout()
         buttons.addWidget(self.run_button)
         buttons.addWidget(self.cancel_button)

@@ -54,9 +54,9 @@ class LinkChannelsWidget(Dock):
         self.controls.run_button.setToolTip("Give the checked channels the alignment of the reference.")
         self.form.insert(0, self.reference)
         self.lay_out(
+            self.form,
             QLabel("Channels to align with the reference"),
             self.targets,
-            self.form,
             self.load,
             forms=(self.form,),
             foot=(self.controls,),

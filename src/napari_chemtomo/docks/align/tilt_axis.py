@@ -23,7 +23,7 @@ from napari_chemtomo.layers.metadata import metadata_of
 from napari_chemtomo.layers.tilt_series import to_series
 from napari_chemtomo.shared.dock import Dock, row
 from napari_chemtomo.shared.editors import FloatEdit, keep_from_wheel
-from napari_chemtomo.shared.forms import ParameterForm
+from napari_chemtomo.shared.forms import AlignedLabels, ParameterForm
 from napari_chemtomo.shared.latest import Latest
 from napari_chemtomo.shared.layer_choice import LayerChoice
 from napari_chemtomo.shared.plots import pyqtgraph
@@ -189,6 +189,7 @@ class TiltAxisWidget(Dock):
         numbers.margins = (0, 0, 0, 0)
         numbers.extend([self.angle, self.offset])
         keep_from_wheel(numbers.native)
+        AlignedLabels(numbers.native)
         self.lay_out(
             self.form,
             self.controls,
