@@ -5,18 +5,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QPushButton, QWidget
 
 from chemtomo.errors import ChemTomoError, ParameterError
 from napari_chemtomo.layers.metadata import is_stack
 from napari_chemtomo.layers.tilt_series import colours_beside, series_layer, stack_to_series
 from napari_chemtomo.shared.editors import FloatEdit
-from napari_chemtomo.shared.layer_choice import LayerChoice
+from napari_chemtomo.shared.layer_choice import LayerChoice, LayerFollower
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["TiltsDialog"]
+__all__ = ["GiveTilts", "TiltsDialog"]
+
+
+class GiveTilts(QPushButton):
+    """A button that opens the dialog; it is there while there is a stack without tilts.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__("Give tilts to a stack…")
+        self.setToolTip("Make a tilt series of a stack that was opened without its tilts.")
+        self._viewer = viewer
+        self._follower = LayerFollower(viewer, self._follow)
+        self.clicked.connect(lambda checked: TiltsDialog(viewer, self).open())
+        self._follow()
+
+    def _follow(self) -> None:
+        there = any(is_stack(layer) for layer in self._viewer.layers)
+        if self.parent() is not None or not there:  # alone it would be a window
+            self.setVisible(there)
 
 
 class TiltsDialog(QDialog):

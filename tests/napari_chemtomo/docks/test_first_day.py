@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEd
 from chemtomo.align import current
 from chemtomo.data import Dataset, TiltSeries
 from chemtomo.preprocess.operations import OPERATIONS
+from napari_chemtomo.dialogs.tilts_of_stack import TiltsDialog
 from napari_chemtomo.docks.reconstruct import dock as reconstruct_dock
 from napari_chemtomo.layers.aligned import add_aligned, current_alignment, dataset_layers
 from napari_chemtomo.layers.tilt_series import to_series
@@ -84,6 +85,18 @@ def test_the_reference_is_haadf_until_another_is_chosen(name, loaded):
     assert choice.value == loaded.layers["silicon"]
     loaded.layers.remove("silicon")
     assert choice.value == loaded.layers["HAADF"]
+
+
+@pytest.mark.parametrize("name", ["Prepare", "Register", "Tilt axis"])
+def test_a_stack_gets_its_tilts_in_every_dock_that_needs_them(name, viewer, qtbot):
+    dock = open_dock(viewer, name)
+    assert dock.give_tilts.isHidden()
+    viewer.add_image(np.ones((3, 6, 8), np.float32), name="stack")
+    assert not dock.give_tilts.isHidden()
+    click(qtbot, dock.give_tilts)
+    (dialog,) = dock.give_tilts.findChildren(TiltsDialog)
+    dialog.accept()
+    assert to_series(viewer.layers["stack [1]"]).tilts_deg.tolist() == [-60, -58, -56]
 
 
 def test_a_crop_is_not_changed_by_applying_it(loaded, qtbot):

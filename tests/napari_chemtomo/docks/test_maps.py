@@ -117,7 +117,7 @@ def test_what_is_listed_and_not_checked_is_fitted_without_a_map(dock, viewer, qt
 
 
 def test_a_line_is_added_by_typing_and_left_out_by_its_check(dock, viewer, qtbot):
-    qtbot.keyClicks(dock.new_line, "Fe_Kb")
+    qtbot.keyClicks(dock.new_line, "fe_kb")
     _click(qtbot, dock.add_button)
     assert dock.lines.current_line() == "Fe_Kb"
     item = dock.lines.topLevelItem(dock.lines.lines().index("O_Ka"))

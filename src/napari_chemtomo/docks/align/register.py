@@ -15,6 +15,7 @@ from chemtomo.align.verdict import warnings_of
 from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline.jobs.align import run_alignment, save_alignment
+from napari_chemtomo.dialogs.tilts_of_stack import GiveTilts
 from napari_chemtomo.docks.align.by_hand import ByHand
 from napari_chemtomo.docks.align.history import AlignmentPlots, HistoryChoice, summary
 from napari_chemtomo.layers.aligned import (
@@ -224,10 +225,12 @@ class RegisterWidget(Dock):
 
     def _lay_out(self) -> None:
         self.form.insert(0, self.reference)
+        self.give_tilts = GiveTilts(self._viewer)
         together = QCollapsible("Also in the reference")
         together.setToolTip(self.others.toolTip())
         together.addWidget(self.others)
         self.lay_out(
+            self.give_tilts,
             self.form,
             together,
             QLabel("Alignment in use"),

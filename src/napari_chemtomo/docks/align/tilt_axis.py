@@ -17,6 +17,7 @@ from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline.jobs.align import find_axis, preview_axis
 from chemtomo.progress import finish
+from napari_chemtomo.dialogs.tilts_of_stack import GiveTilts
 from napari_chemtomo.docks.align.history import HistoryChoice, summary
 from napari_chemtomo.layers.aligned import add_aligned, aligned_of, current_alignment
 from napari_chemtomo.layers.metadata import metadata_of
@@ -185,12 +186,14 @@ class TiltAxisWidget(Dock):
 
     def _lay_out(self) -> None:
         self.form.insert(0, self.series)
+        self.give_tilts = GiveTilts(self._viewer)
         numbers: Container[Widget] = Container()
         numbers.margins = (0, 0, 0, 0)
         numbers.extend([self.angle, self.offset])
         keep_from_wheel(numbers.native)
         AlignedLabels(numbers.native)
         self.lay_out(
+            self.give_tilts,
             self.form,
             self.controls,
             numbers,

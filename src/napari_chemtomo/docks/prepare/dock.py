@@ -17,6 +17,7 @@ from chemtomo.pipeline.jobs.prepare import prepare_job
 from chemtomo.pipeline.recipes.saved_steps import load_operations
 from chemtomo.preprocess import ProjectionScores, score_projections_job
 from chemtomo.progress import TaskProgress
+from napari_chemtomo.dialogs.tilts_of_stack import GiveTilts
 from napari_chemtomo.docks.prepare.bad_projections import BadProjections
 from napari_chemtomo.docks.prepare.operation_list import OperationList
 from napari_chemtomo.docks.prepare.painted_pixels import PaintedPixels
@@ -59,6 +60,7 @@ class PrepareWidget(Dock):
                 source_of(viewer, layer) is None and aligned_of(viewer, layer) in (None, layer)
             ),
         )
+        self.give_tilts = GiveTilts(viewer)
         self.operations = OperationList()
         self.load_button = QPushButton("Load…")
         self.load_button.setToolTip("Show the operations of a recipe that was saved before.")
@@ -212,6 +214,7 @@ class PrepareWidget(Dock):
         series = QGroupBox("Tilt series")
         layout = QVBoxLayout(series)
         layout.addWidget(self.series)
+        layout.addWidget(self.give_tilts)
         operations = QGroupBox("Operations, from top to bottom")
         layout = QVBoxLayout(operations)
         layout.addWidget(self.operations)

@@ -14,12 +14,12 @@ from chemtomo.errors import ChemTomoError, ParameterError
 from chemtomo.pipeline import ReconstructParameters
 from chemtomo.preprocess.values.intensity import PublishedScaling
 from napari_chemtomo import settings
-from napari_chemtomo.dialogs.tilts_of_stack import TiltsDialog
+from napari_chemtomo.dialogs.tilts_of_stack import GiveTilts
 from napari_chemtomo.docks.align.link_channels import start_linking
 from napari_chemtomo.docks.reconstruct.run import DOCK, start_reconstruction
 from napari_chemtomo.docks.reconstruct.task import device_names
 from napari_chemtomo.layers.aligned import current_alignment, raw_of
-from napari_chemtomo.layers.metadata import channel_name, is_stack
+from napari_chemtomo.layers.metadata import channel_name
 from napari_chemtomo.layers.prepared import source_of
 from napari_chemtomo.layers.tilt_series import to_series
 from napari_chemtomo.shared.dock import Dock
@@ -67,8 +67,7 @@ class ReconstructWidget(Dock):
             empty="No tilt series in the viewer. Drop MRC files on it, or try\n"
             "File > Open Sample > Simulated tilt series.",
         )
-        self.give_tilts = QPushButton("Give tilts to a stack…")
-        self.give_tilts.setToolTip("Make a tilt series of a stack that was opened without its tilts.")
+        self.give_tilts = GiveTilts(viewer)
         self.link_button = QPushButton()
         self.link_button.setToolTip("Without it these channels are reconstructed as they were recorded.")
         field = ReconstructParameters.model_fields["device"]
@@ -108,7 +107,6 @@ class ReconstructWidget(Dock):
         device.editor.lineEdit().editingFinished.connect(lambda: settings.set_device(device.value))
         settings.follow_device(self._show_device_setting)
         self.link_button.clicked.connect(lambda checked: self.link())
-        self.give_tilts.clicked.connect(lambda: TiltsDialog(self._viewer, self.native).open())
         self.controls.run_clicked.connect(self.run)
         self._devices = Latest(
             lambda question, newer: device_names(),
@@ -167,7 +165,6 @@ class ReconstructWidget(Dock):
         if shapes:
             self.reconstruction.set_bounds("slices", max(shape[-2] for shape in shapes))
             self.reconstruction.set_bounds("crop", max(shape[-1] for shape in shapes))
-        self.give_tilts.setVisible(any(is_stack(layer) for layer in self._viewer.layers))
         aligned, others = self._aligned_and_not()
         self.link_button.setVisible(bool(aligned and others))
         if aligned and others:
