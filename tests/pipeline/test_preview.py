@@ -10,6 +10,7 @@ import pytest
 
 import chemtomo
 from chemtomo.data import Dataset, TiltSeries, Volume
+from chemtomo.errors import ParameterError
 from chemtomo.pipeline.preview import preview_of
 from chemtomo.recon import ReconstructParameters
 
@@ -119,3 +120,16 @@ def test_the_parameters_of_a_preview_are_no_preview(simulated: Dataset) -> None:
     assert dataset.series[0].shape == (24, 4, 24)
     assert dataset.series[1].data.sum() == simulated.series[1].data.sum()
     assert dataset.series[0].data.mean() == pytest.approx(simulated.series[0].data.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["HAADF", "Al"])
+def test_limits_and_grey_levels_are_those_of_the_whole(simulated: Dataset, name: str) -> None:
+    signal = simulated.select([name])
+    free = reconstruct(signal, preview=True, method="sirt", iterations=5).data.max()
+    limited = reconstruct(signal, preview=True, method="sirt", iterations=5, maximum=0.5 * float(free))
+    assert limited.data.max() == pytest.approx(0.5 * free)
+    levels = (0.0, 0.5 * float(free))
+    found = reconstruct(signal, preview=True, method="dart", iterations=2, grey_levels=levels)
+    np.testing.assert_allclose(np.unique(found.data), levels, rtol=1e-6)
+    with pytest.raises(ParameterError, match="expected signals of one kind"):
+        reconstruct(simulated, preview=True, method="sirt", iterations=1, maximum=1.0)

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from chemtomo.data import Dataset, Volume
+from chemtomo.errors import ParameterError
 from chemtomo.preprocess import bin_pixels
 from chemtomo.recon.parameters import ReconstructParameters
 
@@ -46,7 +47,8 @@ def preview_of(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dat
     Raises
     ------
     ParameterError
-        When a range is empty after binning.
+        When a range is empty after binning, or limits and grey levels are given for counts and intensities
+        together, whose values change by different factors.
     """
     changes: dict[str, object] = {"preview": False}
     if parameters.normalisation == "paper" and not isinstance(parameters.mu, str):
@@ -58,7 +60,25 @@ def preview_of(dataset: Dataset, parameters: ReconstructParameters) -> tuple[Dat
         changes["slices"] = binned_range(parameters.slices, dataset.series[0].shape[1])
     if isinstance(parameters.crop, tuple):
         changes["crop"] = binned_range(parameters.crop, dataset.series[0].shape[2])
+    changes |= _voxel_values(dataset, parameters)
     return dataset.map(lambda series: bin_pixels(series, FACTOR)), parameters.model_copy(update=changes)
+
+
+def _voxel_values(dataset: Dataset, parameters: ReconstructParameters) -> dict[str, object]:
+    """Convert the parameters that are values of voxels to those of binned voxels."""
+    values = {"minimum": parameters.minimum, "maximum": parameters.maximum}
+    given = {name: value for name, value in values.items() if value is not None}
+    if not given and not parameters.grey_levels:
+        return {}
+    scales = set(_value_scales(dataset))
+    if len(scales) > 1:
+        raise ParameterError(
+            "preview: found limits or grey levels for counts and intensities together, whose values differ "
+            "in a preview; expected signals of one kind. Preview them one by one, or without limits"
+        )
+    (scale,) = scales
+    levels = tuple(scale * level for level in parameters.grey_levels)
+    return {name: scale * value for name, value in given.items()} | {"grey_levels": levels}
 
 
 def full_resolution_strength(binned: ReconstructParameters) -> float:
@@ -83,12 +103,16 @@ def in_full_resolution_units(volume: Volume, dataset: Dataset) -> Volume:
     A binned intensity is a mean over a ray that crosses half as many voxels; binned counts are the
     sum over eight times the volume (four times, of a single row).
     """
-    rows = min(FACTOR, dataset.series[0].shape[1])
-    factors = [FACTOR**2 * rows if series.kind == "counts" else FACTOR for series in dataset]
-    scale = np.array(factors, dtype=np.float32)[:, None, None, None]
+    scale = np.array(_value_scales(dataset), dtype=np.float32)[:, None, None, None]
     return dataclasses.replace(
         volume, data=volume.data / scale, origin_px=full_resolution_origin(volume.origin_px)
     )
+
+
+def _value_scales(dataset: Dataset) -> list[int]:
+    """Return the factors of the values of binned voxels, one per series."""
+    rows = min(FACTOR, dataset.series[0].shape[1])
+    return [FACTOR**2 * rows if series.kind == "counts" else FACTOR for series in dataset]
 
 
 def full_resolution_origin(origin_px: tuple[float, float, float]) -> tuple[float, float, float]:
