@@ -410,3 +410,19 @@ def test_the_trials_of_several_drivers_are_listed(run, monkeypatch):
         assert words in out
     found = json.loads(run("devices", "--json")[1])["devices"]
     assert [one["trial"]["seconds"] for one in found] == [0.0123, None]
+
+
+def test_what_is_found_from_the_data_is_printed_and_reported(run, files, tmp_path, monkeypatch):
+    from chemtomo.trust import strength
+
+    for name, value in (("_COARSE", (4.0, 0.5)), ("_FINE", (2.0, 1.0, 0.5)), ("_DIVISIONS", 2)):
+        monkeypatch.setattr(strength, name, value)
+    report = tmp_path / "report.json"
+    arguments = ["--strength", "auto", "--mu", "auto", "--iterations", 2, "--report", report]
+    status, out, _ = run("reconstruct", *files, "-o", tmp_path / "v.zarr", *arguments)
+    assert status == 0
+    chosen = json.loads(report.read_text())["auto"]["chosen"]
+    assert f"strength {chosen['strength']:g}" in out
+    assert {"HAADF", "Yb", "Si", "Al"} == set(chosen["mu"])
+    assert "counts" in out
+    assert run("recipe", tmp_path / "v.zarr")[1].count("auto") == 0

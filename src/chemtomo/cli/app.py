@@ -15,6 +15,7 @@ from chemtomo.cli.commands import (
     convert,
     listing,
     maps,
+    one_slice,
     prepare,
     recipe,
     reconstruct,
@@ -43,6 +44,8 @@ app.command("maps")(maps.maps)
 app.command("align")(align.align)
 app.command("reconstruct")(reconstruct.reconstruct)
 app.command("trust")(trust.trust)
+app.command("sweep")(one_slice.sweep)
+app.command("convergence")(one_slice.convergence)
 app.command("run")(recipe.run)
 app.command("recipe")(recipe.recipe)
 app.command("script")(recipe.script)

@@ -25,15 +25,17 @@ def show_choice(report: Mapping[str, Any]) -> None:
     typer.echo(f"strength {chosen['strength']:g}")
     typer.echo("Misfit of held-out data above its smallest, and its error, at the strengths that were tried:")
     channels = report["channels"]
-    count = max(len(one["strengths"]) for one in channels.values())
-    table = Table("Signal", "held out", "chosen", "mu", box=None)
+    count = max(len(curve["strengths"]) for one in channels.values() for curve in one["curves"])
+    table = Table("Signal", "chosen", "mu", "held out", "alone", box=None)
     for _ in range(count):
         table.add_column("", justify="right")
-    for name, curve in channels.items():
-        values = zip(curve["strengths"], curve["score"], curve["error"], strict=True)
-        cells = [f"{strength:g}: {score:.0f} ± {error:.0f}" for strength, score, error in values]
-        mu = f"{chosen['mu'].get(name, 1.0):g}"
-        table.add_row(name, curve["held_out"], f"{curve['chosen']:g}", mu, *cells)
+    for name, channel in channels.items():
+        first = [name, f"{channel['chosen']:g}", f"{chosen['mu'].get(name, 1.0):g}"]
+        for curve in channel["curves"]:
+            values = zip(curve["strengths"], curve["score"], curve["error"], strict=True)
+            cells = [f"{strength:g}: {score:.0f} ± {error:.0f}" for strength, score, error in values]
+            table.add_row(*first, curve["held_out"], f"{curve['chosen']:g}", *cells)
+            first = [""] * len(first)
     Console(width=40 + 20 * count).print(table)
     for name, channel in channels.items():
         if channel["at_the_end"]:

@@ -31,7 +31,7 @@ from chemtomo.solvers import Iteration, Limits, Outcome, Progress, Reached, iter
 if TYPE_CHECKING:
     from chemtomo.opencl.upload import Upload
 
-__all__ = ["Plan", "Reconstructed", "ReconstructionProgress", "frame_of", "reconstruct"]
+__all__ = ["Plan", "Reconstructed", "ReconstructionProgress", "frame_of", "method_of", "reconstruct"]
 
 # So many slices are iterated before the run to tell its time, where they are a small part of it.
 _TIMED_SLICES = 16
@@ -167,14 +167,7 @@ def reconstruct(
     """
     device = choose_device(settings.device)
     frame = frame_of(dataset, settings) if frame is None else frame.with_data(dataset)
-    classical = settings.method in CLASSICAL_METHODS
-    if frame.resolutions.cell > 1 and classical:
-        raise ParameterError(
-            f"method {settings.method}: found signals with different pixel sizes ({frame.resolutions.note}); "
-            "expected the same, or tv or tgv. Bin the finer ones, or reconstruct the signals one by one"
-        )
-    kind = ClassicalMethod if classical else VariationalMethod
-    method: Method = kind(frame, settings)
+    method = method_of(frame, settings)
     if method.most_iterations is not None:
         limits = dataclasses.replace(limits, iterations=min(limits.iterations, method.most_iterations))
     slices = frame.slices[1] - frame.slices[0]
@@ -237,6 +230,24 @@ def reconstruct(
     tilts = tuple(series.shape[0] for series in dataset)
     gains = _refined_gains(frame, method)
     return Reconstructed(volume, name, tuple(ended), budget, peak, tuple(notes), tilts, gains)
+
+
+def method_of(frame: Frame, settings: ReconstructParameters) -> Method:
+    """Return the method with its data.
+
+    Raises
+    ------
+    DataError, ParameterError
+        When the data are unsuitable for the method.
+    """
+    classical = settings.method in CLASSICAL_METHODS
+    if frame.resolutions.cell > 1 and classical:
+        raise ParameterError(
+            f"method {settings.method}: found signals with different pixel sizes ({frame.resolutions.note}); "
+            "expected the same, or tv or tgv. Bin the finer ones, or reconstruct the signals one by one"
+        )
+    kind = ClassicalMethod if classical else VariationalMethod
+    return kind(frame, settings)
 
 
 def frame_of(dataset: Dataset, settings: ReconstructParameters) -> Frame:

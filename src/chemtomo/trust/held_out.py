@@ -59,10 +59,10 @@ def divide(
     """Divide the data of a frame for the time `number`: nine tenths are fitted, and one is held out.
 
     - Counts are thinned, which makes independent parts.
-    - Of an intensity every tenth tilt is held out: errors of alignment and detector differ from tilt to tilt,
-      and count as noise. Where there are few tilts, noise is added to the fitted part and taken from the
-      other, of the size that the data term takes it to have. If the noise had that size, the parts are
-      independent.
+    - Of an intensity every tenth tilt is held out, at even numbers: errors of alignment and detector differ
+      from tilt to tilt, and count as noise. At odd ones, and where there are few tilts, noise is added to the
+      fitted part and taken from the other, of the size that the data term takes it to have. If the noise had
+      that size, the parts are independent.
     - Counts that are no whole numbers any more are thinned as they were recorded; where that is not possible
       they are treated as intensities.
 
@@ -93,7 +93,7 @@ def divide(
         else:
             typical = typical_value(whole)
             noise = 1.0 if series.kind == "counts" else typical / equivalent_counts(whole, typical)
-            kind = "tilts" if series.shape[0] >= _LEAST_TILTS else "noise"
+            kind = "tilts" if number % 2 == 0 and series.shape[0] >= _LEAST_TILTS else "noise"
             parts = _tilts(series, number, seed) if kind == "tilts" else _noise(series, noise, number, seed)
             unit = noise * typical / (_SHARE if kind == "noise" else 1)
         fitted.append(parts[0])
@@ -166,7 +166,7 @@ def _cropped(series: TiltSeries, prepare: Callable[[Dataset], Dataset], frame: F
 def _tilts(series: TiltSeries, number: int, seed: int) -> tuple[TiltSeries, TiltSeries]:
     order = np.argsort(series.tilts_deg, kind="stable")
     step = min(round(1 / _SHARE), order.size)
-    start = int(np.random.default_rng(seed).permutation(step)[number % step])
+    start = int(np.random.default_rng(seed).permutation(step)[number // 2 % step])
     out = np.zeros(order.size, dtype=bool)
     out[order[start::step]] = True
     left_out, kept = (np.flatnonzero(one).tolist() for one in (out, ~out))

@@ -76,23 +76,45 @@ class _Path:
         In the order in which they were fitted.
     scores : numpy.ndarray, shape (strength, division, channel, tilt)
         See `chemtomo.trust.held_out.misfit`.
-    kinds : tuple of str
-        What is held out of each channel.
+    kinds : tuple of tuple of str
+        What each division holds out of the channels.
     """
 
     strengths: _Array
     scores: _Array
-    kinds: tuple[str, ...]
+    kinds: tuple[tuple[str, ...], ...]
 
-    def curve(self, channel: int) -> Curve:
-        """Return the curve of a channel."""
+    def curves(self, channel: int) -> dict[str, Curve]:
+        """Return the curves of a channel by what was held out."""
         rising = np.argsort(self.strengths[:, channel])
-        samples = self.scores[rising][:, :, channel].reshape(rising.size, -1)
-        return Curve(self.strengths[rising, channel], samples[:, (samples != 0).any(axis=0)])
+        own = [kinds[channel] for kinds in self.kinds]
+        found = {}
+        for kind in dict.fromkeys(own):
+            divisions = [number for number, one in enumerate(own) if one == kind]
+            samples = self.scores[rising][:, divisions, channel].reshape(rising.size, -1)
+            kept = samples[:, (samples != 0).any(axis=0)]
+            found[kind] = Curve(self.strengths[rising, channel], kept)
+        return found
+
+    def reading(self, channel: int) -> Reading:
+        """Return what the curves of a channel say.
+
+        Held-out tilts ask for too little smoothness where the noise is far below what the data term takes it
+        to be, and added noise for too much. So what noise asks for beyond the tilts counts half. Where it
+        asks for less, errors that are the same in both parts have taken it in, and the tilts decide.
+        """
+        tilts, *others = [read(curve) for curve in self.curves(channel).values()]
+        for noise in others:
+            tilts = Reading(
+                best=_mean(np.array([tilts.best, max(tilts.best, noise.best)])),
+                chosen=_mean(np.array([tilts.chosen, max(tilts.chosen, noise.chosen)])),
+                inside=tilts.inside or noise.inside,
+            )
+        return tilts
 
     def readings(self) -> list[Reading]:
         """Return what the curves of every channel say."""
-        return [read(self.curve(channel)) for channel in range(self.strengths.shape[1])]
+        return [self.reading(channel) for channel in range(self.strengths.shape[1])]
 
 
 def choose_job(
@@ -253,7 +275,8 @@ class _Search:
             ):
                 image = fits.fit(number, division.fitted, strengths[step], first=step == 0)
                 scores[step, number] += misfit(division, image, projector)
-        return _Path(strengths, scores, self._divisions[0][0].kinds)
+        kinds = tuple(self._divisions[number][0].kinds for number in range(divisions))
+        return _Path(strengths, scores, kinds)
 
     def together(self, strengths: Sequence[float]) -> _Array:
         """Return the strengths of the channels, which are in given ratios if the weights are."""
@@ -342,17 +365,24 @@ def _gain(base: _Path, other: _Path) -> _Array:
 
 
 def _describe(path: _Path, channel: int) -> dict[str, Any]:
-    curve = path.curve(channel)
-    excess, error = curve.against_best
-    reading = read(curve)
+    reading = path.reading(channel)
+    curves = []
+    for kind, curve in path.curves(channel).items():
+        excess, error = curve.against_best
+        curves.append(
+            {
+                "held_out": kind,
+                "strengths": [_rounded(float(one)) for one in curve.strengths],
+                "score": np.round(excess, 2).tolist(),
+                "error": np.round(error, 2).tolist(),
+                "chosen": _rounded(read(curve).chosen),
+            }
+        )
     return {
-        "held_out": path.kinds[channel],
-        "strengths": [_rounded(float(one)) for one in curve.strengths],
-        "score": np.round(excess, 2).tolist(),
-        "error": np.round(error, 2).tolist(),
         "best": _rounded(reading.best),
         "chosen": _rounded(reading.chosen),
         "at_the_end": not reading.inside,
+        "curves": curves,
     }
 
 

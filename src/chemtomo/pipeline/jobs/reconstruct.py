@@ -101,7 +101,7 @@ def reconstruct_job(
         # All of it is needed in memory, by several passes: it is read, or computed, once.
         binned = binned.map(_read)
     choice = None
-    if settings.method != "sirt" and settings.undecided:
+    if settings.undecided:
 
         def prepare(series: Dataset) -> Dataset:
             recorded, _ = measured(series, parameters)
