@@ -91,5 +91,8 @@ def test_the_commands_write_pictures_stacks_and_tables(dataset, tmp_path, capsys
     rows = list(csv.DictReader(table.open()))
     assert [row["iteration"] for row in rows] == ["1", "2", "4"]
     assert float(rows[-1]["residual Al"]) < float(rows[0]["residual Al"])
-    assert main(["sweep", *files, *common, "--grid", "iterations", "-o", str(picture)]) == 2
+    assert main(["sweep", *files, *common, "--grid", "iterations=1", "-o", str(picture)]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    other = str(tmp_path / "c.png")
+    assert main(["sweep", *files, *common, "--grid", "iterations", "-o", other]) == 2
     assert "PARAMETER=VALUE,VALUE" in capsys.readouterr().err

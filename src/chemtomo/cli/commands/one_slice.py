@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chemtomo.cli.common import Results, TiltsOption, TiltsUnitOption
+from chemtomo.cli.common import OverwriteOption, Results, TiltsOption, TiltsUnitOption
 from chemtomo.cli.options import with_model_options
 from chemtomo.cli.progress import show_tasks
 from chemtomo.recon.parameters import ReconstructParameters
@@ -17,9 +17,7 @@ __all__ = ["convergence", "sweep"]
 _Files = Annotated[
     list[Path], typer.Argument(help="Tilt series of one sample, aligned or holding an alignment.")
 ]
-_Picture = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE.png", help="Picture to write; it is replaced.")
-]
+_Picture = Annotated[Path, typer.Option("--output", "-o", metavar="FILE.png", help="Picture to write.")]
 _Slice = Annotated[
     int | None, typer.Option("--slice", min=0, metavar="Y", help="The slice; that in the middle by default.")
 ]
@@ -53,6 +51,7 @@ def sweep(
     ] = None,
     tilts: TiltsOption = None,
     tilts_unit: TiltsUnitOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Reconstruct one slice with several settings, side by side in a picture.
 
@@ -64,18 +63,18 @@ def sweep(
     from chemtomo.pipeline.jobs.one_slice import sweep_job
     from chemtomo.progress import finish
 
-    results = Results([*files, tilts])
-    results.check(stack, output, report, volume=True)
+    results = Results([*files, tilts], overwrite=overwrite)
+    results.check(stack, output, volume=True, renewed=[report])
     values = _grid_of(grid)
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     with show_tasks() as show:
         made = finish(sweep_job(dataset, parameters, values, y), show)
     found = made.found
     labels = [", ".join(f"{name} {value}" for name, value in one.items()) for one in made.settings]
-    typer.echo(f"Wrote {results.write(lambda path: draw_sweep(found, labels, path), output)}")
+    typer.echo(f"Wrote {results.write(lambda path, _: draw_sweep(found, labels, path), output)}")
     if stack is not None:
         volume = stack_of(found.slices, found.names, found.pixel_size_nm)
-        for path in results.write(lambda path: write(volume, path, overwrite=path == stack), stack):
+        for path in results.write(lambda path, replace: write(volume, path, overwrite=replace), stack):
             typer.echo(f"Wrote {path}")
     scores = [
         {
@@ -86,7 +85,7 @@ def sweep(
         for setting, misfit, error in zip(made.settings, found.misfits, found.errors, strict=True)
     ]
     if report is not None:
-        results.write(lambda path: write_json({"slice": found.y, "settings": scores}, path), report)
+        results.write(lambda path, _: write_json({"slice": found.y, "settings": scores}, path), report)
         typer.echo(f"Wrote {report}")
     typer.echo("Misfit of held-out data above the best setting, and its error:")
     for label, misfit, error in zip(labels, found.misfits, found.errors, strict=True):
@@ -115,6 +114,7 @@ def convergence(
     ] = None,
     tilts: TiltsOption = None,
     tilts_unit: TiltsUnitOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Reconstruct one slice, and show its iterates, residuals, objective and duality gap in a picture."""
     from chemtomo.cli.slices import draw_convergence, stack_of, write_table
@@ -122,17 +122,17 @@ def convergence(
     from chemtomo.pipeline.jobs.one_slice import convergence_job
     from chemtomo.progress import finish
 
-    results = Results([*files, tilts])
+    results = Results([*files, tilts], overwrite=overwrite)
     results.check(stack, output, table, volume=True)
     dataset = read(files, tilts=tilts, tilts_unit=tilts_unit)
     with show_tasks() as show:
         found = finish(convergence_job(dataset, parameters, y), show)
-    typer.echo(f"Wrote {results.write(lambda path: draw_convergence(found, path), output)}")
+    typer.echo(f"Wrote {results.write(lambda path, _: draw_convergence(found, path), output)}")
     if table is not None:
-        typer.echo(f"Wrote {results.write(lambda path: write_table(found, path), table)}")
+        typer.echo(f"Wrote {results.write(lambda path, _: write_table(found, path), table)}")
     if stack is not None:
         volume = stack_of(found.iterates, found.names, found.pixel_size_nm)
-        for path in results.write(lambda path: write(volume, path, overwrite=path == stack), stack):
+        for path in results.write(lambda path, replace: write(volume, path, overwrite=replace), stack):
             typer.echo(f"Wrote {path}")
     results.finish()
 
