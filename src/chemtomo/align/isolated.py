@@ -38,7 +38,7 @@ __all__ = ["isolated_job"]
 # than this factor.
 _ACCEPTED_SCORE_RATIO = 1.25
 
-_WORTH_A_TURN = 0.5  # standard errors of the angle
+_NO_CHANCE = 3.0  # standard errors of the angle: what turns further is something else
 _LEVER = (
     0.3  # of half the field: what a wrong angle does to a typical place, after the best turn of the sample
 )
@@ -139,21 +139,16 @@ def isolated_job(
 
 
 def _with_agreement(series: TiltSeries, found: Alignment, notes: dict[str, Any]) -> Alignment:
-    """Turn it to where held-out projections are predicted best; add errors from parts of the projections."""
+    """Add standard errors from parts of the projections: those of the shifts count where they are larger."""
     try:
         agreement = cylinder_agreement(series, found)
         turn, angle_error = angle_by_held_out(
             lambda some: held_out_errors(series, some), found, agreement.angle_error_deg
         )
-        if abs(turn) > _WORTH_A_TURN * angle_error:
-            angle = found.axis_angle_deg + turn
-            turned = projection_matching(
-                series, with_axis(found, angle, found.axis_offset_px), refine_angle=False
-            )
-            now, then = held_out_errors(series, [found, turned]).mean(axis=1)
-            found = turned if then < now and _is_sound(turned, series) else found
     except (ChemTomoError, ArithmeticError, ValueError):
         return found
+    # The turn itself is not taken: with noise it is not better, and other matter that enters the field turns.
+    angle_error = float(np.hypot(turn, angle_error)) if abs(turn) < _NO_CHANCE * angle_error else 0.0
     angle_error = max(angle_error, agreement.angle_error_deg)
     notes["angle error, deg"] = angle_error
     notes["disagreement, px"] = agreement.disagreement_px
