@@ -90,11 +90,11 @@ def plugin_pictures() -> dict[str, bytes]:
     viewer.fit_to_view()
     pictures["plugin-series.png"] = window_png(viewer)
 
-    dock.run_button.click()
-    events(600.0, until=lambda: dock.bar.value() >= 0.3 * dock.bar.maximum() > 0)
+    dock.controls.run_button.click()
+    events(600.0, until=lambda: dock.controls.bar.value() >= 0.3 * dock.controls.bar.maximum() > 0)
     events(0.5)
     pictures["plugin-running.png"] = window_png(viewer)
-    events(600.0, until=dock.run_button.isEnabled)
+    events(600.0, until=dock.controls.run_button.isEnabled)
 
     viewer.dims.ndisplay = 3
     viewer.scene.camera.angles = (-15.0, 45.0, 150.0)
@@ -124,7 +124,7 @@ def alignment_pictures() -> dict[str, bytes]:
     pictures = {}
 
     _, register = viewer.window.add_plugin_dock_widget("napari-chemtomo", "Register")
-    register.reference.choose(viewer.layers["HAADF"])
+    register.reference.value = viewer.layers["HAADF"]
     events(0.5)
     register.controls.run_button.click()
     events(600.0, until=lambda: not register.controls.running)
@@ -135,8 +135,8 @@ def alignment_pictures() -> dict[str, bytes]:
     pictures["plugin-register.png"] = window_png(viewer)
 
     _, axis = viewer.window.add_plugin_dock_widget("napari-chemtomo", "Tilt axis", tabify=True)
-    axis.series.choose(viewer.layers["HAADF (aligned)"])
-    axis.window().raise_()
+    axis.series.value = viewer.layers["HAADF (aligned)"]
+    axis.native.window().raise_()
     events(3.0)
     pictures["plugin-tilt-axis.png"] = window_png(viewer)
 
