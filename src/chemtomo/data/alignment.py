@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +208,7 @@ class Alignment:
             raise ReadError(f"{where}: {error}") from error
 
     @classmethod
-    def load(cls, path: Path) -> Alignment:
+    def load(cls, path: str | PathLike[str]) -> Alignment:
         """Read a JSON file.
 
         Raises
@@ -216,7 +217,7 @@ class Alignment:
             When the file cannot be read, or holds no alignment.
         """
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise ReadError(f"{path}: cannot be read ({error.strerror or error})") from error
         except ValueError as error:

@@ -41,7 +41,7 @@ _TRANSMISSION_KEV, _OUTER_SHARE = 60.0, 0.15
 _MISFIT_TO_CALIBRATE = 30.0
 # Numbers of accepted elements from which on the energy axis is calibrated, and the resolution too, and up to
 # which the calibration is repeated.
-_CALIBRATE_FROM, _CALIBRATE_WHOLLY_FROM, _CALIBRATE_UP_TO = 3, 6, 10
+_CALIBRATE_FROM, _CALIBRATE_WHOLLY_FROM, _CALIBRATE_UP_TO = 3, 10, 10
 # Up to zinc the L lines are soft, and the K lines give more photons.
 _SOFT_KEV, _SOFT_INNER_SHARE = 1.1, 0.3
 # A line with a smaller share of the photons of its shell is too weak to identify an element.

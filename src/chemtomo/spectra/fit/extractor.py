@@ -87,7 +87,7 @@ class FitExtractor:
         shapes = model.shapes[kept][:, model.fitted]
         normal = (shapes * model.weights) @ shapes.T
         estimate = np.linalg.pinv(normal, rcond=1e-10, hermitian=True) @ (shapes * model.weights)
-        self.notes = _alike(names, normal)
+        self.notes = _alike(names, normal, shells)
         # Two columns per window: the background, and the variance of the counts minus it.
         columns = []
         self.line_shares = []
@@ -125,7 +125,8 @@ class FitExtractor:
         return found
 
 
-def _alike(names: Sequence[str], normal: npt.NDArray[np.float64]) -> tuple[str, ...]:
+def _alike(names: Sequence[str], normal: npt.NDArray[np.float64], mapped: Sequence[str]) -> tuple[str, ...]:
+    """Name the pairs of lines that are hard to tell apart, where one of them is mapped."""
     scale = np.sqrt(np.diag(normal))
     cosine = normal / np.maximum(np.outer(scale, scale), 1e-300)
     return tuple(
@@ -133,5 +134,5 @@ def _alike(names: Sequence[str], normal: npt.NDArray[np.float64]) -> tuple[str, 
         "the division of their counts is uncertain"
         for one in range(len(names))
         for two in range(one)
-        if cosine[one, two] > _ALIKE
+        if cosine[one, two] > _ALIKE and (names[one] in mapped or names[two] in mapped)
     )
