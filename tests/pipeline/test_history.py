@@ -16,6 +16,7 @@ from chemtomo.data import Alignment, Dataset
 from chemtomo.errors import ParameterError, ReadError
 from chemtomo.pipeline import Recipe, State
 from chemtomo.pipeline.jobs.maps import make_maps_job, windows_of
+from chemtomo.pipeline.keeping.turn import Turn
 from chemtomo.pipeline.recipes.history import recipe_of
 from chemtomo.pipeline.recipes.recipe import Entry
 from chemtomo.pipeline.recipes.script import to_script
@@ -219,13 +220,16 @@ def test_a_run_that_was_stopped_is_repeated_to_its_last_iteration(files: list[Pa
     assert result.volume.provenance["steps"][-1]["iterations"] == 4
 
 
-def test_results_are_kept_by_what_they_were_made_from(files: list[Path]) -> None:
+def test_results_are_kept_by_what_they_were_made_from(files: list[Path], tmp_path: Path) -> None:
     class Kept(dict[str, Any]):
         def find(self, key: str, before: Any) -> Any:
             return self.get(key)
 
         def keep(self, key: str, before: Any, made: Any) -> None:
             self[key] = made
+
+        def turn(self, key: str) -> Turn:
+            return Turn(tmp_path / key)
 
     store = Kept()
     dataset = chemtomo.read(files)

@@ -126,12 +126,10 @@ def auto_job(
             failures.append(error)
             notes[name] = f"failed: {error}"
         else:
-            last = str(found.provenance[-1]["step"])
-            entry = {
-                "step": "auto",
-                "coarse": name,
-                "final": last if name == "patch_tracks" else name,
-            } | notes
+            # A run that was cancelled at once has done nothing.
+            last = str(found.provenance[-1]["step"]) if found.provenance else "as recorded"
+            own = name == "patch_tracks" or not found.provenance
+            entry = {"step": "auto", "coarse": name, "final": last if own else name} | notes
             return found.replace(method="auto", provenance=(*found.provenance, entry))
     raise failures[0]
 

@@ -277,9 +277,9 @@ class _TiltLine(QLineEdit):
         try:
             distances = [abs(tilt - float(word)) for tilt in self.tilts_deg]
         except ValueError:
-            return word + "°"
+            return f"no projection at {word}°"
         nearest = min(distances)
-        return distances.index(nearest) if nearest < _SAME_TILT_DEG else word + "°"
+        return distances.index(nearest) if nearest < _SAME_TILT_DEG else f"no projection at {word}°"
 
     def set(self, value: Any) -> None:
         if self.tilts_deg and not isinstance(value, str):

@@ -164,7 +164,7 @@ class TestApply:
         before = {layer.name: np.array(layer.data) for layer in loaded.layers}
         for title in ("Drop tilts", "Crop", "Bin", "Brightness"):
             choose(dock, title)
-        dock.operations.form(0).set_values({"projections": "4"})
+        dock.operations.form(0).set_values({"projections": (4,)})
         dock.operations.form(1).set_values({"x": (4, 28)})
         steps = dock.operations.steps()
         apply(qtbot, dock)
@@ -211,7 +211,7 @@ class TestApply:
         [
             (lambda dock: None, "there is no operation to do"),
             (lambda dock: [check(dock, one, False) for one in ("HAADF", "Al")], "no series is checked"),
-            (lambda dock: dock.operations.add(DropTilts(projections=(77,))), "there is no projection 77"),
+            (lambda dock: dock.operations.add(DropTilts(projections=(77,))), "no projection at 77°"),
         ],
     )
     def test_what_cannot_be_done_is_said_and_changes_nothing(

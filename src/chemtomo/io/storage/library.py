@@ -96,6 +96,7 @@ def _logging_captured(said: list[str]) -> Iterator[None]:
 
     The loggers of libraries get a filter. A logger that is made in the meantime, when a module is
     imported, has none, so the handlers that hear it get one too, such as that of RosettaSciIO, which prints.
+    The collector comes first everywhere: a call within another one hears what it causes itself.
     """
     collector = _Collector(said)
     known = logging.root.manager.loggerDict
@@ -104,9 +105,9 @@ def _logging_captured(said: list[str]) -> Iterator[None]:
     filtered: list[logging.Filterer] = [one for one in loggers if one.name.partition(".")[0] in LIBRARIES]
     filtered += [handler for logger in above for handler in logger.handlers]
     for one in filtered:
-        one.addFilter(collector)
+        one.filters.insert(0, collector)
     for logger in above[1:]:
-        logger.addHandler(collector)
+        logger.handlers.insert(0, collector)
     try:
         yield
     finally:
