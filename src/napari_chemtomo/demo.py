@@ -19,7 +19,7 @@ _ANGLES_DEG = (-15.0, 45.0, 150.0)
 
 
 def add_volume(viewer: Viewer, volume: Volume) -> None:
-    """Add a volume to a viewer, one additive layer a channel, and look at it in 3D."""
+    """Add a volume to a viewer, one additive layer per channel, and look at it in 3D."""
     for data, attributes, _ in volume_layers(volume):
         viewer.add_image(data, **attributes)
     viewer.canvas.overlays.scale_bar.visible = True

@@ -42,7 +42,7 @@ __all__ = [
 
 
 def dataset_layers(dataset: Dataset, beside: Sequence[Layer] = ()) -> list[LayerDataTuple]:
-    """Return one layer a series, with colours that go with those of the layers `beside` them.
+    """Return one layer per series, with colours that go with those of the layers `beside` them.
 
     A series that has an alignment is shown aligned.
     """

@@ -66,7 +66,7 @@ def volume_appearance(names: Sequence[str], data: npt.NDArray[np.float32]) -> li
     Returns
     -------
     list of dict
-        The attributes of an image layer, one a channel.
+        The attributes of an image layer, one per channel.
     """
     limits = [intensity_limits(channel) for channel in data]
     extents = np.array(

@@ -100,7 +100,7 @@ def volume_layers(
     report: Mapping[str, Any] | None = None,
     colours: Mapping[str, str | Colormap] | None = None,
 ) -> list[LayerDataTuple]:
-    """Return one layer a channel of a volume, for additive blending.
+    """Return one layer per channel of a volume, for additive blending.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def slice_layers(
     voxel_size_nm: float,
     colours: Mapping[str, str | Colormap],
 ) -> list[LayerDataTuple]:
-    """Return one layer a channel for a slice of a volume that is being made.
+    """Return one layer per channel for a slice of a volume that is being made.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ _ROWS_IN_SIGHT = 6
 
 
 class LineList(QTreeWidget):
-    """One row a line: a check mark, the map's name, the line, its energy and what speaks for it.
+    """One row per line: a check mark, the map's name, the line, its energy and what speaks for it.
 
     Names are edited by a double click.
 

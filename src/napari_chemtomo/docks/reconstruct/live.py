@@ -50,7 +50,7 @@ class SliceView:
 
 
 class ResultLayers:
-    """The layers of a result, one a channel: a slice at first, and in the end the volume.
+    """The layers of a result, one per channel: a slice at first, and in the end the volume.
 
     Parameters
     ----------
