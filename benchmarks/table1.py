@@ -20,11 +20,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.machine import Limits
 from benchmarks.measure import rounded
 from chemtomo import reconstruct
 from chemtomo.data import Dataset, Volume
-from chemtomo.opencl import DeviceInfo
 from chemtomo.samples import huber2019, huber2019_volume
 
 _Setting = TypeVar("_Setting", bound=float)
@@ -57,11 +55,6 @@ class Sizes:
     tuning_slices: int = 4
     tuning_iterations: int = 150
     iterations: int = 500
-
-
-def run(device: DeviceInfo, limits: Limits, quick: bool) -> dict[str, Any]:
-    sizes = Sizes(2, 1, 20, 20) if quick else Sizes()
-    return table(sizes, device.name)[0]
 
 
 def table(

@@ -62,7 +62,7 @@ def _read(path: Paths) -> list[LayerDataTuple]:
 
 
 def _read_volumes(path: Paths) -> list[LayerDataTuple]:
-    """Read volumes that were written by `chemtomo.io.write`, one layer per channel, in colours that differ."""
+    """Read volumes that `chemtomo.io.write` wrote, one layer per channel, in colours that differ."""
     from napari import current_viewer
 
     from chemtomo.io import read_volume
