@@ -295,8 +295,10 @@ class SeparateDataTerms:
     ----------
     kinds : sequence of {"kl", "l2"}
         That of every channel.
-    data, weight, tilt_weight, background, valid, pixel_weight
+    data, weight
         See `DataTerm`.
+    *more
+        Tilt weights, background, valid pixels and pixel weights, in the order of `DataTerm`.
 
     Raises
     ------
