@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chemtomo.solvers.classical.iteration import ClassicalIteration
-from chemtomo.solvers.classical.problem import Bounds, Needs, per_ray
-from chemtomo.solvers.classical.subsets import ColumnSums, Subsets
+from chemtomo.solvers.classical.problem import Bounds, per_ray
+from chemtomo.solvers.classical.subsets import Subsets
+from chemtomo.solvers.classical.sweep import SweepIteration
 from chemtomo.solvers.classical.workspace import Workspace
 from chemtomo.solvers.loop import Objective
 
 __all__ = ["ExpectationMaximisation"]
 
 
-class ExpectationMaximisation(ClassicalIteration):
+class ExpectationMaximisation(SweepIteration):
     """The iteration, from the same value in all voxels that some pixel sees.
 
     Parameters
@@ -44,12 +44,8 @@ class ExpectationMaximisation(ClassicalIteration):
     def __init__(
         self, workspace: Workspace, bounds: Bounds, subsets: Subsets, start: npt.NDArray[np.float64]
     ) -> None:
-        super().__init__(workspace, bounds)
+        super().__init__(workspace, bounds, subsets)
         problem = workspace.problem
-        self._correction = workspace.volume()
-        self._columns = ColumnSums(workspace, subsets)
-        self._subsets = subsets
-        self._tilts = [workspace.tilts_at(own.tolist()) for own in subsets.indices]
         self._weights = workspace.ray_factors(per_ray(problem.weights, problem.geometry))
         inverse = self._columns.inverse_of_all(self._all_tilts, self._projected)
         values = workspace.ray_factors(per_ray(start[:, np.newaxis] * problem.weights, problem.geometry))
@@ -57,25 +53,11 @@ class ExpectationMaximisation(ClassicalIteration):
         workspace.back_project(self._projected, self._correction, self._all_tilts)
         workspace.add(self._image, self._correction, inverse, 1.0, Bounds())
 
-    @staticmethod
-    def needs(*, partial_sums: bool) -> Needs:
-        """Tell what the method keeps on a device."""
-        return Needs(
-            volumes=3 if partial_sums else 2, sinograms=1, ray_tables=2, voxel_tables=0 if partial_sums else 1
-        )
+    def _compare(self, tilts: Any) -> None:
+        self._workspace.data_over(self._projected, self._weights, tilts)
 
-    def advance(self) -> None:
-        """Do one sweep over the subsets."""
-        workspace = self._workspace
-        for number in self._subsets.sweep(self._done):
-            tilts = self._tilts[number]
-            columns = self._columns.inverse(number, tilts, self._projected)
-            workspace.project(self._image, self._projected, tilts)
-            workspace.data_over(self._projected, self._weights, tilts)
-            workspace.back_project(self._projected, self._correction, tilts)
-            workspace.multiply(self._image, self._correction, columns, self._bounds)
-        workspace.finish()
-        self._done += 1
+    def _correct(self, columns: Any) -> None:
+        self._workspace.multiply(self._image, self._correction, columns, self._bounds)
 
     def objective(self) -> Objective:
         """Kullback-Leibler divergence of the expected counts from those measured."""

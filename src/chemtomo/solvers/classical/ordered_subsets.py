@@ -12,15 +12,17 @@ weights ``W`` are the gains, and 0 for tilts that a channel does not have and fo
 
 from __future__ import annotations
 
-from chemtomo.solvers.classical.iteration import ClassicalIteration
-from chemtomo.solvers.classical.problem import Bounds, Needs, inverse_sums
-from chemtomo.solvers.classical.subsets import ColumnSums, Subsets
+from typing import Any
+
+from chemtomo.solvers.classical.problem import Bounds, inverse_sums
+from chemtomo.solvers.classical.subsets import Subsets
+from chemtomo.solvers.classical.sweep import SweepIteration
 from chemtomo.solvers.classical.workspace import Workspace
 
 __all__ = ["OrderedSubsets"]
 
 
-class OrderedSubsets(ClassicalIteration):
+class OrderedSubsets(SweepIteration):
     """The iteration, at its start.
 
     Parameters
@@ -38,31 +40,13 @@ class OrderedSubsets(ClassicalIteration):
     def __init__(
         self, workspace: Workspace, bounds: Bounds, subsets: Subsets, relaxation: float = 1.0
     ) -> None:
-        super().__init__(workspace, bounds)
+        super().__init__(workspace, bounds, subsets)
         problem = workspace.problem
-        self._correction = workspace.volume()
         self._rows = workspace.ray_factors(inverse_sums(problem.geometry, problem.weights)[0])
-        self._columns = ColumnSums(workspace, subsets)
-        self._subsets = subsets
-        self._tilts = [workspace.tilts_at(own.tolist()) for own in subsets.indices]
         self._relaxation = relaxation
 
-    @staticmethod
-    def needs(*, partial_sums: bool) -> Needs:
-        """Tell what the method keeps on a device."""
-        return Needs(
-            volumes=3 if partial_sums else 2, sinograms=1, ray_tables=2, voxel_tables=0 if partial_sums else 1
-        )
+    def _compare(self, tilts: Any) -> None:
+        self._workspace.subtract_from_data(self._projected, self._rows, tilts)
 
-    def advance(self) -> None:
-        """Do one sweep over the subsets."""
-        workspace = self._workspace
-        for number in self._subsets.sweep(self._done):
-            tilts = self._tilts[number]
-            columns = self._columns.inverse(number, tilts, self._projected)
-            workspace.project(self._image, self._projected, tilts)
-            workspace.subtract_from_data(self._projected, self._rows, tilts)
-            workspace.back_project(self._projected, self._correction, tilts)
-            workspace.add(self._image, self._correction, columns, self._relaxation, self._bounds)
-        workspace.finish()
-        self._done += 1
+    def _correct(self, columns: Any) -> None:
+        self._workspace.add(self._image, self._correction, columns, self._relaxation, self._bounds)
