@@ -11,7 +11,6 @@ import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +135,7 @@ def find(
     import rsciio  # noqa: F401
 
     try:
-        # The library has a module per format, which its own list of formats names by its path too.
-        signals, notes = collect_warnings(
-            lambda: import_module(f"rsciio.{module}").file_reader(str(path), **options), "rsciio"
-        )
+        signals, notes = collect_warnings(lambda: _reader(module)(str(path), **options), "rsciio")
     except ValueError as error:
         if "RGB" not in str(error):
             raise
@@ -194,6 +190,26 @@ FORMATS = (
     _format("Panta Rhei", (".prz",), "pantarhei", never, lazy=False, checks_magic=False),
 )
 """Rows of the registry for the formats that are read with RosettaSciIO."""
+
+
+def _reader(module: str) -> Any:
+    """Return the reader in a module of the library, which is imported when it is used."""
+    match module:
+        case "digitalmicrograph":
+            from rsciio.digitalmicrograph import file_reader
+        case "bruker":
+            from rsciio.bruker import file_reader
+        case "edax":
+            from rsciio.edax import file_reader
+        case "jeol":
+            from rsciio.jeol import file_reader
+        case "tia":
+            from rsciio.tia import file_reader
+        case "ripple":
+            from rsciio.ripple import file_reader
+        case _:
+            from rsciio.pantarhei import file_reader
+    return file_reader
 
 
 def _check_head(path: Path, name: str, magic: Callable[[bytes], bool]) -> None:
