@@ -45,6 +45,8 @@ def main() -> None:
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         restart_with_a_display()
     FOLDER.mkdir(exist_ok=True)
+    # Results that an earlier run has kept would be there before a picture of the work is taken.
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()
     pictures = {name: picture for each in names for name, picture in makers[each]().items()}
     for name, png in pictures.items():
         path = FOLDER / name
